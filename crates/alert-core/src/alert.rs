@@ -1,0 +1,371 @@
+//! The waist of the hourglass: every source becomes an [`Alert`], every output is made from one.
+//!
+//! Only types live here. How a source becomes an alert is in [`crate::source`], what is decided about it in
+//! [`crate::decide`], what people read in [`crate::render`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+/// Names and values that say which alert it is; matchers and routes look at these and at nothing else.
+///
+/// The meaning is Alertmanager's. An absent label equals the empty string, so an empty value is never stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels(BTreeMap<String, String>);
+
+impl Labels {
+    /// No labels.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The label's value, or the empty string where there is no such label.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// Sets a label; an empty value removes it.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let (name, value) = (name.into(), value.into());
+        if value.is_empty() {
+            self.0.remove(&name);
+        } else {
+            self.0.insert(name, value);
+        }
+    }
+
+    /// Sets a label only where there is none of that name: what the source itself says goes first.
+    pub fn set_if_absent(&mut self, name: &str, value: impl Into<String>) {
+        if !self.0.contains_key(name) {
+            self.set(name, value);
+        }
+    }
+
+    /// All labels in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether there is no label at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        let mut labels = Self::new();
+        for (name, value) in pairs {
+            labels.set(name, value);
+        }
+        labels
+    }
+}
+
+/// What an alert says of the thing that it watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Broken now: `ALARM`, `firing`.
+    Firing,
+    /// The watcher sees nothing: `INSUFFICIENT_DATA`, `no_data`.
+    NoData,
+    /// Something happened that has no end to wait for: a finding, a finished backup, a changed configuration.
+    Informational,
+    /// Over: `OK`, `resolved`.
+    Resolved,
+}
+
+impl State {
+    /// The value of the label `state`: one lower-case word.
+    #[must_use]
+    pub fn as_label(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::NoData => "nodata",
+            Self::Informational => "info",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// The state before this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous {
+    /// What that state was.
+    pub state: State,
+    /// The source's own word for it.
+    pub value: String,
+    /// Since when it had been so, where the source tells.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// What made the alert.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A CloudWatch alarm.
+    CloudWatch,
+    /// Grafana's alerting.
+    Grafana,
+    /// Prometheus Alertmanager's webhook.
+    Alertmanager,
+    /// Another AWS service, by the name people know (`GuardDuty`).
+    Aws(String),
+    /// Nothing here understood it; it is delivered as it came.
+    Unknown,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CloudWatch => "CloudWatch",
+            Self::Grafana => "Grafana",
+            Self::Alertmanager => "Alertmanager",
+            Self::Aws(service) => service,
+            Self::Unknown => "unknown source",
+        })
+    }
+}
+
+/// Why the source told us: somebody asked for this very state, or it tells every change of everything.
+///
+/// The default of `notify_on` depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The alarm's own action, or a sender that was configured to send just this.
+    Action,
+    /// EventBridge's state change events, which come for every change of every alarm.
+    StateChangeEvent,
+    /// `grafana-filter-to-sns` let it pass: the drop rules have spoken and are not asked again.
+    Filter,
+}
+
+/// Why the source itself asks that nobody be disturbed, although it sent the event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hush {
+    /// A new alarm's first evaluation: nothing was wrong before it.
+    CreationNoise,
+    /// A mute rule covers the alarm now; holds its ARN or name where given.
+    Muted(String),
+    /// A composite alarm's actions are suppressed; holds by what (`Alarm`, `WaitPeriod`, `ExtensionPeriod`).
+    Suppressed(String),
+}
+
+/// What a link leads to; it decides the button's words and their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LinkKind {
+    /// The alarm in its console.
+    Alarm,
+    /// The alert rule that fired.
+    Rule,
+    /// What happened, in the console of the service.
+    Details,
+    /// The metric's graph.
+    Metric,
+    /// A dashboard.
+    Dashboard,
+    /// One panel of a dashboard.
+    Panel,
+    /// The logs or the query.
+    Logs,
+    /// What to do about it.
+    Runbook,
+    /// Silence it.
+    Silence,
+}
+
+/// A place to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What it leads to.
+    pub kind: LinkKind,
+    /// An absolute http(s) URL.
+    pub url: String,
+}
+
+/// One measured value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// The value; always finite.
+    pub value: f64,
+    /// When it was measured.
+    pub at: Option<DateTime<Utc>>,
+    /// Whether it lies beyond the threshold.
+    pub breaching: bool,
+}
+
+/// What the values were compared with.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Threshold {
+    /// Values under this breach.
+    pub lower: Option<f64>,
+    /// Values over this breach.
+    pub upper: Option<f64>,
+}
+
+/// An alarm that a composite alarm looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its name, or its whole ARN where no name can be read out of it.
+    pub name: String,
+    /// Its page in the console.
+    pub url: Option<String>,
+    /// The source's word for its state.
+    pub state: Option<String>,
+}
+
+/// What the message itself proves: no later query is needed to see how bad it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evidence {
+    /// Recent values, oldest first.
+    pub points: Vec<Point>,
+    /// What they were compared with.
+    pub threshold: Threshold,
+    /// The values' unit as people write it (`%`, `ms`), or empty.
+    pub unit: String,
+    /// Named values (Grafana's refIDs) in their order; the text is ready to be shown.
+    pub values: Vec<(String, String)>,
+    /// A composite alarm's rule expression.
+    pub rule: Option<String>,
+    /// The alarms that made a composite alarm change.
+    pub children: Vec<Child>,
+    /// Log lines that came along.
+    pub log_lines: Vec<String>,
+}
+
+/// A named fact that has no field of its own, in the order in which people want to read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is, in a word or two.
+    pub name: String,
+    /// Its value, one line or several.
+    pub value: String,
+}
+
+impl Fact {
+    /// A fact of this name and value.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: value.into() }
+    }
+}
+
+/// An alert in the sender's own format, to be passed on: one alert of a webhook and the fields of its group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Payload {
+    /// The webhook's fields other than `alerts`; shared by all its alerts.
+    pub group: Arc<Map<String, Value>>,
+    /// This alert, every field as it came.
+    pub alert: Value,
+}
+
+/// One thing that changed its state, or happened; from any source.
+///
+/// All texts are foreign and unescaped: rendering makes them safe. Nothing is required but the name, and that
+/// is never empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alert {
+    /// What people call it.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+    /// The source's own word for the state (`ALARM`, `firing`), shown to people who know the source.
+    pub state_value: String,
+    /// The state before, where the source tells.
+    pub previous: Option<Previous>,
+    /// What made it.
+    pub source: Source,
+    /// Why it was sent.
+    pub cause: Cause,
+    /// Why the source asks for silence, if it does.
+    pub hush: Option<Hush>,
+    /// The condition in plain English, with the numbers.
+    pub condition: Option<String>,
+    /// The source's own sentence on why the state changed.
+    pub reason: Option<String>,
+    /// One line on what is wrong, where somebody wrote one.
+    pub summary: Option<String>,
+    /// What its author wrote about it; may have several lines.
+    pub description: Option<String>,
+    /// What matchers look at.
+    pub labels: Labels,
+    /// What is known beyond the labels, by name.
+    pub annotations: BTreeMap<String, String>,
+    /// Facts in reading order.
+    pub facts: Vec<Fact>,
+    /// Since when it fires (or fired).
+    pub starts_at: Option<DateTime<Utc>>,
+    /// When it was over.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// When the state changed to what it is.
+    pub changed_at: Option<DateTime<Utc>>,
+    /// The AWS account, twelve digits.
+    pub account: Option<String>,
+    /// The region's code where it is known, otherwise the text that came.
+    pub region: Option<String>,
+    /// Places to look.
+    pub links: Vec<Link>,
+    /// What the message proves.
+    pub evidence: Evidence,
+    /// Names this alert through its life, so that several changes of one alert can share a line.
+    pub fingerprint: Option<String>,
+    /// The alert in its sender's format, where that is passed on.
+    pub payload: Option<Payload>,
+    /// What the reader must know about this message itself: what could not be understood, what was left out.
+    pub notes: Vec<String>,
+    /// The text as it came, shown whole where nothing understood it.
+    pub raw: Option<String>,
+}
+
+impl Alert {
+    /// An alert of which nothing is known but this; the rest is filled in by its source.
+    ///
+    /// An empty name becomes `(no name)`.
+    pub fn new(
+        source: Source,
+        name: impl Into<String>,
+        state: State,
+        state_value: impl Into<String>,
+    ) -> Self {
+        let name = name.into();
+        Self {
+            name: if name.trim().is_empty() { "(no name)".to_owned() } else { name },
+            state,
+            state_value: state_value.into(),
+            previous: None,
+            source,
+            cause: Cause::Action,
+            hush: None,
+            condition: None,
+            reason: None,
+            summary: None,
+            description: None,
+            labels: Labels::new(),
+            annotations: BTreeMap::new(),
+            facts: Vec::new(),
+            starts_at: None,
+            ends_at: None,
+            changed_at: None,
+            account: None,
+            region: None,
+            links: Vec::new(),
+            evidence: Evidence::default(),
+            fingerprint: None,
+            payload: None,
+            notes: Vec::new(),
+            raw: None,
+        }
+    }
+
+    /// Adds a link, unless the URL is empty or no http(s) URL.
+    pub fn link(&mut self, kind: LinkKind, url: impl Into<String>) {
+        let url = url.into();
+        if url.starts_with("https://") || url.starts_with("http://") {
+            self.links.push(Link { kind, url });
+        }
+    }
+}
