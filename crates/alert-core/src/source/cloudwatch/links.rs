@@ -1,0 +1,63 @@
+//! Where in the console an alarm, its metric and its logs are found.
+
+use serde_json::json;
+
+use super::{Log, Metric};
+use crate::region::{self, console_host, percent_encode};
+
+fn console(region: Option<&str>, partition: Option<&str>) -> Option<(String, String)> {
+    let region = region?;
+    let code = region::code(region).unwrap_or(region);
+    let host = console_host(partition.unwrap_or_else(|| region::partition(code)), code)?;
+    Some((host, code.to_owned()))
+}
+
+/// The alarm's page; `None` where the region is unknown or the partition's console has no public address.
+pub(super) fn alarm(name: &str, region: Option<&str>, partition: Option<&str>) -> Option<String> {
+    let (host, code) = console(region, partition)?;
+    Some(format!("https://{host}/cloudwatch/home?region={code}#alarmsV2:alarm/{}", percent_encode(name)))
+}
+
+/// The metric's graph over the last three hours.
+pub(super) fn metric(metric: &Metric, region: Option<&str>, partition: Option<&str>) -> Option<String> {
+    let (host, code) = console(region, partition)?;
+    let mut row = vec![json!(metric.namespace.as_deref()?), json!(metric.name.as_deref()?)];
+    for (name, value) in &metric.dimensions {
+        row.push(json!(name));
+        row.push(json!(value));
+    }
+    let mut graph = json!({"region": code, "view": "timeSeries", "metrics": [row]});
+    if let Some(period) = metric.period_seconds {
+        graph["period"] = json!(period);
+    }
+    if let Some(statistic) = metric.statistic.as_deref().map(statistic) {
+        graph["stat"] = json!(statistic);
+    }
+    Some(format!(
+        "https://{host}/cloudwatch/home?region={code}#metricsV2?graph={}",
+        percent_encode(&graph.to_string())
+    ))
+}
+
+/// The first log group's page. A query cannot be linked: the console's form of it is documented nowhere.
+pub(super) fn logs(log: &Log, region: Option<&str>, partition: Option<&str>) -> Option<String> {
+    let (host, code) = console(region, partition)?;
+    let group = log.groups.first()?;
+    // Events name groups by ARN, `arn:…:log-group:NAME` with an optional `:*`.
+    let group =
+        group.split_once(":log-group:").map_or(group.as_str(), |(_, name)| name.trim_end_matches(":*"));
+    // The console decodes this part twice, and writes `$` for the second `%`.
+    let twice = percent_encode(&percent_encode(group)).replace('%', "$");
+    Some(format!("https://{host}/cloudwatch/home?region={code}#logsV2:log-groups/log-group/{twice}"))
+}
+
+fn statistic(wire: &str) -> String {
+    match wire.to_ascii_uppercase().as_str() {
+        "AVERAGE" => "Average".to_owned(),
+        "SUM" => "Sum".to_owned(),
+        "MINIMUM" => "Minimum".to_owned(),
+        "MAXIMUM" => "Maximum".to_owned(),
+        "SAMPLE_COUNT" => "SampleCount".to_owned(),
+        _ => wire.to_owned(),
+    }
+}

@@ -1,0 +1,97 @@
+//! Reading the many ways in which services write a moment.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+/// Reads a moment as AWS, Grafana and Prometheus write it.
+///
+/// Takes RFC 3339 (`2026-09-14T05:45:39Z`, any offset and fraction), CloudWatch's form, whose offset has no colon
+/// (`2026-09-14T11:18:44.401+0000`), and RDS's, which has neither `T` nor offset and means UTC
+/// (`2021-11-07 17:43:51.876`). Anything else, and Go's zero time (`0001-01-01T00:00:00Z`, which says "not yet"),
+/// is `None`.
+#[must_use]
+pub fn parse(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    let time = DateTime::parse_from_rfc3339(text)
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+        .map(|time| time.with_timezone(&Utc))
+        .or_else(|_| {
+            NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
+                .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f"))
+                .map(|time| time.and_utc())
+        })
+        .ok()?;
+    plausible(time)
+}
+
+/// A moment from milliseconds since 1970, the form of SQS's `SentTimestamp`.
+#[must_use]
+pub fn from_epoch_millis(millis: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(millis).and_then(plausible)
+}
+
+/// Years that no alert comes from are somebody's placeholder; keeping them out also keeps durations in range.
+fn plausible(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    use chrono::Datelike as _;
+    (1970..=9999).contains(&time.year()).then_some(time)
+}
+
+/// A span in words, its two largest units: `14 min`, `2 h 5 min`, `3 d 4 h`, `45 s`.
+///
+/// A negative span counts as none: `0 s`.
+#[must_use]
+pub fn span(span: TimeDelta) -> String {
+    let seconds = span.num_seconds().max(0);
+    let (large, large_unit, small, small_unit) = match seconds {
+        0..60 => return format!("{seconds} s"),
+        60..3_600 => return format!("{} min", seconds / 60),
+        3_600..86_400 => (seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => (seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    };
+    if small == 0 {
+        format!("{large} {large_unit}")
+    } else {
+        format!("{large} {large_unit} {small} {small_unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_the_same_moment() {
+        let expected = parse("2026-09-14T11:18:44.401Z");
+        assert!(expected.is_some());
+        for text in [
+            "2026-09-14T11:18:44.401+0000",
+            "2026-09-14T13:18:44.401+02:00",
+            "2026-09-14 11:18:44.401",
+            " 2026-09-14T11:18:44.401Z\n",
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn placeholders_and_nonsense_are_no_moment() {
+        for text in ["0001-01-01T00:00:00Z", "", "soon", "2026-13-40T00:00:00Z"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+        assert_eq!(from_epoch_millis(i64::MAX), None);
+    }
+
+    #[test]
+    fn spans_in_words() {
+        for (seconds, words) in [
+            (-5, "0 s"),
+            (45, "45 s"),
+            (60, "1 min"),
+            (840, "14 min"),
+            (3_600, "1 h"),
+            (7_500, "2 h 5 min"),
+            (273_600, "3 d 4 h"),
+        ] {
+            assert_eq!(span(TimeDelta::seconds(seconds)), words);
+        }
+    }
+}
