@@ -5,10 +5,12 @@
 //! file in this crate, and nothing in it panics on foreign input.
 
 pub mod alert;
+pub mod answer;
 pub mod envelope;
 mod forgiving;
 pub mod number;
 pub mod region;
+pub mod render;
 pub mod source;
 pub mod text;
 pub mod time;

@@ -1,0 +1,3 @@
+//! What people read. Rendering is total: it truncates, it never fails.
+
+pub mod slack;

@@ -1,0 +1,161 @@
+//! The Slack message: what a person who was woken sees first, and what they need next.
+//!
+//! How its text is escaped is in [`mrkdwn`], the limits of its blocks in [`block`], one alert in [`single`].
+
+pub mod block;
+pub mod mrkdwn;
+mod single;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::Serialize;
+
+use crate::envelope::Hop;
+use block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block};
+use mrkdwn::Mrkdwn;
+
+pub use single::alert;
+
+/// Slack recommends at most 4,000 characters for `text`; the fallback stays within it.
+pub const FALLBACK_TEXT_MAX_CHARS: usize = 4_000;
+/// Slack truncates `text` beyond 40,000 characters; some room is left for how it counts.
+pub const TEXT_MAX_CHARS: usize = 38_000;
+
+/// Everything that a message says beyond its alert.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'c> {
+    /// When the message is made.
+    pub now: DateTime<Utc>,
+    /// For times that no client puts into the reader's own zone.
+    pub timezone: Tz,
+    /// Names of AWS accounts, by number.
+    pub accounts: &'c BTreeMap<String, String>,
+    /// The webhook's channel, where the configuration names one; only legacy webhooks honour it.
+    pub channel: Option<&'c str>,
+    /// Whom to mention when something fires; Slack's own markup out of the configuration, written unescaped.
+    pub mention: Option<&'c str>,
+    /// How the message came.
+    pub path: &'c [Hop],
+    /// How often its queue has handed it out.
+    pub tries: u32,
+    /// The delivery's id.
+    pub delivery_id: Option<&'c str>,
+    /// The route that decided, or why this receiver gets it.
+    pub route: &'c str,
+    /// What is wrong with the deployment, for people to read in every message.
+    pub warning: Option<&'c str>,
+}
+
+/// A message as Slack's webhook takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
+    text: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<Block>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<Attachment>,
+    unfurl_links: bool,
+    unfurl_media: bool,
+}
+
+/// The part of a message that has a colour bar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Attachment {
+    color: &'static str,
+    fallback: String,
+    blocks: Vec<Block>,
+}
+
+impl Message {
+    /// The exact bytes to post.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // These types hold nothing that JSON cannot.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The fallback text: the headline that a lock screen shows.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A message of blocks: `headline` above a bar of `color` with `body`, and `ends` (buttons, the grey line), which
+    /// stay whole when `body` must give way.
+    fn new(
+        channel: Option<&str>,
+        text: &Mrkdwn,
+        color: &'static str,
+        headline: Vec<Block>,
+        body: Vec<Block>,
+        ends: Vec<Block>,
+    ) -> Self {
+        let width = |blocks: &[Block]| blocks.iter().map(|block| block.json_width() + 1).sum::<usize>();
+        // Two lists with their brackets.
+        let mut room = BLOCKS_JSON_MAX_CHARS.saturating_sub(width(&headline) + width(&ends) + 4);
+        let count = BLOCKS_MAX.saturating_sub(headline.len() + ends.len());
+        let mut blocks: Vec<Block> = Vec::with_capacity(body.len() + ends.len());
+        for block in body {
+            if blocks.len() >= count {
+                break;
+            }
+            let Some(block) = block.shrink(room.saturating_sub(1)) else { continue };
+            room = room.saturating_sub(block.json_width() + 1);
+            blocks.push(block);
+        }
+        blocks.extend(ends);
+        let attachments = if blocks.is_empty() {
+            Vec::new()
+        } else {
+            // Slack shows an attachment's own fallback only where it shows no blocks.
+            vec![Attachment { color, fallback: text.cut(300).as_str().to_owned(), blocks }]
+        };
+        Self {
+            channel: channel.map(str::to_owned),
+            text: text.cut(FALLBACK_TEXT_MAX_CHARS).as_str().to_owned(),
+            blocks: headline,
+            attachments,
+            unfurl_links: false,
+            unfurl_media: false,
+        }
+    }
+
+    /// The same content without any block, for a Slack that refuses the blocks.
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        let mut text = Mrkdwn::new();
+        for block in
+            self.blocks.iter().chain(self.attachments.iter().flat_map(|attachment| &attachment.blocks))
+        {
+            if !text.is_empty() {
+                text = text.markup("\n");
+            }
+            text = match block {
+                Block::Section(part) | Block::Context(part) => text.append(part),
+                Block::Fields(parts) => parts.iter().enumerate().fold(text, |text, (index, part)| {
+                    let text = if index > 0 { text.markup("\n") } else { text };
+                    text.append(part)
+                }),
+                Block::Actions(buttons) => buttons.iter().enumerate().fold(text, |text, (index, button)| {
+                    let text = if index > 0 { text.markup(" · ") } else { text };
+                    button.write_as_link(text)
+                }),
+            };
+        }
+        if text.is_empty() {
+            text = Mrkdwn::new().markup(&self.text);
+        }
+        Self {
+            channel: self.channel.clone(),
+            text: text.cut(TEXT_MAX_CHARS).as_str().to_owned(),
+            blocks: Vec::new(),
+            attachments: Vec::new(),
+            unfurl_links: false,
+            unfurl_media: false,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Slack's mrkdwn, and the only way by which foreign text gets into it.
+//!
+//! Source: Slack, "Formatting text for app surfaces": `&`, `<` and `>` are escaped, nothing else.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+/// A text in mrkdwn: foreign parts escaped, markup only where this type's methods wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mrkdwn(String);
+
+impl Mrkdwn {
+    /// An empty text.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The text as Slack gets it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether nothing has been written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The length as Slack may count it, see [`width`].
+    #[must_use]
+    pub fn width(&self) -> usize {
+        width(&self.0)
+    }
+
+    /// Foreign text, escaped.
+    #[must_use]
+    pub fn text(mut self, foreign: &str) -> Self {
+        escape_into(foreign, &mut self.0);
+        self
+    }
+
+    /// Our own words and marks, which hold nothing foreign.
+    #[must_use]
+    pub fn markup(mut self, ours: &str) -> Self {
+        self.0.push_str(ours);
+        self
+    }
+
+    /// Another text.
+    #[must_use]
+    pub fn append(mut self, other: &Self) -> Self {
+        self.0.push_str(&other.0);
+        self
+    }
+
+    /// Foreign text in bold.
+    ///
+    /// A `*` in it would end the bold, so that such a text stays plain.
+    #[must_use]
+    pub fn bold(self, foreign: &str) -> Self {
+        if foreign.contains(['*', '\n']) || foreign.trim() != foreign || foreign.is_empty() {
+            return self.text(foreign);
+        }
+        self.markup("*").text(foreign).markup("*")
+    }
+
+    /// Foreign text in a fixed-width font; plain where it holds a backtick.
+    #[must_use]
+    pub fn code(self, foreign: &str) -> Self {
+        if foreign.contains(['`', '\n']) || foreign.trim().is_empty() {
+            return self.text(foreign);
+        }
+        self.markup("`").text(foreign).markup("`")
+    }
+
+    /// Foreign lines as they are, in a fixed-width block.
+    ///
+    /// Three backticks in them would end the block; they are drawn apart by a character that has no width.
+    #[must_use]
+    pub fn preformatted(self, foreign: &str) -> Self {
+        self.markup("```\n").text(&foreign.replace("```", "`\u{200b}`\u{200b}`")).markup("\n```")
+    }
+
+    /// A link; the label must not be empty. Characters that would end the link are percent-encoded.
+    #[must_use]
+    pub fn link(mut self, url: &str, label: &str) -> Self {
+        self.0.push('<');
+        for c in url.chars() {
+            match c {
+                '<' => self.0.push_str("%3C"),
+                '>' => self.0.push_str("%3E"),
+                '|' => self.0.push_str("%7C"),
+                '&' => self.0.push_str("&amp;"),
+                c if c.is_whitespace() || c.is_control() => self.0.push_str("%20"),
+                c => self.0.push(c),
+            }
+        }
+        self.0.push('|');
+        // A bar in a label is shown as it is; only a line break would tear the link.
+        escape_into(&label.replace(['\n', '\r'], " "), &mut self.0);
+        self.0.push('>');
+        self
+    }
+
+    /// A moment that Slack shows in the reader's time zone; `timezone` serves clients that cannot.
+    #[must_use]
+    pub fn date(mut self, time: DateTime<Utc>, timezone: Tz) -> Self {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            self.0,
+            "<!date^{}^{{date_short_pretty}} {{time_secs}}|{}>",
+            time.timestamp(),
+            moment(time, timezone)
+        );
+        self
+    }
+
+    /// The text, shortened to `max` as [`width`] counts.
+    #[must_use]
+    pub fn cut(&self, max: usize) -> Self {
+        Self(cut(&self.0, max))
+    }
+}
+
+/// A moment in words: `2026-09-14 11:18:44 UTC`, in another time zone with UTC behind it in brackets.
+#[must_use]
+pub fn moment(time: DateTime<Utc>, timezone: Tz) -> String {
+    if timezone == Tz::UTC {
+        return time.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+    }
+    let local = time.with_timezone(&timezone);
+    let utc_form = if local.date_naive() == time.date_naive() { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
+    format!("{} ({})", local.format("%Y-%m-%d %H:%M:%S %Z"), time.format(utc_form))
+}
+
+fn escape_into(foreign: &str, out: &mut String) {
+    out.reserve(foreign.len());
+    for c in foreign.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            // Slack refuses some control characters and shows none of them.
+            c if c.is_control() && c != '\n' && c != '\t' => out.push(' '),
+            c => out.push(c),
+        }
+    }
+}
+
+/// A text's length for Slack's limits: in UTF-16 code units.
+///
+/// Slack's documentation says "characters" and not which; this count is never the smaller one.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.chars().map(char::len_utf16).sum() }
+}
+
+/// Shortens mrkdwn to at most `max` as [`width`] counts, with `…` at the end where something is missing.
+///
+/// Never cuts inside an entity, a link, a mention or a character; a preformatted block that is cut is closed.
+#[must_use]
+pub fn cut(markup: &str, max: usize) -> String {
+    const END: &str = "…";
+    const CLOSE: &str = "…\n```";
+    if width(markup) <= max {
+        return markup.to_owned();
+    }
+    let is_block = markup.contains("```");
+    let room = max.saturating_sub(if is_block { width(CLOSE) } else { width(END) });
+    let (mut used, mut end) = (0, 0);
+    let mut rest = markup;
+    while !rest.is_empty() {
+        let atom = atom(rest);
+        used += width(atom);
+        if used > room {
+            break;
+        }
+        end += atom.len();
+        rest = &rest[atom.len()..];
+    }
+    let kept = &markup[..end];
+    let is_open = kept.matches("```").count() % 2 == 1;
+    let mut cut = kept.trim_end_matches('`').to_owned();
+    if !is_open {
+        cut = kept.to_owned();
+    }
+    if max > 0 {
+        cut.push_str(if is_open { CLOSE } else { END });
+    }
+    cut
+}
+
+/// The first piece of mrkdwn that may not be split: an entity, a link or mention, a fence, or a character.
+fn atom(markup: &str) -> &str {
+    let length = match markup.as_bytes().first() {
+        Some(b'&') => markup.find(';').filter(|end| *end <= 5).map(|end| end + 1),
+        Some(b'<') => markup.find('>').map(|end| end + 1),
+        Some(b'`') if markup.starts_with("```") => Some(3),
+        _ => None,
+    };
+    let length = length.unwrap_or_else(|| markup.chars().next().map_or(0, char::len_utf8));
+    &markup[..length]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_stays_text() {
+        let text = Mrkdwn::new().text("<!channel> a & b > c <@U1>");
+        assert_eq!(text.as_str(), "&lt;!channel&gt; a &amp; b &gt; c &lt;@U1&gt;");
+        assert_eq!(Mrkdwn::new().bold("a*b").as_str(), "a*b");
+        assert_eq!(Mrkdwn::new().bold("a<b").as_str(), "*a&lt;b*");
+        assert_eq!(Mrkdwn::new().code("a`b").as_str(), "a`b");
+        assert_eq!(
+            Mrkdwn::new().link("https://x/?a=1&b=<|>", "x|<y>").as_str(),
+            "<https://x/?a=1&amp;b=%3C%7C%3E|x|&lt;y&gt;>"
+        );
+    }
+
+    #[test]
+    fn cuts_keep_entities_links_and_characters_whole() {
+        for (markup, max, expected) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("ab&amp;cd", 7, "ab…"),
+            ("ab&amp;cd", 9, "ab&amp;cd"),
+            ("a<https://x|label>b", 10, "a…"),
+            ("경보🔥🔥", 5, "경보🔥…"),
+            ("경보🔥🔥🔥", 7, "경보🔥🔥…"),
+            ("a & b", 0, ""),
+            ("```\nabcdefghij\n```", 14, "```\nabcde…\n```"),
+        ] {
+            let cut = cut(markup, max);
+            assert_eq!(cut, expected, "{markup} at {max}");
+            assert!(width(&cut) <= max);
+        }
+    }
+
+    #[test]
+    fn moments() {
+        let time = DateTime::from_timestamp(1_789_384_724, 0).unwrap();
+        assert_eq!(moment(time, Tz::UTC), "2026-09-14 11:18:44 UTC");
+        assert_eq!(moment(time, Tz::Asia__Seoul), "2026-09-14 20:18:44 KST (11:18 UTC)");
+    }
+}

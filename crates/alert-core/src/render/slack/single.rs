@@ -1,0 +1,370 @@
+//! One alert as one message.
+
+use chrono::TimeDelta;
+
+use super::block::{Block, Button};
+use super::mrkdwn::{Mrkdwn, moment};
+use super::{Context, Message};
+use crate::alert::{Alert, Evidence, Link, LinkKind, Source, State};
+use crate::envelope::Hop;
+use crate::{number, text, time};
+
+/// A message that comes later than this after the change says so.
+const LATE: TimeDelta = TimeDelta::minutes(2);
+/// A name in the headline; it is whole in the alarm itself.
+const NAME_MAX_CHARS: usize = 255;
+/// A reason in the fallback text.
+const REASON_MAX_CHARS: usize = 1_100;
+/// Values in a sparkline; more are no longer seen as single ones.
+const SPARKLINE_MAX_POINTS: usize = 60;
+/// Log lines that come along.
+const LOG_LINES_MAX: usize = 10;
+/// A raw message, shown as it came.
+const RAW_MAX_CHARS: usize = 2_600;
+
+/// Renders one alert; within Slack's limits whatever the alert holds.
+#[must_use]
+pub fn alert(alert: &Alert, context: &Context<'_>) -> Message {
+    let mut head = Vec::new();
+    head.extend(Block::section(&headline(alert, context)));
+    let mut body = Vec::new();
+    if let Some(warning) = context.warning {
+        body.extend(Block::section(&Mrkdwn::new().markup(":warning: ").text(warning)));
+    }
+    for note in &alert.notes {
+        body.extend(Block::section(&Mrkdwn::new().markup("ℹ️ ").text(&text::cut(note, 600))));
+    }
+    body.extend(condition(alert));
+    body.extend(evidence(&alert.evidence));
+    body.extend(description(alert));
+    let facts: Vec<Mrkdwn> = alert
+        .facts
+        .iter()
+        .map(|fact| {
+            Mrkdwn::new().bold(&text::cut(&fact.name, 80)).markup("\n").text(&text::cut(&fact.value, 500))
+        })
+        .collect();
+    body.extend(Block::fields(&facts));
+    body.extend(composite(&alert.evidence));
+    body.extend(log_lines(&alert.evidence));
+    body.extend(times(alert, context));
+    if let Some(raw) = alert.raw.as_deref().filter(|raw| !raw.trim().is_empty()) {
+        body.extend(Block::section(&Mrkdwn::new().preformatted(&text::cut(raw, RAW_MAX_CHARS))));
+    }
+    body.extend(reason(alert));
+    let mut ends = Vec::new();
+    ends.extend(Block::actions(buttons(&alert.links)));
+    ends.extend(Block::context(&footer(alert, context)));
+    Message::new(context.channel, &fallback(alert, context), color(alert.state), head, body, ends)
+}
+
+/// The bar's colour: red, amber, blue, green.
+pub(super) fn color(state: State) -> &'static str {
+    match state {
+        State::Firing => "#a30200",
+        State::NoData => "#daa038",
+        State::Informational => "#2b6cb0",
+        State::Resolved => "#2eb886",
+    }
+}
+
+/// The state without colour: shape and word.
+pub(super) fn emblem(state: State) -> &'static str {
+    match state {
+        State::Firing => "🔴",
+        State::NoData => "⚠️",
+        State::Informational => "🔵",
+        State::Resolved => "✅",
+    }
+}
+
+/// The source's own word; Grafana's and Prometheus's lower-case ones in capitals as CloudWatch writes its own.
+pub(super) fn state_word(alert: &Alert) -> String {
+    let is_state = matches!(alert.source, Source::CloudWatch | Source::Grafana | Source::Alertmanager);
+    let is_word = !alert.state_value.contains(' ');
+    if is_state && is_word { alert.state_value.to_uppercase() } else { alert.state_value.clone() }
+}
+
+/// Account and region in the words that people know.
+fn place(alert: &Alert, context: &Context<'_>) -> Vec<String> {
+    let account = alert.account.as_deref().filter(|account| !account.is_empty());
+    let account =
+        account.map(|account| context.accounts.get(account).map_or(account, String::as_str).to_owned());
+    account.into_iter().chain(alert.region.clone().filter(|region| !region.is_empty())).collect()
+}
+
+/// How late the message is, when it is.
+fn lateness(alert: &Alert, context: &Context<'_>) -> Option<TimeDelta> {
+    let late = context.now.signed_duration_since(alert.changed_at?);
+    (late > LATE).then_some(late)
+}
+
+fn headline(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
+    let mut line = Mrkdwn::new();
+    if let Some(mention) = context.mention.filter(|_| matches!(alert.state, State::Firing | State::NoData)) {
+        line = line.markup(mention).markup(" ");
+    }
+    let name = text::cut(alert.name.trim(), NAME_MAX_CHARS).replace(['\n', '\r'], " ");
+    line = line.markup(emblem(alert.state)).markup(" ").bold(&format!("{}: {name}", state_word(alert)));
+    let place = place(alert, context);
+    if !place.is_empty() {
+        line = line.markup("  ·  ").text(&place.join(" · "));
+    }
+    if let (Some(late), Some(changed_at)) = (lateness(alert, context), alert.changed_at) {
+        line = line
+            .markup("\n⏰ changed ")
+            .date(changed_at, context.timezone)
+            .markup(", delivered ")
+            .date(context.now, context.timezone)
+            .text(&format!(" ({} late)", time::span(late)));
+    }
+    line
+}
+
+/// What a lock screen shows: state, name, where, and why.
+fn fallback(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
+    let name = text::cut(alert.name.trim(), NAME_MAX_CHARS).replace(['\n', '\r'], " ");
+    let mut line = format!("{} {}: {name}", emblem(alert.state), state_word(alert));
+    for part in place(alert, context) {
+        line.push_str(&format!(" · {part}"));
+    }
+    if let (Some(_), Some(changed_at)) = (lateness(alert, context), alert.changed_at) {
+        line.push_str(&format!(
+            " (changed {}, delivered {})",
+            moment(changed_at, context.timezone),
+            moment(context.now, context.timezone)
+        ));
+    }
+    let why =
+        [&alert.reason, &alert.summary, &alert.condition, &alert.description].into_iter().flatten().next();
+    let note = alert.notes.first().filter(|_| alert.source == Source::Unknown);
+    if let Some(why) = why.or(note).or(alert.raw.as_ref()) {
+        line.push_str(&format!(" — {}", text::cut(why.trim(), REASON_MAX_CHARS)));
+    }
+    let mention = context.mention.filter(|_| matches!(alert.state, State::Firing | State::NoData));
+    match mention {
+        Some(mention) => Mrkdwn::new().markup(mention).markup(" ").text(&line),
+        None => Mrkdwn::new().text(&line),
+    }
+}
+
+fn condition(alert: &Alert) -> Option<Block> {
+    let mut line = Mrkdwn::new();
+    if let Some(condition) = &alert.condition {
+        line = line.text(&text::cut(condition, 1_000));
+    }
+    if let Some(summary) = alert.summary.as_deref().filter(|summary| *summary != alert.name) {
+        line = if line.is_empty() { line } else { line.markup("\n") };
+        line = line.text(&text::cut(summary, 1_000));
+    }
+    Block::section(&line)
+}
+
+fn evidence(evidence: &Evidence) -> Option<Block> {
+    let mut lines = Mrkdwn::new();
+    if let [first, .., last] = &evidence.points[..] {
+        let shown = &evidence.points[evidence.points.len().saturating_sub(SPARKLINE_MAX_POINTS)..];
+        let values: Vec<(f64, bool)> = shown.iter().map(|point| (point.value, point.breaching)).collect();
+        let threshold = evidence.threshold;
+        let value = |value: f64| {
+            number::with_unit(&number::beside(value, threshold.upper.or(threshold.lower)), &evidence.unit)
+        };
+        lines = lines.code(&sparkline(&values)).text(&format!(
+            "  {} → {}",
+            value(first.value),
+            value(last.value)
+        ));
+        for (word, limit) in [("lower limit", threshold.lower), ("threshold", threshold.upper)] {
+            if let Some(limit) = limit {
+                let word =
+                    if threshold.upper.is_none() || threshold.lower.is_none() { "threshold" } else { word };
+                let word = if word == "threshold" && threshold.lower.is_some() && threshold.upper.is_some() {
+                    "upper limit"
+                } else {
+                    word
+                };
+                lines = lines
+                    .text(&format!(", {word} {}", number::with_unit(&number::plain(limit), &evidence.unit)));
+            }
+        }
+    }
+    if !evidence.values.is_empty() {
+        lines = if lines.is_empty() { lines } else { lines.markup("\n") };
+        let values: Vec<String> =
+            evidence.values.iter().take(20).map(|(name, value)| format!("{name} = {value}")).collect();
+        lines = lines.markup("*Values*  ").text(&text::cut(&values.join("  ·  "), 1_000));
+    }
+    Block::section(&lines)
+}
+
+/// Values as block characters, the breaching ones in brackets: `▁▂▁[▇█]`.
+fn sparkline(values: &[(f64, bool)]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let low = values.iter().map(|(value, _)| *value).fold(f64::INFINITY, f64::min);
+    let high = values.iter().map(|(value, _)| *value).fold(f64::NEG_INFINITY, f64::max);
+    let span = high - low;
+    let mut line = String::new();
+    let mut was_breaching = false;
+    for (value, breaching) in values {
+        if *breaching != was_breaching {
+            line.push(if *breaching { '[' } else { ']' });
+            was_breaching = *breaching;
+        }
+        let height = if span.is_finite() && span > 0.0 { (value - low) / span } else { 0.5 };
+        // Between 0 and 7 by construction; a cast of anything else saturates.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let index = (height * 7.0).round() as usize;
+        line.push(BARS.get(index).copied().unwrap_or('█'));
+    }
+    if was_breaching {
+        line.push(']');
+    }
+    line
+}
+
+fn description(alert: &Alert) -> Option<Block> {
+    let description = alert.description.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
+    Block::section(&Mrkdwn::new().text(&text::cut(description, 2_000)))
+}
+
+fn composite(evidence: &Evidence) -> Option<Block> {
+    let mut lines = Mrkdwn::new();
+    if let Some(rule) = &evidence.rule {
+        lines = lines.markup("*Rule*  ").code(&text::cut(rule, 1_000));
+    }
+    for child in evidence.children.iter().take(20) {
+        lines = if lines.is_empty() { lines } else { lines.markup("\n") };
+        lines = lines.markup("• ");
+        let name = text::cut(&child.name, 200);
+        lines = match &child.url {
+            Some(url) => lines.link(url, &name),
+            None => lines.text(&name),
+        };
+        if let Some(state) = &child.state {
+            lines = lines.text(&format!(": {}", text::cut(state, 40)));
+        }
+    }
+    if evidence.children.len() > 20 {
+        lines = lines.text(&format!("\n… and {} more", evidence.children.len() - 20));
+    }
+    Block::section(&lines)
+}
+
+fn log_lines(evidence: &Evidence) -> Option<Block> {
+    let lines = &evidence.log_lines;
+    if lines.is_empty() {
+        return None;
+    }
+    let mut shown: Vec<String> = lines.iter().take(LOG_LINES_MAX).map(|line| text::cut(line, 250)).collect();
+    if lines.len() > LOG_LINES_MAX {
+        shown.push(format!("… and {} more lines", lines.len() - LOG_LINES_MAX));
+    }
+    Block::section(&Mrkdwn::new().preformatted(&shown.join("\n")))
+}
+
+/// Since when, and how long it was otherwise before.
+fn times(alert: &Alert, context: &Context<'_>) -> Option<Block> {
+    let mut line = Mrkdwn::new();
+    let lasted = |from, to: chrono::DateTime<chrono::Utc>| time::span(to.signed_duration_since(from));
+    match (alert.state, alert.starts_at, alert.ends_at.or(alert.changed_at)) {
+        (State::Resolved, Some(start), Some(end)) if start < end => {
+            line = line.text("Over since ").date(end, context.timezone);
+            line = line.text(&format!(", after {}", lasted(start, end)));
+        }
+        (State::Resolved, _, Some(end)) => line = line.text("Over since ").date(end, context.timezone),
+        (State::Informational, _, _) => {
+            if let Some(at) = alert.changed_at.or(alert.starts_at) {
+                line = line.text("At ").date(at, context.timezone);
+            }
+        }
+        (_, Some(start), _) => line = line.text("Since ").date(start, context.timezone),
+        (_, None, Some(changed)) => line = line.text("Since ").date(changed, context.timezone),
+        (_, None, None) => {}
+    }
+    if let Some(previous) = alert.previous.as_ref().filter(|previous| previous.state != alert.state) {
+        line = if line.is_empty() { line } else { line.markup("; ") };
+        line = line.text(&format!("was {} before", previous.value));
+        if let (Some(since), Some(changed)) = (previous.since, alert.changed_at)
+            && since < changed
+        {
+            line = line.text(&format!(" for {}", lasted(since, changed)));
+        }
+    }
+    Block::section(&line)
+}
+
+/// CloudWatch's sentence, small: the condition above says the same in fewer words.
+fn reason(alert: &Alert) -> Option<Block> {
+    let reason = alert.reason.as_deref()?;
+    Block::context(&Mrkdwn::new().text(&text::cut(reason, 1_100)))
+}
+
+fn buttons(links: &[Link]) -> Vec<Button> {
+    let mut links: Vec<&Link> = links.iter().collect();
+    links.sort_by_key(|link| link.kind);
+    links.dedup_by(|a, b| a.url == b.url);
+    links.iter().filter_map(|link| Button::new(label(link.kind), &link.url)).collect()
+}
+
+fn label(kind: LinkKind) -> &'static str {
+    match kind {
+        LinkKind::Alarm => "Open alarm",
+        LinkKind::Rule => "Alert rule",
+        LinkKind::Details => "Details",
+        LinkKind::Metric => "Metric graph",
+        LinkKind::Dashboard => "Dashboard",
+        LinkKind::Panel => "Panel",
+        LinkKind::Logs => "Logs",
+        LinkKind::Runbook => "Runbook",
+        LinkKind::Silence => "Silence",
+    }
+}
+
+/// How it came and why it is here.
+fn footer(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
+    let mut parts = vec![alert.source.to_string()];
+    if !context.path.is_empty() {
+        let hops: Vec<&str> = context.path.iter().copied().map(Hop::name).collect();
+        parts.push(hops.join(" → "));
+    }
+    if context.tries > 1 {
+        parts.push(format!("{} try", ordinal(context.tries)));
+    }
+    if !context.route.is_empty() {
+        parts.push(context.route.to_owned());
+    }
+    parts.extend(context.delivery_id.map(|id| format!("id {}", text::cut(id, 80))));
+    Mrkdwn::new().text(&parts.join(" · "))
+}
+
+fn ordinal(n: u32) -> String {
+    let suffix = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{n}{suffix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sparklines_mark_what_breaches() {
+        assert_eq!(sparkline(&[(1.0, false), (2.0, false), (9.0, true), (10.0, true)]), "▁▂[▇█]");
+        assert_eq!(sparkline(&[(5.0, true), (5.0, true)]), "[▅▅]");
+        assert_eq!(sparkline(&[(10.0, true), (0.0, false)]), "[█]▁");
+    }
+
+    #[test]
+    fn ordinals() {
+        for (n, text) in
+            [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (21, "21st"), (112, "112th")]
+        {
+            assert_eq!(ordinal(n), text);
+        }
+    }
+}
