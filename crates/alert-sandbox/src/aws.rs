@@ -1,0 +1,66 @@
+//! What all stand-ins for AWS share: ids, names, and the form of a signed request.
+
+use std::sync::{Arc, Mutex};
+
+use axum::http::HeaderMap;
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
+
+use crate::lock;
+
+/// The region of everything in the sandbox.
+pub const REGION: &str = "us-east-1";
+/// The account of everything in the sandbox.
+pub const ACCOUNT: &str = "123456789012";
+
+/// A seeded source of ids and keys: the same seed gives the same ones in the same order.
+#[derive(Debug, Clone)]
+pub(crate) struct Ids(Arc<Mutex<StdRng>>);
+
+impl Ids {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
+    }
+
+    pub(crate) fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        lock(&self.0).fill_bytes(&mut bytes);
+        bytes
+    }
+
+    /// A random UUID, as AWS gives to requests, messages and keys.
+    pub(crate) fn uuid(&self) -> String {
+        let mut bytes: [u8; 16] = self.bytes();
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex = hex(&bytes);
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Whether the request carries an `Authorization` header in the form of Signature Version 4 for this
+/// service. The signature itself is not checked: any credentials are good here.
+pub(crate) fn is_signed(headers: &HeaderMap, service: &str) -> bool {
+    let Some(authorization) = headers.get("authorization").and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let Some(parts) = authorization.strip_prefix("AWS4-HMAC-SHA256 ") else { return false };
+    let part = |name: &str| {
+        parts.split(',').map(str::trim).find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+    };
+    let scope = part("Credential").map(|credential| credential.split('/').collect::<Vec<_>>());
+    let scoped = matches!(scope.as_deref(),
+        Some([key, date, _, name, "aws4_request"]) if !key.is_empty() && date.len() == 8 && *name == service);
+    let signed =
+        part("Signature").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    scoped && signed && part("SignedHeaders").is_some_and(|names| !names.is_empty())
+}

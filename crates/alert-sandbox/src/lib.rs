@@ -1,0 +1,116 @@
+//! Loopback stand-ins for the services around the two functions, speaking the real protocols.
+//!
+//! A [`Sandbox`] holds KMS, SNS and Slack; [`lambda::Function`] runs a function's real binary against
+//! the Lambda Runtime API; [`sqs`] and [`eventbridge`] deliver events to it as AWS does. The limits and
+//! errors are the services' own, and nothing here knows the relay: it is its judge.
+//!
+//! Everything listens on 127.0.0.1 and ends with its owner.
+
+pub mod aws;
+mod form;
+pub mod kms;
+pub mod lambda;
+mod server;
+pub mod slack;
+pub mod tls;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aws::Ids;
+use kms::Kms;
+use slack::Slack;
+use tls::Authority;
+
+/// How a sandbox is made.
+#[derive(Debug, Clone, Default)]
+pub struct SandboxOptions {
+    /// Serve HTTPS, with a certificate of the sandbox's own authority.
+    pub tls: bool,
+    /// Where ids and keys come from; the same seed gives the same ones.
+    pub seed: u64,
+}
+
+/// The services that the functions call.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// The key service.
+    pub kms: Kms,
+    /// Slack's incoming webhooks.
+    pub slack: Slack,
+    authority: Option<Authority>,
+    ca_file: Option<CaFile>,
+}
+
+impl Sandbox {
+    /// Starts all services.
+    pub async fn start(options: SandboxOptions) -> io::Result<Self> {
+        let ids = Ids::new(options.seed);
+        let authority = options.tls.then(Authority::new).transpose()?;
+        let ca_file = authority.as_ref().map(CaFile::write).transpose()?;
+        let tls = || authority.as_ref().map(Authority::acceptor);
+        let kms = Kms::start(ids.clone(), tls()).await?;
+        let slack = Slack::start(ids, tls()).await?;
+        Ok(Self { kms, slack, authority, ca_file })
+    }
+
+    /// The environment that leads a function to this sandbox, on top of what Lambda itself sets.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let mut environment = vec![("AWS_ENDPOINT_URL_KMS".to_owned(), self.kms.url())];
+        if let Some(file) = &self.ca_file {
+            environment.push(("SSL_CERT_FILE".to_owned(), file.path().display().to_string()));
+        }
+        environment
+    }
+
+    /// The authority's certificate, when the sandbox speaks TLS.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.authority.as_ref().map(Authority::ca_pem)
+    }
+}
+
+/// The authority's certificate in a directory of its own, which goes with the sandbox.
+#[derive(Debug)]
+struct CaFile {
+    directory: PathBuf,
+}
+
+impl CaFile {
+    fn write(authority: &Authority) -> io::Result<Self> {
+        // Not seeded: two sandboxes of one seed may run beside each other.
+        let name = aws::hex(&rand::random::<[u8; 16]>());
+        let file = Self { directory: std::env::temp_dir().join(format!("alert-sandbox-{name}")) };
+        std::fs::create_dir(&file.directory)?;
+        std::fs::write(file.path(), authority.ca_pem())?;
+        Ok(file)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join("ca.pem")
+    }
+}
+
+impl Drop for CaFile {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's own cleaning.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A background task that ends with its owner.
+#[derive(Debug)]
+pub(crate) struct AbortOnDrop(pub(crate) tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Locks; a panic elsewhere, in a test for instance, must not hide behind a poisoned lock.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

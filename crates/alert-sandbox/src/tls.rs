@@ -1,0 +1,61 @@
+//! A throw-away certificate authority and its certificate for the loopback servers.
+
+use std::io;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// A certificate authority that lives as long as the sandbox and signs for `localhost` and `127.0.0.1`.
+#[derive(Clone)]
+pub struct Authority {
+    ca_pem: String,
+    acceptor: TlsAcceptor,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Makes the authority and its server certificate, with keys of its own.
+    pub fn new() -> io::Result<Self> {
+        let ca_key = KeyPair::generate().map_err(io::Error::other)?;
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name.push(DnType::CommonName, "alert-sandbox");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        let ca_certificate = ca.self_signed(&ca_key).map_err(io::Error::other)?;
+        let issuer = Issuer::new(ca, ca_key);
+
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let certificate = CertificateParams::new(names)
+            .and_then(|params| params.signed_by(&key, &issuer))
+            .map_err(io::Error::other)?;
+
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| {
+                config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
+            })
+            .map_err(io::Error::other)?;
+        Ok(Self { ca_pem: ca_certificate.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) })
+    }
+
+    /// The authority's certificate, for `SSL_CERT_FILE`.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.clone()
+    }
+}
