@@ -14,3 +14,6 @@ pub mod render;
 pub mod source;
 pub mod text;
 pub mod time;
+
+pub mod matcher;
+pub mod time_interval;
