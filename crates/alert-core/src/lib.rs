@@ -15,5 +15,6 @@ pub mod source;
 pub mod text;
 pub mod time;
 
+pub mod config;
 pub mod matcher;
 pub mod time_interval;

@@ -1,0 +1,402 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+
+use super::super::DEFAULT_DROP_RULE;
+use super::*;
+
+/// The configuration of the documentation, with every key.
+const FULL: &str = r#"
+drop:                                   # default when the key is absent: the first rule alone
+  - name: grafana-datasource-errors
+    matchers: ['alertname="DatasourceError"']
+  - name: eks-restart
+    matchers: ['alertname=~"DatasourceError|DatasourceNoData"']
+    active_time_intervals: [eks-nightly]     # only then
+  - matchers: ['alertname="DatasourceError"', '{a=b,c!~"d"}']
+    younger_than: 1h30m
+time_intervals:
+  - name: eks-nightly
+    time_intervals:
+      - times: [{start_time: '21:50', end_time: '24:00'}]
+        weekdays: ['monday:friday']
+        location: Asia/Seoul
+      - times: [{start_time: '00:00', end_time: '08:10'}]
+        weekdays: ['tuesday:saturday']
+        location: Asia/Seoul
+  - name: seldom
+    time_intervals: [{days_of_month: [1, '-3:-1'], months: [1, 'may:june'], years: [2026, '2028:2030']}]
+route:
+  receiver: default
+  routes:
+    - matchers: ['severity="critical"']
+      receiver: oncall
+      continue: true
+      routes:
+        - matchers: [region = us-east-1]
+    - {receiver: oncall}
+receivers:
+  - name: default
+  - name: oncall
+    webhook: kms:AQICAHhw
+    channel: '#oncall'
+    mention: '<!subteam^S012345> <!here>  <@U0AB>'
+accounts: {"012345678901": prod, 123456789012: 시험}
+timezone: Asia/Seoul
+notify_on: [ALARM, OK]
+digest_after: 7
+publish: group
+"#;
+
+#[test]
+fn reads_every_key() {
+    let config = Config::parse(FULL).unwrap();
+    let names: Vec<_> = config.drop.iter().map(|rule| rule.name.as_str()).collect();
+    assert_eq!(names, ["grafana-datasource-errors", "eks-restart", "drop[2]"]);
+    assert_eq!(config.drop[2].matchers.to_string(), r#"alertname="DatasourceError", a="b", c!~"d""#);
+    assert_eq!(config.drop[2].younger_than, Some(TimeDelta::minutes(90)));
+    let night = "2026-07-06T22:00:00+09:00".parse().unwrap();
+    assert_eq!(config.drop[1].active_interval(night).unwrap().name, "eks-nightly");
+    assert_eq!(config.time_intervals.len(), 2);
+    assert_eq!(config.route.to_string(), "route → default");
+    assert_eq!(config.route.routes[0].to_string(), r#"route.routes[0] severity="critical" → oncall"#);
+    assert!(config.route.routes[0].continue_after);
+    let inherited = &config.route.routes[0].routes[0];
+    assert_eq!(inherited.to_string(), r#"route.routes[0].routes[0] region="us-east-1" → oncall"#);
+    let oncall = config.receiver("oncall").unwrap();
+    assert_eq!(oncall.webhook.as_deref(), Some("AQICAHhw"));
+    assert_eq!(oncall.channel.as_deref(), Some("#oncall"));
+    assert_eq!(oncall.mention.as_deref(), Some("<!subteam^S012345> <!here> <@U0AB>"));
+    assert_eq!(config.account_name("012345678901"), "prod");
+    assert_eq!(config.account_name("123456789012"), "시험");
+    assert_eq!(config.account_name("999999999999"), "999999999999");
+    assert_eq!(config.timezone, Tz::Asia__Seoul);
+    assert_eq!(config.notify_on, Some(vec![AlarmState::Alarm, AlarmState::Ok]));
+    assert_eq!(config.digest_after, 7);
+    assert_eq!(config.publish, Publish::Group);
+}
+
+#[test]
+fn an_empty_document_is_the_default() {
+    for text in ["", "\n", "---\n", "# nothing\n", "\u{feff}", "{}", "~"] {
+        assert_eq!(Config::parse(text).unwrap(), Config::default(), "{text:?}");
+    }
+    let config = Config::default();
+    assert_eq!(config.drop.len(), 1);
+    assert_eq!(config.drop[0].name, DEFAULT_DROP_RULE);
+    assert_eq!(config.drop[0].matchers.to_string(), r#"alertname="DatasourceError""#);
+    assert_eq!(config.default_receiver().name, DEFAULT_RECEIVER);
+    assert!(Config::fail_open().drop.is_empty());
+    assert!(Config::parse("drop: []").unwrap().drop.is_empty());
+}
+
+#[test]
+fn without_a_route_the_first_receiver_has_it_unless_one_is_default() {
+    let route = |text| Config::parse(text).unwrap().route.to_string();
+    assert_eq!(route("receivers: [{name: a}, {name: b}]"), "route → a");
+    assert_eq!(route("receivers: [{name: a}, {name: default}]"), "route → default");
+    assert_eq!(route("route: {receiver: default}"), "route → default");
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    let errors = Config::parse(text).unwrap_err();
+    let lines = errors.to_string();
+    assert_eq!(lines.lines().collect::<Vec<_>>(), expected, "{text}");
+    assert_eq!(errors.problems().len(), expected.len());
+}
+
+#[test]
+fn names_line_and_column() {
+    check(
+        "drop: x\n",
+        &["line 1, column 7: drop: expected a list of rules ([] drops nothing), found a text"],
+    );
+    check("drop:\n", &["line 1, column 5: drop: expected a list of rules ([] drops nothing), found nothing"]);
+    check(
+        "- a",
+        &[
+            "line 1, column 1: expected a mapping with drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, found a list",
+        ],
+    );
+    check("\nrecievers: []", &["line 2, column 1: unknown key `recievers`; did you mean `receivers`?"]);
+    check(
+        "group_by: []",
+        &[
+            "line 1, column 1: unknown key `group_by`; expected one of drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish",
+        ],
+    );
+    check("timezone: UTC\ntimezone: UTC", &["line 2, column 1: duplicate key `timezone`, first on line 1"]);
+    check(
+        "timezone: Asia/Soul",
+        &[
+            "line 1, column 11: timezone: expected a time zone of the IANA database such as Asia/Seoul or UTC, found `Asia/Soul`; did you mean `Asia/Seoul`?",
+        ],
+    );
+    check("drop:\n  - name: x", &["line 2, column 5: drop[0]: expected the key `matchers`, found none"]);
+    check(
+        "drop: [{matchers: []}]",
+        &[
+            "line 1, column 19: drop[0].matchers: expected a list of at least one matcher: a rule without would drop everything, found an empty list",
+        ],
+    );
+    check(
+        "drop: [{matchers: ['{}']}]",
+        &[
+            "line 1, column 20: drop[0].matchers[0]: expected a matcher such as severity=\"critical\", found none",
+        ],
+    );
+    check(
+        "drop: [{matchers: [a=b], younger_than: 30 m, active_time_intervals: [night]}]",
+        &[
+            "line 1, column 40: drop[0].younger_than: expected a duration longer than nothing, such as 30m, 1h30m or 1d, found `30 m`",
+            "line 1, column 70: drop[0].active_time_intervals[0]: unknown time interval `night`; there is none at all",
+        ],
+    );
+    check(
+        "digest_after: 0",
+        &["line 1, column 15: digest_after: expected a whole number from 1 to 1000000, found `0`"],
+    );
+    check(
+        "digest_after: '5'",
+        &["line 1, column 15: digest_after: expected a whole number from 1 to 1000000, found the text `5`"],
+    );
+    check("publish: all", &["line 1, column 10: publish: expected alert or group, found `all`"]);
+    check(
+        "notify_on: [alarm]",
+        &["line 1, column 13: notify_on[0]: expected ALARM, OK or INSUFFICIENT_DATA, found `alarm`"],
+    );
+    check(
+        "accounts: {12345: x}",
+        &[
+            "line 1, column 12: accounts.12345: expected an account number of twelve digits, in double quotes so that leading zeros stay, found `12345`",
+        ],
+    );
+}
+
+#[test]
+fn points_into_the_matcher() {
+    let tail = "expected a label name, found `,`";
+    check("drop:\n  - matchers: ['a=b,,']", &[&format!("line 2, column 21: drop[0].matchers[0]: {tail}")]);
+    check(
+        "drop:\n  - matchers: [\"a=\\\"b\\\",,\"]",
+        &[&format!("line 2, column 25: drop[0].matchers[0]: {tail}")],
+    );
+    check(
+        "drop:\n  - matchers: ['a=\"''\",,']",
+        &[&format!("line 2, column 24: drop[0].matchers[0]: {tail}")],
+    );
+    check(
+        "drop:\n  - matchers:\n      - 한=b,,",
+        &[&format!("line 3, column 13: drop[0].matchers[0]: {tail}")],
+    );
+    check(
+        "drop:\n  - matchers:\n      - |\n        a=b,,",
+        &[&format!("line 4, column 9: drop[0].matchers[0]: {tail}")],
+    );
+    check(
+        "drop: [{matchers: ['a=~\"x(y\"']}]",
+        &[
+            "line 1, column 26: drop[0].matchers[0]: expected a regular expression, found one that does not parse: unclosed group",
+        ],
+    );
+}
+
+#[test]
+fn time_intervals() {
+    let head = "time_intervals: [{name: n, time_intervals: [";
+    let path = "time_intervals[0].time_intervals[0]";
+    let night = format!("{head}{{times: [{{start_time: '22:00', end_time: '06:00'}}]}}]}}]");
+    check(
+        &night,
+        &[&format!(
+            "line 1, column 86: {path}.times[0].end_time: expected an end after 22:00 (a night takes two ranges, one until 24:00 and one from 00:00), found `06:00`"
+        )],
+    );
+    let weekdays = format!("{head}{{weekdays: [Monday]}}]}}]");
+    check(
+        &weekdays,
+        &[&format!(
+            "line 1, column 57: {path}.weekdays[0]: expected a weekday from sunday to saturday in lower case, or a range such as monday:friday, found `Monday`"
+        )],
+    );
+    let nothing = format!("{head}{{}}]}}]");
+    check(
+        &nothing,
+        &[&format!(
+            "line 1, column 45: {path}: expected at least one of times, weekdays, days_of_month, months, years, location"
+        )],
+    );
+    // A broken interval is one problem: what refers to it is no other.
+    check(
+        "drop: [{matchers: [a=b], active_time_intervals: [n]}]\ntime_intervals: [{name: n, time_intervals: []}, {name: n, time_intervals: [{years: [x]}]}]",
+        &[
+            "line 2, column 44: time_intervals[0].time_intervals: expected a list of at least one interval, found an empty list",
+            "line 2, column 56: time_intervals[1].name: expected a name of its own, found `n` a second time",
+            "line 2, column 85: time_intervals[1].time_intervals[0].years[0]: expected a year such as 2026, or a range such as 2026:2028, found `x`",
+        ],
+    );
+}
+
+#[test]
+fn routes() {
+    check("route: {}", &["line 1, column 8: route: expected the key `receiver`, found none"]);
+    check(
+        "route: {receiver: defualt, matchers: [a=b], continue: true}",
+        &[
+            "line 1, column 19: route.receiver: unknown receiver `defualt`; did you mean `default`?",
+            "line 1, column 38: route.matchers: the root route takes every alert: it has no matchers",
+            "line 1, column 55: route.continue: the root route takes every alert: it has no continue",
+        ],
+    );
+    check(
+        "route: {receiver: x}\nreceivers: [{name: a}, {name: b}]",
+        &["line 1, column 19: route.receiver: unknown receiver `x`; there are `a`, `b`"],
+    );
+    check(
+        "route:\n  receiver: default\n  routes:\n    - matchers: [a=b]\n    - matchers: [c=d, a=b]\n    - continue: true\n    - {}\n    - matchers: [e=f]\n      mute_time_intervals: []",
+        &[
+            "line 5, column 7: route.routes[1]: unreachable: route.routes[0] before it takes every alert with `a=\"b\"` and has no `continue: true`",
+            "line 8, column 7: route.routes[4]: unreachable: route.routes[3] before it takes every alert and has no `continue: true`",
+            "line 9, column 7: route.routes[4]: unknown key `mute_time_intervals`; expected one of receiver, matchers, continue, routes",
+        ],
+    );
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    const SECRET: &str = "T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX";
+    let url = format!("https://hooks.slack.com/services/{SECRET}");
+    let bare = format!("hooks.slack.com/services/{SECRET}");
+    for text in [
+        format!("receivers: [{{name: a, webhook: '{url}'}}]"),
+        format!("receivers: [{{name: a, webhook: '{bare}'}}]"),
+        format!("receivers: [{{name: a, webhook: 'kms:{url}'}}]"),
+        format!("receivers: [{{name: a, webhook: ['{url}']}}]"),
+        format!("receivers: [{{name: a, webhook: {{'{url}': '{bare}'}}}}]"),
+        format!("receivers: [{{name: a, channel: \"{url}\\n\"}}]"),
+        format!("receivers: [{{name: a, mention: '{url}'}}]"),
+        format!("receivers: [{{name: '{url}'}}, {{name: '{url}'}}]"),
+        format!("receivers: [{{name: a, '{url}': b}}]"),
+        format!("receivers: '{url}'"),
+        format!("'{bare}': b"),
+        format!("accounts: {{'{url}': b}}"),
+        format!("route: {{receiver: '{url}'}}"),
+        format!("route: {{receiver: x}}\nreceivers: [{{name: '{url}'}}]"),
+        format!("timezone: '{url}'"),
+        format!("publish: '{url}'"),
+        format!("digest_after: '{url}'"),
+        format!("drop: [{{matchers: ['{url}']}}]"),
+        format!("drop: [{{matchers: [a=b], younger_than: '{url}', active_time_intervals: ['{url}']}}]"),
+        format!("receivers:\n  - name: a\n    webhook: {url}: x\n  bad"),
+        format!("receivers: [{{name: a, webhook: *{url}}}]"),
+        format!("receivers: [{{name: a, webhook: !{url} x}}]"),
+        format!("webhook: \"{url}\\q\""),
+    ] {
+        let errors = Config::parse(&text).unwrap_err();
+        for shown in [errors.to_string(), format!("{errors:?}")] {
+            assert!(!shown.contains("T0000") && !shown.contains("XXXX"), "{text}\n{shown}");
+        }
+    }
+    check(
+        &format!("receivers: [{{name: a, webhook: '{url}'}}]"),
+        &[
+            "line 1, column 32: receivers[0].webhook: expected `kms:` and the base64 ciphertext of the webhook's URL, as `alertctl encrypt-hook` makes it, found a plain URL (not shown: it is a secret)",
+        ],
+    );
+}
+
+#[test]
+fn mentions() {
+    let receiver = |mention: &str| Config::parse(&format!("receivers: [{{name: a, mention: '{mention}'}}]"));
+    for good in ["<!here>", "<!channel>", "<!everyone>", "<!subteam^S012345>", "<@U012345>", "<@W1> <!here>"]
+    {
+        assert!(receiver(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "",
+        " ",
+        "@here",
+        "<!all>",
+        "<!subteam^s1>",
+        "<!subteam^S>",
+        "<@B1>",
+        "<@U1|x>",
+        "<!here><!channel>",
+        "<#C1>",
+    ] {
+        assert!(receiver(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn durations() {
+    let minutes = |text: &str| {
+        let text = format!("drop: [{{matchers: [a=b], younger_than: '{text}'}}]");
+        Config::parse(&text).ok().map(|config| config.drop[0].younger_than.unwrap().num_minutes())
+    };
+    for (text, expected) in [
+        ("30m", Some(30)),
+        ("1h30m", Some(90)),
+        ("1d", Some(1440)),
+        ("1y1w", Some((365 + 7) * 1440)),
+        ("90s500ms", Some(1)),
+        ("60000ms", Some(1)),
+        ("", None),
+        ("0", None),
+        ("0s", None),
+        ("30", None),
+        ("m", None),
+        ("30m1h", None),
+        ("1m1m", None),
+        ("-5m", None),
+        ("1.5h", None),
+        ("99999999999999999999y", None),
+        ("9999999999999y", None),
+    ] {
+        assert_eq!(minutes(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn limits() {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    check(&deep(33), &["line 1, column 33: nested deeper than 32 levels"]);
+    // Here the parser's own limit comes first.
+    assert!(
+        Config::parse(&"[".repeat(100_000)).unwrap_err().to_string().ends_with("recursion limit exceeded")
+    );
+    check(&"- ".repeat(100_000), &["line 1, column 65: nested deeper than 32 levels"]);
+    assert!(Config::parse(&deep(32)).unwrap_err().to_string().contains("expected a mapping"));
+    let long = format!("#{}", " ".repeat(DOCUMENT_MAX_BYTES));
+    check(&long, &["line 1, column 1: expected at most 256 KiB, found 262145 bytes"]);
+    check("a: &x [1]\nb: *x", &["line 2, column 4: aliases (*name) are not supported: write the value out"]);
+    check("publish: !!str alert", &["line 1, column 10: tags (!name) are not supported: leave it out"]);
+    check(
+        "publish: alert\n---\npublish: group",
+        &["line 2, column 1: expected one document, found the start of another"],
+    );
+    check("a: [\nb: ]", &["line 2, column 1: no valid YAML: invalid indentation"]);
+}
+
+proptest! {
+    #[test]
+    fn never_panics(text in r#"([-:?,{}\[\]&*!|>'"%@` #\n\t]|drop|route|matchers|name|a=b|\PC){0,60}"#) {
+        if let Err(errors) = Config::parse(&text) {
+            prop_assert!(!errors.problems().is_empty());
+            prop_assert_eq!(errors.to_string().lines().count(), errors.problems().len());
+        }
+    }
+
+    /// One thing out of place in a sound document: that reaches deeper than letters thrown together.
+    #[test]
+    fn never_panics_near_a_sound_one(at in 0..FULL.len(), length in 0..12_usize, with in r##"[-:{}\[\]&*!|>'"# \n\ta1]{0,4}"##) {
+        let chars: Vec<char> = FULL.chars().collect();
+        let text: String = chars.iter().take(at).copied()
+            .chain(with.chars())
+            .chain(chars.iter().skip(at + length).copied())
+            .collect();
+        let _ = Config::parse(&text);
+    }
+}

@@ -1,0 +1,214 @@
+//! Single values of the configuration, and how they are shown in errors.
+
+use chrono::TimeDelta;
+use saphyr_parser::ScalarStyle;
+
+use super::super::{AlarmState, Publish};
+
+/// How a text becomes a value: what is expected, and the function; its error is what was found, ready to be shown.
+pub(super) struct Parse<T> {
+    pub(super) expected: &'static str,
+    pub(super) parse: fn(&str, ScalarStyle) -> Result<T, String>,
+}
+
+pub(super) const NAME: Parse<String> = Parse { expected: "a name on one line", parse: name };
+pub(super) const ACCOUNT: Parse<String> = Parse {
+    expected: "an account number of twelve digits, in double quotes so that leading zeros stay",
+    parse: account,
+};
+pub(super) const CHANNEL: Parse<String> =
+    Parse { expected: "a channel such as '#oncall', in quotes", parse: name };
+pub(super) const MENTION: Parse<String> = Parse {
+    expected: "mentions out of <!here>, <!channel>, <!everyone>, <!subteam^S…> and <@U…>, separated by spaces",
+    parse: mention,
+};
+pub(super) const WEBHOOK: Parse<String> = Parse {
+    expected: "`kms:` and the base64 ciphertext of the webhook's URL, as `alertctl encrypt-hook` makes it",
+    parse: webhook,
+};
+pub(super) const DURATION: Parse<TimeDelta> =
+    Parse { expected: "a duration longer than nothing, such as 30m, 1h30m or 1d", parse: duration };
+pub(super) const BOOLEAN: Parse<bool> = Parse { expected: "true or false", parse: boolean };
+pub(super) const COUNT: Parse<usize> = Parse { expected: "a whole number from 1 to 1000000", parse: count };
+pub(super) const ALARM_STATE: Parse<AlarmState> =
+    Parse { expected: "ALARM, OK or INSUFFICIENT_DATA", parse: alarm_state };
+pub(super) const PUBLISH: Parse<Publish> = Parse { expected: "alert or group", parse: publish };
+
+/// Beyond this an excerpt of a foreign text is cut.
+const EXCERPT_MAX_CHARS: usize = 60;
+
+/// Names longer than this are no slip of another name.
+const NEAREST_MAX_CHARS: usize = 64;
+
+/// A text as errors show it: short, on one line, and hidden when it could be a secret that slipped into another place.
+pub(super) fn excerpt(text: &str) -> String {
+    let lower = text.to_lowercase();
+    // A webhook's URL with or without its scheme, or a ciphertext of KMS.
+    if ["://", "hooks.", "/services/", "kms:", "aqica"].iter().any(|mark| lower.contains(mark)) {
+        return "a URL or ciphertext (not shown)".to_owned();
+    }
+    let mut shown = String::new();
+    for c in text.chars().take(EXCERPT_MAX_CHARS) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    let cut = if text.chars().nth(EXCERPT_MAX_CHARS).is_some() { "…" } else { "" };
+    format!("`{shown}{cut}`")
+}
+
+/// The name that was probably meant: at most three letters away, and no more than a third of them.
+pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word: Vec<char> = word.to_lowercase().chars().take(NEAREST_MAX_CHARS + 1).collect();
+    if word.len() > NEAREST_MAX_CHARS {
+        return None;
+    }
+    let most = (word.len() / 3).min(3);
+    names
+        .filter(|name| name.len() <= 4 * NEAREST_MAX_CHARS)
+        .map(|name| (edits(&word, &name.to_lowercase()), name))
+        .filter(|(edits, _)| *edits <= most)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, name)| name)
+}
+
+/// How many letters have to be put in, taken out or changed to make the one of the other (Levenshtein).
+fn edits(word: &[char], other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=word.len()).collect();
+    for (line, c) in other.chars().enumerate() {
+        let mut left = line + 1;
+        let mut next = vec![left];
+        for ((diagonal, above), letter) in row.iter().zip(row.iter().skip(1)).zip(word) {
+            left = (left + 1).min(above + 1).min(diagonal + usize::from(*letter != c));
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+fn name(text: &str, _: ScalarStyle) -> Result<String, String> {
+    if text.trim().is_empty() {
+        Err("an empty one".to_owned())
+    } else if text.contains(char::is_control) {
+        Err(excerpt(text))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn account(text: &str, _: ScalarStyle) -> Result<String, String> {
+    let sound = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    if sound { Ok(text.to_owned()) } else { Err(excerpt(text)) }
+}
+
+/// Slack's own syntax ("Formatting text for app surfaces", mentioning users, groups, and special mentions).
+fn mention(text: &str, _: ScalarStyle) -> Result<String, String> {
+    let mentions: Vec<&str> = text.split_whitespace().collect();
+    if mentions.is_empty() {
+        return Err("none".to_owned());
+    }
+    match mentions.iter().find(|mention| !is_mention(mention)) {
+        Some(wrong) => Err(excerpt(wrong)),
+        None => Ok(mentions.join(" ")),
+    }
+}
+
+fn is_mention(text: &str) -> bool {
+    let Some(inner) = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')) else { return false };
+    let is_id = |id: &str, kinds: &[char]| {
+        id.starts_with(kinds)
+            && id.len() > 1
+            && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    matches!(inner, "!here" | "!channel" | "!everyone")
+        || inner.strip_prefix("!subteam^").is_some_and(|id| is_id(id, &['S']))
+        || inner.strip_prefix('@').is_some_and(|id| is_id(id, &['U', 'W']))
+}
+
+/// The ciphertext; no error shows any part of the text, which may be a URL that somebody forgot to encrypt.
+fn webhook(text: &str, _: ScalarStyle) -> Result<String, String> {
+    let Some(ciphertext) = text.trim().strip_prefix("kms:") else {
+        let plain = text.contains("://") || text.contains("hooks.");
+        let found =
+            if plain { "a plain URL (not shown: it is a secret)" } else { "another text (not shown)" };
+        return Err(found.to_owned());
+    };
+    // A ciphertext of several lines is folded with spaces.
+    let ciphertext: String = ciphertext.split_whitespace().collect();
+    if ciphertext.contains("://") {
+        return Err("`kms:` and a plain URL (not shown: it is a secret)".to_owned());
+    }
+    if is_base64(&ciphertext) {
+        Ok(ciphertext)
+    } else {
+        Err("`kms:` and what is no base64 (not shown)".to_owned())
+    }
+}
+
+/// Whether this is base64 of the standard alphabet with its padding (RFC 4648, 4), as AWS prints it.
+fn is_base64(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    !digits.is_empty()
+        && text.len() - digits.len() <= 2
+        && text.len().is_multiple_of(4)
+        && digits.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+}
+
+/// Prometheus's durations (its documentation, "Float literals and time durations"): units from large to small, each once.
+fn duration(text: &str, _: ScalarStyle) -> Result<TimeDelta, String> {
+    const UNITS_MILLISECONDS: [(&str, i64); 7] = [
+        ("y", 365 * 24 * 60 * 60 * 1000),
+        ("w", 7 * 24 * 60 * 60 * 1000),
+        ("d", 24 * 60 * 60 * 1000),
+        ("h", 60 * 60 * 1000),
+        ("m", 60 * 1000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
+    let parse = || {
+        let mut rest = text;
+        let mut units = UNITS_MILLISECONDS.iter();
+        let mut sum: i64 = 0;
+        while !rest.is_empty() {
+            let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+            let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
+            // Goes on from the last unit, so that none comes twice or before a larger one.
+            let (_, milliseconds) = units.find(|(name, _)| *name == unit)?;
+            sum = sum.checked_add(number.parse::<i64>().ok()?.checked_mul(*milliseconds)?)?;
+            rest = tail;
+        }
+        TimeDelta::try_milliseconds(sum).filter(|duration| *duration > TimeDelta::zero())
+    };
+    parse().ok_or_else(|| excerpt(text))
+}
+
+fn boolean(text: &str, style: ScalarStyle) -> Result<bool, String> {
+    match (style, text) {
+        (ScalarStyle::Plain, "true" | "True" | "TRUE") => Ok(true),
+        (ScalarStyle::Plain, "false" | "False" | "FALSE") => Ok(false),
+        _ => Err(found(text, style)),
+    }
+}
+
+fn count(text: &str, style: ScalarStyle) -> Result<usize, String> {
+    let plain = style == ScalarStyle::Plain && text.bytes().all(|b| b.is_ascii_digit());
+    let count = text.parse().ok().filter(|count| plain && (1..=1_000_000).contains(count));
+    count.ok_or_else(|| found(text, style))
+}
+
+fn alarm_state(text: &str, _: ScalarStyle) -> Result<AlarmState, String> {
+    AlarmState::from_value(text).ok_or_else(|| excerpt(text))
+}
+
+fn publish(text: &str, _: ScalarStyle) -> Result<Publish, String> {
+    match text {
+        "alert" => Ok(Publish::Alert),
+        "group" => Ok(Publish::Group),
+        _ => Err(excerpt(text)),
+    }
+}
+
+/// What came, and that it was quoted where that makes it another thing.
+fn found(text: &str, style: ScalarStyle) -> String {
+    let kind = if style == ScalarStyle::Plain { "" } else { "the text " };
+    format!("{kind}{}", excerpt(text))
+}
