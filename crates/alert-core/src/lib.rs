@@ -16,5 +16,6 @@ pub mod text;
 pub mod time;
 
 pub mod config;
+pub mod decide;
 pub mod matcher;
 pub mod time_interval;

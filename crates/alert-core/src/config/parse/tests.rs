@@ -82,6 +82,7 @@ fn an_empty_document_is_the_default() {
     for text in ["", "\n", "---\n", "# nothing\n", "\u{feff}", "{}", "~"] {
         assert_eq!(Config::parse(text).unwrap(), Config::default(), "{text:?}");
     }
+    assert_eq!(Config::parse(&FULL.replace('\n', "\r\n")).unwrap(), Config::parse(FULL).unwrap());
     let config = Config::default();
     assert_eq!(config.drop.len(), 1);
     assert_eq!(config.drop[0].name, DEFAULT_DROP_RULE);
@@ -266,7 +267,7 @@ fn routes() {
 
 #[test]
 fn a_secret_is_never_shown() {
-    const SECRET: &str = "T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX";
+    const SECRET: &str = "T00000000/B00000000/XXXXXXXXXXXX0XXXXXXXXXXX";
     let url = format!("https://hooks.slack.com/services/{SECRET}");
     let bare = format!("hooks.slack.com/services/{SECRET}");
     for text in [
@@ -285,6 +286,7 @@ fn a_secret_is_never_shown() {
         format!("route: {{receiver: '{url}'}}"),
         format!("route: {{receiver: x}}\nreceivers: [{{name: '{url}'}}]"),
         format!("timezone: '{url}'"),
+        format!("timezone: '{SECRET}'"),
         format!("publish: '{url}'"),
         format!("digest_after: '{url}'"),
         format!("drop: [{{matchers: ['{url}']}}]"),
@@ -293,6 +295,7 @@ fn a_secret_is_never_shown() {
         format!("receivers: [{{name: a, webhook: *{url}}}]"),
         format!("receivers: [{{name: a, webhook: !{url} x}}]"),
         format!("webhook: \"{url}\\q\""),
+        format!("publish: {}", &SECRET[20..]),
     ] {
         let errors = Config::parse(&text).unwrap_err();
         for shown in [errors.to_string(), format!("{errors:?}")] {

@@ -43,8 +43,10 @@ const NEAREST_MAX_CHARS: usize = 64;
 /// A text as errors show it: short, on one line, and hidden when it could be a secret that slipped into another place.
 pub(super) fn excerpt(text: &str) -> String {
     let lower = text.to_lowercase();
-    // A webhook's URL with or without its scheme, or a ciphertext of KMS.
-    if ["://", "hooks.", "/services/", "kms:", "aqica"].iter().any(|mark| lower.contains(mark)) {
+    // A webhook's URL with or without its scheme, a part of it, or a ciphertext of KMS.
+    if has_token(text)
+        || ["://", "hooks.", "/services/", "kms:", "aqica"].iter().any(|mark| lower.contains(mark))
+    {
         return "a URL or ciphertext (not shown)".to_owned();
     }
     let mut shown = String::new();
@@ -53,6 +55,18 @@ pub(super) fn excerpt(text: &str) -> String {
     }
     let cut = if text.chars().nth(EXCERPT_MAX_CHARS).is_some() { "…" } else { "" };
     format!("`{shown}{cut}`")
+}
+
+/// Whether a part of it looks as if it had been drawn by lot: long, with digits and capitals.
+///
+/// The last part of a Slack webhook has 24 such characters.
+fn has_token(text: &str) -> bool {
+    const TOKEN_MIN_CHARS: usize = 20;
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/'))).any(|part| {
+        part.len() >= TOKEN_MIN_CHARS
+            && part.contains(|c: char| c.is_ascii_digit())
+            && part.contains(|c: char| c.is_ascii_uppercase())
+    })
 }
 
 /// The name that was probably meant: at most three letters away, and no more than a third of them.

@@ -1,0 +1,196 @@
+//! What every part of the configuration is read with: mappings, lists and texts, and the problems with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::super::Problem;
+use super::super::yaml::{Data, Node};
+use super::value::{self, excerpt, nearest};
+
+/// Names that can be referred to, each with what it names; `None` where that has a problem of its own, so that a
+/// reference to it is no second one.
+pub(super) type Named<T> = BTreeMap<String, Option<Arc<T>>>;
+
+pub(super) struct Reader<'t> {
+    pub(super) text: &'t str,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// The values of a mapping by their names.
+pub(super) struct Fields<'n> {
+    pub(super) node: &'n Node,
+    pub(super) path: &'n str,
+    pub(super) values: BTreeMap<&'n str, &'n Node>,
+}
+
+impl<'n> Fields<'n> {
+    pub(super) fn get(&self, key: &str) -> Option<(&'n Node, String)> {
+        self.values.get(key).map(|node| (*node, join(self.path, key)))
+    }
+}
+
+pub(super) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+impl Reader<'_> {
+    /// A mapping with these keys and no other.
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, path: &'n str, known: &[&str]) -> Option<Fields<'n>> {
+        let expected = format!("a mapping with {}", known.join(", "));
+        if !matches!(node.data, Data::Mapping(_)) {
+            self.wrong_kind(node, path, &expected);
+            return None;
+        }
+        let mut values = BTreeMap::new();
+        for (key, value) in self.entries(node, path, &expected) {
+            let Data::Text { text, .. } = &key.data else { continue };
+            if known.contains(&text.as_str()) {
+                values.insert(text.as_str(), value);
+            } else {
+                let hint = nearest(text, known.iter().copied()).map_or_else(
+                    || format!("expected one of {}", known.join(", ")),
+                    |key| format!("did you mean `{key}`?"),
+                );
+                self.problem(key, path, &format!("unknown key {}; {hint}", excerpt(text)));
+            }
+        }
+        Some(Fields { node, path, values })
+    }
+
+    /// The names and values of a mapping whose names are texts, each once; the rest are problems.
+    pub(super) fn entries<'n>(
+        &mut self,
+        node: &'n Node,
+        path: &str,
+        expected: &str,
+    ) -> Vec<(&'n Node, &'n Node)> {
+        let Data::Mapping(entries) = &node.data else {
+            self.wrong_kind(node, path, expected);
+            return Vec::new();
+        };
+        let mut lines = BTreeMap::new();
+        let mut sound = Vec::new();
+        for (key, value) in entries {
+            let Data::Text { text, .. } = &key.data else {
+                self.wrong_kind(key, path, "a text as key");
+                continue;
+            };
+            if let Some(line) = lines.get(text.as_str()) {
+                let message = format!("duplicate key {}, first on line {line}", excerpt(text));
+                self.problem(key, path, &message);
+            } else {
+                lines.insert(text.as_str(), key.span.start.line());
+                sound.push((key, value));
+            }
+        }
+        sound
+    }
+
+    pub(super) fn required<'n>(&mut self, fields: &Fields<'n>, key: &str) -> Option<(&'n Node, String)> {
+        let found = fields.get(key);
+        if found.is_none() {
+            self.problem(fields.node, fields.path, &format!("expected the key `{key}`, found none"));
+        }
+        found
+    }
+
+    /// The items of a list, each with its path.
+    pub(super) fn items<'n>(
+        &mut self,
+        node: &'n Node,
+        path: &str,
+        expected: &str,
+    ) -> Vec<(&'n Node, String)> {
+        let Data::List(nodes) = &node.data else {
+            self.wrong_kind(node, path, expected);
+            return Vec::new();
+        };
+        nodes.iter().enumerate().map(|(index, node)| (node, format!("{path}[{index}]"))).collect()
+    }
+
+    pub(super) fn non_empty<'n>(
+        &mut self,
+        node: &'n Node,
+        path: &str,
+        expected: &str,
+    ) -> Option<Vec<(&'n Node, String)>> {
+        if matches!(&node.data, Data::List(nodes) if nodes.is_empty()) {
+            self.problem(node, path, &format!("expected {expected}, found an empty list"));
+            return None;
+        }
+        Some(self.items(node, path, expected)).filter(|items| !items.is_empty())
+    }
+
+    pub(super) fn text<'n>(&mut self, node: &'n Node, path: &str, expected: &str) -> Option<&'n str> {
+        if let Data::Text { text, .. } = &node.data {
+            return Some(text);
+        }
+        self.wrong_kind(node, path, expected);
+        None
+    }
+
+    /// A text that `parse` makes something of; its error is what was expected and what came.
+    pub(super) fn value<T>(&mut self, node: &Node, path: &str, parse: &value::Parse<T>) -> Option<T> {
+        let Data::Text { text, style } = &node.data else {
+            self.wrong_kind(node, path, parse.expected);
+            return None;
+        };
+        match (parse.parse)(text, *style) {
+            Ok(value) => Some(value),
+            Err(found) => {
+                self.problem(node, path, &format!("expected {}, found {found}", parse.expected));
+                None
+            }
+        }
+    }
+
+    pub(super) fn unique_name(
+        &mut self,
+        node: &Node,
+        path: &str,
+        names: &mut BTreeSet<String>,
+    ) -> Option<String> {
+        let name = self.value(node, path, &value::NAME)?;
+        if !names.insert(name.clone()) {
+            self.problem(
+                node,
+                path,
+                &format!("expected a name of its own, found {} a second time", excerpt(&name)),
+            );
+            return None;
+        }
+        Some(name)
+    }
+
+    pub(super) fn reference<T>(
+        &mut self,
+        node: &Node,
+        path: &str,
+        what: &str,
+        by_name: &Named<T>,
+    ) -> Option<Arc<T>> {
+        let name = self.text(node, path, &format!("the name of a {what}"))?;
+        if let Some(found) = by_name.get(name) {
+            return found.clone();
+        }
+        let hint = match nearest(name, by_name.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean {}?", excerpt(near)),
+            None if by_name.is_empty() => "there is none at all".to_owned(),
+            None => {
+                let names: Vec<_> = by_name.keys().take(10).map(|name| excerpt(name)).collect();
+                format!("there are {}", names.join(", "))
+            }
+        };
+        self.problem(node, path, &format!("unknown {what} {}; {hint}", excerpt(name)));
+        None
+    }
+
+    pub(super) fn wrong_kind(&mut self, node: &Node, path: &str, expected: &str) {
+        self.problem(node, path, &format!("expected {expected}, found {}", node.kind()));
+    }
+
+    pub(super) fn problem(&mut self, node: &Node, path: &str, message: &str) {
+        let (line, column) = (node.span.start.line(), node.span.start.col() + 1);
+        self.problems.push(Problem { line, column, path: path.to_owned(), message: message.to_owned() });
+    }
+}

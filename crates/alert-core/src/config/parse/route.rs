@@ -1,0 +1,90 @@
+//! The tree of routes out of the configuration.
+
+use std::sync::Arc;
+
+use super::super::yaml::{Data, Node};
+use super::super::{Receiver, Route};
+use super::reader::{Named, Reader};
+use super::value::{self, excerpt};
+use crate::matcher::Matchers;
+
+const ROUTE_KEYS: [&str; 4] = ["receiver", "matchers", "continue", "routes"];
+
+impl Reader<'_> {
+    pub(super) fn route(
+        &mut self,
+        node: &Node,
+        path: &str,
+        parent: Option<&Arc<Receiver>>,
+        receivers: &Named<Receiver>,
+    ) -> Option<Route> {
+        let fields = self.fields(node, path, &ROUTE_KEYS)?;
+        let is_root = path == "route";
+        let receiver = match fields.get("receiver") {
+            Some((node, path)) => self.reference(node, &path, "receiver", receivers),
+            None if is_root => {
+                self.required(&fields, "receiver");
+                None
+            }
+            None => parent.cloned(),
+        };
+        if is_root {
+            for key in ["matchers", "continue"] {
+                if let Some((node, path)) = fields.get(key) {
+                    self.problem(node, &path, &format!("the root route takes every alert: it has no {key}"));
+                }
+            }
+        }
+        let matchers = match fields.get("matchers") {
+            Some((node, path)) => self.route_matchers(node, &path),
+            None => Some(Matchers::default()),
+        };
+        let continue_after = match fields.get("continue") {
+            Some((node, path)) => self.value(node, &path, &value::BOOLEAN).unwrap_or_default(),
+            None => false,
+        };
+        let routes = match fields.get("routes") {
+            Some((node, path)) => self.routes(node, &path, receiver.as_ref(), receivers),
+            None => Vec::new(),
+        };
+        let path = path.to_owned();
+        Some(Route { path, receiver: receiver?, matchers: matchers?, continue_after, routes })
+    }
+
+    /// A route may have an empty list of matchers: it takes everything.
+    fn route_matchers(&mut self, node: &Node, path: &str) -> Option<Matchers> {
+        match &node.data {
+            Data::List(nodes) if nodes.is_empty() => Some(Matchers::default()),
+            _ => self.matchers(node, path, "a list of matchers"),
+        }
+    }
+
+    fn routes(
+        &mut self,
+        node: &Node,
+        path: &str,
+        parent: Option<&Arc<Receiver>>,
+        receivers: &Named<Receiver>,
+    ) -> Vec<Route> {
+        let mut routes: Vec<Route> = Vec::new();
+        for (node, path) in self.items(node, path, "a list of routes") {
+            let Some(route) = self.route(node, &path, parent, receivers) else { continue };
+            // What this one takes, an earlier one has taken already when it asks for nothing more.
+            let taken_by = routes
+                .iter()
+                .find(|earlier| !earlier.continue_after && route.matchers.include(&earlier.matchers));
+            if let Some(earlier) = taken_by {
+                let takes = if earlier.matchers.is_empty() {
+                    "takes every alert".to_owned()
+                } else {
+                    format!("takes every alert with {}", excerpt(&earlier.matchers.to_string()))
+                };
+                let message =
+                    format!("unreachable: {} before it {takes} and has no `continue: true`", earlier.path);
+                self.problem(node, &path, &message);
+            }
+            routes.push(route);
+        }
+        routes
+    }
+}

@@ -1,0 +1,305 @@
+//! What becomes of an alert: who gets it, or which rule drops it.
+//!
+//! Pure: the configuration, the alert and "now" go in, a [`Verdict`] comes out. "Now" is when the event was sent, where its
+//! envelope tells, so that a redrive decides as the first try did. In every doubt an alert is delivered.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::alert::{Alert, Cause, Hush, Source, State};
+use crate::config::{AlarmState, Config, DropRule, Receiver, Route};
+
+/// The verdict's rule when `notify_on`, written or by default, leaves the state out.
+pub const NOTIFY_ON: &str = "notify_on";
+/// The verdict's rule when a new alarm was evaluated for the first time.
+pub const CREATION_NOISE: &str = "creation noise";
+/// The verdict's rule when CloudWatch mutes the alarm.
+pub const MUTED: &str = "muted";
+/// The verdict's rule when a composite alarm's actions are suppressed.
+pub const ACTIONS_SUPPRESSED: &str = "actions suppressed";
+
+/// How far in the future an alert may begin and still count as young: clocks differ, and event times lack fractions.
+const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
+
+/// The longest life of an alert whose every minute is looked at; longer ones are delivered when they end.
+const RESOLVED_LOOKBACK_MAX: TimeDelta = TimeDelta::days(7);
+
+/// The smallest step of a time interval's ends.
+const INTERVAL_STEP: TimeDelta = TimeDelta::minutes(1);
+
+/// What becomes of an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes to these, each receiver once; never to none.
+    Deliver {
+        /// The receivers in the order of the routes.
+        receivers: Vec<Routed>,
+    },
+    /// It goes to nobody.
+    Drop(Dropped),
+}
+
+/// A receiver that gets the alert, and the route that said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routed {
+    /// Who gets it.
+    pub receiver: Arc<Receiver>,
+    /// The route for people: `route.routes[1] severity="critical" → oncall`.
+    pub route: String,
+}
+
+/// What dropped an alert, for the log and for whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// The rule's name: a drop rule's, or one of this module's constants.
+    pub rule: String,
+    /// Why it held.
+    pub why: String,
+}
+
+/// What one drop rule made of an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleTrace {
+    /// The rule's name.
+    pub rule: String,
+    /// Whether it held, and so drops the alert.
+    pub held: bool,
+    /// Why it did, or the first thing that kept it from holding.
+    pub why: String,
+}
+
+/// What the relay does with an alert: states that nobody wants and drop rules first, then the routes.
+#[must_use]
+pub fn decide_relay(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Verdict {
+    match quieted(config, alert).or_else(|| dropped_by(config, alert, now)) {
+        Some(dropped) => Verdict::Drop(dropped),
+        None => Verdict::Deliver { receivers: routed(config, alert) },
+    }
+}
+
+/// What the filter does with an alert: `None` passes it on, drop rules alone can keep it.
+#[must_use]
+pub fn decide_filter(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Option<Dropped> {
+    dropped_by(config, alert, now)
+}
+
+/// The first drop rule that holds for the alert.
+///
+/// None does when the filter has let the alert pass ([`Cause::Filter`]): its rules have spoken.
+#[must_use]
+pub fn dropped_by(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Option<Dropped> {
+    let first = traces(config, alert, now).find(|trace| trace.held)?;
+    Some(Dropped { rule: first.rule, why: first.why })
+}
+
+/// What every drop rule makes of the alert, in their order; the first that holds is the one that drops it.
+#[must_use]
+pub fn trace_drop_rules(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Vec<RuleTrace> {
+    traces(config, alert, now).collect()
+}
+
+fn traces(config: &Config, alert: &Alert, now: DateTime<Utc>) -> impl Iterator<Item = RuleTrace> {
+    config.drop.iter().map(move |rule| {
+        let judged = match alert.cause {
+            Cause::Filter => Err("not asked: grafana-filter-to-sns has let the alert pass".to_owned()),
+            Cause::Action | Cause::StateChangeEvent => judge(rule, alert, now),
+        };
+        let held = judged.is_ok();
+        let (Ok(why) | Err(why)) = judged;
+        RuleTrace { rule: rule.name.clone(), held, why }
+    })
+}
+
+/// Whether a rule drops the alert: why, or why not.
+///
+/// A rule must not hide the end of what it let people see: it drops a resolved alert only when it would have dropped
+/// every message about its firing, too.
+fn judge(rule: &DropRule, alert: &Alert, now: DateTime<Utc>) -> Result<String, String> {
+    let mut reasons = vec![matched(rule, alert)?];
+    if !rule.active_time_intervals.is_empty() {
+        reasons.push(active(rule, alert, now)?);
+    }
+    if let Some(limit) = rule.younger_than {
+        reasons.push(match alert.state {
+            State::Resolved => short_lived(alert, limit)?,
+            State::Firing | State::NoData | State::Informational => young(alert, limit, now)?,
+        });
+    }
+    Ok(reasons.join("; "))
+}
+
+fn matched(rule: &DropRule, alert: &Alert) -> Result<String, String> {
+    match rule.matchers.first_mismatch(&alert.labels) {
+        None => Ok(format!("{} matches", rule.matchers)),
+        Some(matcher) => Err(match alert.labels.get(matcher.name()) {
+            "" => format!("{matcher} does not match: the alert has no label {}", matcher.name()),
+            value => format!("{matcher} does not match {value:?}"),
+        }),
+    }
+}
+
+/// The rule's intervals: they hold now, and for a resolved alert all the time since it began.
+fn active(rule: &DropRule, alert: &Alert, now: DateTime<Utc>) -> Result<String, String> {
+    let Some(interval) = rule.active_interval(now) else {
+        let names: Vec<_> = rule.active_time_intervals.iter().map(|i| i.name.as_str()).collect();
+        return Err(format!("{} is outside of {}", shown(now), names.join(", ")));
+    };
+    if alert.state != State::Resolved {
+        return Ok(format!("{} is within {}", shown(now), interval.name));
+    }
+    let Some(starts_at) = alert.starts_at else {
+        return Err("resolved, and unknown whether the rule held when it began".to_owned());
+    };
+    if now.signed_duration_since(starts_at) > RESOLVED_LOOKBACK_MAX {
+        let days = RESOLVED_LOOKBACK_MAX.num_days();
+        return Err(format!("resolved after more than {days} days, while the rule may have paused"));
+    }
+    // A reminder may have come through whenever the interval paused, so its two ends say too little.
+    let mut moment = starts_at;
+    while moment < now {
+        if rule.active_interval(moment).is_none() {
+            return Err(format!(
+                "resolved, and the rule did not hold at {}: people may have seen it",
+                shown(moment)
+            ));
+        }
+        let Some(next) = moment.checked_add_signed(INTERVAL_STEP) else { break };
+        moment = next;
+    }
+    if rule.active_interval(starts_at).is_none() {
+        return Err(format!("resolved, and the rule did not hold when it began at {}", shown(starts_at)));
+    }
+    Ok(format!("{} is within {}, as all the time since it began", shown(now), interval.name))
+}
+
+fn young(alert: &Alert, limit: TimeDelta, now: DateTime<Utc>) -> Result<String, String> {
+    let Some(starts_at) = alert.starts_at else {
+        return Err("its age is unknown".to_owned());
+    };
+    let age = now.signed_duration_since(starts_at);
+    if age < -CLOCK_SKEW_MAX {
+        return Err(format!("it begins in the future, at {}: its age is unknown", shown(starts_at)));
+    }
+    let text = format!("it is {} old, the limit is {}", duration(age), duration(limit));
+    if age < limit { Ok(text) } else { Err(text) }
+}
+
+fn short_lived(alert: &Alert, limit: TimeDelta) -> Result<String, String> {
+    // Grafana and Alertmanager write the year 1 for "not yet": that is before every start.
+    let ends = alert.starts_at.zip(alert.ends_at).filter(|(starts_at, ends_at)| starts_at <= ends_at);
+    let Some((starts_at, ends_at)) = ends else {
+        return Err("resolved, and unknown how long it lasted".to_owned());
+    };
+    let lasted = ends_at.signed_duration_since(starts_at);
+    let text = format!("it lasted {}, the limit is {}", duration(lasted), duration(limit));
+    if lasted < limit { Ok(text) } else { Err(text) }
+}
+
+/// Why nobody wants to hear of the alert, whatever its labels: the source itself asks for silence, or `notify_on` does.
+///
+/// `notify_on` is about CloudWatch alarms and their three states. Where it is not written, an alarm's own action is
+/// delivered in every state; of the events that tell every change, INSUFFICIENT_DATA is not, unless it follows ALARM.
+#[must_use]
+pub fn quieted(config: &Config, alert: &Alert) -> Option<Dropped> {
+    if config.fail_open {
+        return None;
+    }
+    hushed(alert).or_else(|| unwanted_state(config, alert))
+}
+
+fn hushed(alert: &Alert) -> Option<Dropped> {
+    let (rule, why) = match alert.hush.as_ref()? {
+        Hush::CreationNoise => {
+            (CREATION_NOISE, "the first evaluation of a new alarm: nothing was wrong before".to_owned())
+        }
+        Hush::Muted(by) if by.is_empty() => (MUTED, "a mute rule covers the alarm".to_owned()),
+        Hush::Muted(by) => (MUTED, format!("the mute rule {by} covers the alarm")),
+        Hush::Suppressed(by) if by.is_empty() => {
+            (ACTIONS_SUPPRESSED, "the composite alarm's actions are suppressed".to_owned())
+        }
+        Hush::Suppressed(by) => {
+            (ACTIONS_SUPPRESSED, format!("the composite alarm's actions are suppressed by {by}"))
+        }
+    };
+    Some(Dropped { rule: rule.to_owned(), why })
+}
+
+fn unwanted_state(config: &Config, alert: &Alert) -> Option<Dropped> {
+    if alert.source != Source::CloudWatch {
+        return None;
+    }
+    let state = AlarmState::from_value(&alert.state_value)?;
+    let why = match (&config.notify_on, alert.cause) {
+        (Some(wanted), _) if wanted.contains(&state) => return None,
+        (Some(wanted), _) => {
+            let wanted: Vec<_> = wanted.iter().map(|state| state.as_str()).collect();
+            format!("{} is none of {}", state.as_str(), wanted.join(", "))
+        }
+        (None, Cause::StateChangeEvent) if state == AlarmState::InsufficientData => {
+            let previous = alert.previous.as_ref().map(|previous| previous.value.as_str());
+            if previous == Some(AlarmState::Alarm.as_str()) {
+                return None;
+            }
+            "INSUFFICIENT_DATA that does not follow ALARM, out of the events that tell every change"
+                .to_owned()
+        }
+        (None, Cause::Action | Cause::StateChangeEvent | Cause::Filter) => return None,
+    };
+    Some(Dropped { rule: NOTIFY_ON.to_owned(), why })
+}
+
+/// Who gets the alert, as Alertmanager's tree has it: depth first, the first route that matches unless it continues, and
+/// a route none of whose children match speaks for itself. A receiver that is reached twice is listed once.
+#[must_use]
+pub fn routed(config: &Config, alert: &Alert) -> Vec<Routed> {
+    let mut routes = Vec::new();
+    collect(&config.route, alert, &mut routes);
+    let mut receivers: Vec<Routed> = Vec::new();
+    for route in routes {
+        if receivers.iter().all(|other| other.receiver.name != route.receiver.name) {
+            receivers.push(Routed { receiver: Arc::clone(&route.receiver), route: route.to_string() });
+        }
+    }
+    receivers
+}
+
+/// Adds the routes that take the alert, given that this one matches: itself or below it.
+fn collect<'c>(route: &'c Route, alert: &Alert, routes: &mut Vec<&'c Route>) {
+    let before = routes.len();
+    for child in route.routes.iter().filter(|child| child.matchers.matches(&alert.labels)) {
+        collect(child, alert, routes);
+        if !child.continue_after {
+            break;
+        }
+    }
+    if routes.len() == before {
+        routes.push(route);
+    }
+}
+
+fn shown(moment: DateTime<Utc>) -> String {
+    moment.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// A duration in Prometheus's units, to the second: `1d2h`, `30m`, `0s`.
+fn duration(duration: TimeDelta) -> String {
+    let mut rest = duration.num_seconds();
+    let mut text = String::new();
+    if rest < 0 {
+        text.push('-');
+        rest = rest.saturating_neg();
+    }
+    for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if rest >= seconds {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{}{unit}", rest / seconds);
+            rest %= seconds;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests;
