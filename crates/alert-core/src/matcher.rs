@@ -496,7 +496,6 @@ impl Parser {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use proptest::prelude::*;
 

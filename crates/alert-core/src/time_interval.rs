@@ -252,7 +252,6 @@ fn days_in_month(year: i32, month: u32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
 
