@@ -1,21 +1,22 @@
 //! Everything the relay decides, without I/O: bytes in, values out; even the clock is an argument.
 //!
 //! The way of an alert is one direction: [`envelope::decode`] takes the message out of what carried it,
-//! [`source::interpret`] turns it into [`alert::Alert`]s. There is no network, clock, environment or
-//! file in this crate, and nothing in it panics on foreign input.
+//! [`source::interpret`] turns it into [`alert::Alert`]s, [`decide`] says who gets it, [`render`] writes it down, and
+//! [`answer::classify`] reads what the other side said. [`relay::plan`] is all of that for one event. There is no
+//! network, clock, environment or file in this crate, and nothing in it panics on foreign input.
 
 pub mod alert;
 pub mod answer;
+pub mod config;
+pub mod decide;
 pub mod envelope;
 mod forgiving;
+pub mod matcher;
 pub mod number;
 pub mod region;
+pub mod relay;
 pub mod render;
 pub mod source;
 pub mod text;
 pub mod time;
-
-pub mod config;
-pub mod decide;
-pub mod matcher;
 pub mod time_interval;

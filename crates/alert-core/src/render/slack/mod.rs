@@ -1,8 +1,10 @@
 //! The Slack message: what a person who was woken sees first, and what they need next.
 //!
-//! How its text is escaped is in [`mrkdwn`], the limits of its blocks in [`block`], one alert in [`single`].
+//! How its text is escaped is in [`mrkdwn`], the limits of its blocks in [`block`]; one alert is rendered by
+//! [`alert`](alert()), many by [`digest`](digest()).
 
 pub mod block;
+mod digest;
 pub mod mrkdwn;
 mod single;
 
@@ -16,6 +18,7 @@ use crate::envelope::Hop;
 use block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block};
 use mrkdwn::Mrkdwn;
 
+pub use digest::digest;
 pub use single::alert;
 
 /// Slack recommends at most 4,000 characters for `text`; the fallback stays within it.

@@ -1,0 +1,141 @@
+//! Every event in `fixtures/` against its golden files: what Slack would get from it.
+//!
+//! `fixtures/<source>/<case>.<envelope>.json` is an event; `<case>.slack.json` beside it is what the relay posts, and
+//! `<case>.published.json` what the filter publishes. A `<case>.config.yaml` is the deployment's configuration. `make bless`
+//! (`BLESS=1`) rewrites the golden files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the purity is the core's, not its tests'")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use alert_core::config::Config;
+use alert_core::relay::{self, Deployment};
+use alert_core::{decide::Verdict, envelope};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+const GOLDEN: [&str; 2] = ["slack.json", "published.json"];
+
+struct Case {
+    event: PathBuf,
+    /// The path without envelope and ending.
+    stem: PathBuf,
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
+fn is_golden(name: &str) -> bool {
+    GOLDEN.iter().any(|ending| name.ends_with(&format!(".{ending}")))
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for folder in fs::read_dir(fixtures()).expect("fixtures/ exists").flatten() {
+        for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if file.path().extension().is_none_or(|ending| ending != "json") || is_golden(&name) {
+                continue;
+            }
+            let mut parts = name.trim_end_matches(".json").rsplitn(2, '.');
+            let (envelope, case) = (parts.next(), parts.next());
+            assert!(envelope.is_some() && case.is_some(), "{name}: expected <case>.<envelope>.json");
+            cases.push(Case { stem: folder.path().join(case.unwrap_or_default()), event: file.path() });
+        }
+    }
+    cases.sort_by(|a, b| a.event.cmp(&b.event));
+    for pair in cases.windows(2) {
+        assert_ne!(pair[0].stem, pair[1].stem, "two events are called {}", pair[0].stem.display());
+    }
+    cases
+}
+
+fn beside(case: &Case, ending: &str) -> PathBuf {
+    case.stem.with_file_name(format!("{}.{ending}", case.stem.file_name().unwrap().to_string_lossy()))
+}
+
+/// The moment at which a fixture's event arrives: a second after it was sent.
+fn now(decoded: &envelope::Decoded) -> DateTime<Utc> {
+    let sent = decoded.records.iter().filter_map(|record| record.sent_at).max();
+    sent.unwrap_or_else(|| "2026-09-14T11:20:00Z".parse().unwrap()) + TimeDelta::seconds(1)
+}
+
+fn config(case: &Case) -> Config {
+    let path = beside(case, "config.yaml");
+    fs::read_to_string(&path).map_or_else(
+        |_| Config::default(),
+        |text| Config::parse(&text).unwrap_or_else(|errors| panic!("{}: {errors}", path.display())),
+    )
+}
+
+fn relayed(case: &Case) -> Value {
+    let event = fs::read(&case.event).unwrap();
+    let decoded = envelope::decode(&event);
+    let now = now(&decoded);
+    let deployment = Deployment::new(config(case));
+    let plan = relay::plan(decoded, &deployment, "request", now, |_| false);
+    let dropped: Vec<Value> = plan
+        .dropped()
+        .map(|(item, dropped)| json!({"alert": item.alert.name, "rule": dropped.rule, "why": dropped.why}))
+        .collect();
+    let delivered = plan.items.iter().filter(|item| matches!(item.verdict, Verdict::Deliver { .. })).count();
+    assert_eq!(delivered + dropped.len(), plan.items.len());
+    assert!(!plan.items.is_empty(), "{}: an alert vanished", case.event.display());
+    let posts: Vec<Value> = plan
+        .posts
+        .iter()
+        .map(|post| {
+            let message: Value = serde_json::from_str(&post.message.to_json()).unwrap();
+            json!({"receiver": post.receiver.name, "message": message})
+        })
+        .collect();
+    json!({"dropped": dropped, "posts": posts})
+}
+
+fn check(case: &Case, ending: &str, actual: &Value, problems: &mut Vec<String>) {
+    let path = beside(case, ending);
+    let actual = format!("{}\n", serde_json::to_string_pretty(actual).unwrap());
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, &actual).unwrap();
+        return;
+    }
+    match fs::read_to_string(&path) {
+        Err(_) => problems.push(format!("{} is missing: run `make bless` and read it", path.display())),
+        Ok(expected) if expected != actual => problems.push(difference(&path, &expected, &actual)),
+        Ok(_) => {}
+    }
+}
+
+fn difference(path: &Path, expected: &str, actual: &str) -> String {
+    let line = expected.lines().zip(actual.lines()).position(|(a, b)| a != b).unwrap_or(0);
+    let show = |text: &str| text.lines().nth(line).unwrap_or("(end)").trim().to_owned();
+    format!("{}:{}\n  expected {}\n  found    {}", path.display(), line + 1, show(expected), show(actual))
+}
+
+#[test]
+fn every_event_becomes_what_its_golden_file_says() {
+    let cases = cases();
+    assert!(!cases.is_empty(), "no fixture found in {}", fixtures().display());
+    let mut problems = Vec::new();
+    for case in &cases {
+        check(case, "slack.json", &relayed(case), &mut problems);
+    }
+    assert!(problems.is_empty(), "{} golden files differ:\n{}", problems.len(), problems.join("\n"));
+}
+
+#[test]
+fn every_golden_file_has_its_event() {
+    let expected: BTreeSet<PathBuf> =
+        cases().iter().flat_map(|case| GOLDEN.map(|ending| beside(case, ending))).collect();
+    for folder in fs::read_dir(fixtures()).unwrap().flatten() {
+        for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+            if is_golden(&file.file_name().to_string_lossy()) {
+                assert!(expected.contains(&file.path()), "{} has no event", file.path().display());
+            }
+        }
+    }
+}
