@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use super::super::NamedTimeInterval;
 use super::super::yaml::Node;
 use super::reader::{Fields, Named, Reader, join};
-use super::value::{excerpt, nearest};
+use super::value::excerpt;
 use crate::time_interval::{
     DayOfMonthRange, MonthRange, TimeInterval, TimeIntervalError, TimeRange, WeekdayRange, YearRange,
     parse_location,
@@ -130,8 +130,9 @@ impl Reader<'_> {
         parse_location(text)
             .map_err(|error| {
                 let zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-                let hint =
-                    nearest(text, zones).map_or(String::new(), |zone| format!("; did you mean `{zone}`?"));
+                let hint = self
+                    .nearest(text, zones)
+                    .map_or(String::new(), |zone| format!("; did you mean `{zone}`?"));
                 let message = format!("expected {}, found {}{hint}", error.expected, excerpt(&error.found));
                 self.problem(node, path, &message);
             })

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use super::super::Problem;
 use super::super::yaml::{Data, Node};
-use super::value::{self, excerpt, nearest};
+use super::value::{self, excerpt};
+
+/// Problems up to this many come with a hint.
+const HINTED_PROBLEMS_MAX: usize = 100;
 
 /// Names that can be referred to, each with what it names; `None` where that has a problem of its own, so that a
 /// reference to it is no second one.
@@ -47,7 +50,7 @@ impl Reader<'_> {
             if known.contains(&text.as_str()) {
                 values.insert(text.as_str(), value);
             } else {
-                let hint = nearest(text, known.iter().copied()).map_or_else(
+                let hint = self.nearest(text, known.iter().copied()).map_or_else(
                     || format!("expected one of {}", known.join(", ")),
                     |key| format!("did you mean `{key}`?"),
                 );
@@ -173,7 +176,7 @@ impl Reader<'_> {
         if let Some(found) = by_name.get(name) {
             return found.clone();
         }
-        let hint = match nearest(name, by_name.keys().map(String::as_str)) {
+        let hint = match self.nearest(name, by_name.keys().map(String::as_str)) {
             Some(near) => format!("did you mean {}?", excerpt(near)),
             None if by_name.is_empty() => "there is none at all".to_owned(),
             None => {
@@ -183,6 +186,11 @@ impl Reader<'_> {
         };
         self.problem(node, path, &format!("unknown {what} {}; {hint}", excerpt(name)));
         None
+    }
+
+    /// The name that was probably meant; after many problems nobody reads hints, and looking for them takes long.
+    pub(super) fn nearest<'a>(&self, word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        if self.problems.len() < HINTED_PROBLEMS_MAX { value::nearest(word, names) } else { None }
     }
 
     pub(super) fn wrong_kind(&mut self, node: &Node, path: &str, expected: &str) {

@@ -77,7 +77,7 @@ pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> O
     }
     let most = (word.len() / 3).min(3);
     names
-        .filter(|name| name.len() <= 4 * NEAREST_MAX_CHARS)
+        .filter(|name| name.chars().count().abs_diff(word.len()) <= most)
         .map(|name| (edits(&word, &name.to_lowercase()), name))
         .filter(|(edits, _)| *edits <= most)
         .min_by_key(|(edits, _)| *edits)
