@@ -110,16 +110,19 @@ impl Instance {
     /// Waits until the function asks for its first event; says how long that took.
     pub(super) async fn ready(&mut self, limit: Instant) -> Result<Duration, InitFailure> {
         let mut phase = self.phase.clone();
+        // `None` when the process ended. The arms await nothing: `wait_for` lends a lock.
         let reached = tokio::select! {
             biased;
             reached = phase.wait_for(|phase| !matches!(phase, Phase::Starting)) => {
-                reached.map_or(Phase::Starting, |phase| phase.clone())
+                Some(reached.map_or(Phase::Starting, |phase| phase.clone()))
             }
-            status = self.child.wait() => {
-                self.drain().await;
-                return Err(InitFailure::Exited(status.ok().and_then(|status| status.code())));
-            }
-            () = sleep_until(limit) => Phase::Starting,
+            _ = self.child.wait() => None,
+            () = sleep_until(limit) => Some(Phase::Starting),
+        };
+        let Some(reached) = reached else {
+            self.drain().await;
+            let status = self.child.wait().await;
+            return Err(InitFailure::Exited(status.ok().and_then(|status| status.code())));
         };
         match reached {
             Phase::Ready(duration) => Ok(duration),
