@@ -23,6 +23,9 @@ async fn main() -> Result<(), Error> {
 
 async fn act(event: LambdaEvent<Value>) -> Result<Value, Error> {
     println!("event {}", event.context.request_id);
+    for record in event.payload["Records"].as_array().into_iter().flatten() {
+        println!("record {record}");
+    }
     match event.payload["do"].as_str() {
         Some("error") => Err("as asked".into()),
         Some("exit") => std::process::exit(7),

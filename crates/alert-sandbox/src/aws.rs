@@ -1,8 +1,10 @@
 //! What all stand-ins for AWS share: ids, names, and the form of a signed request.
 
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use axum::http::HeaderMap;
+use chrono::{DateTime, SecondsFormat, Utc};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
@@ -63,4 +65,14 @@ pub(crate) fn is_signed(headers: &HeaderMap, service: &str) -> bool {
     let signed =
         part("Signature").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
     scoped && signed && part("SignedHeaders").is_some_and(|names| !names.is_empty())
+}
+
+/// `2026-01-01T00:00:00.000Z`.
+pub(crate) fn timestamp(time: SystemTime) -> String {
+    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// `2026-01-01T00:00:00Z`.
+pub(crate) fn timestamp_seconds(time: SystemTime) -> String {
+    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -7,11 +7,15 @@
 //! Everything listens on 127.0.0.1 and ends with its owner.
 
 pub mod aws;
+mod background;
+pub mod eventbridge;
 mod form;
 pub mod kms;
 pub mod lambda;
 mod server;
 pub mod slack;
+pub mod sns;
+pub mod sqs;
 pub mod tls;
 
 use std::io;
@@ -19,8 +23,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws::Ids;
+use eventbridge::EventBridge;
 use kms::Kms;
 use slack::Slack;
+use sns::Sns;
 use tls::Authority;
 
 /// How a sandbox is made.
@@ -35,10 +41,14 @@ pub struct SandboxOptions {
 /// The services that the functions call.
 #[derive(Debug)]
 pub struct Sandbox {
+    /// The event bus, with the way in for Grafana's webhook.
+    pub eventbridge: EventBridge,
     /// The key service.
     pub kms: Kms,
     /// Slack's incoming webhooks.
     pub slack: Slack,
+    /// The notification service.
+    pub sns: Sns,
     authority: Option<Authority>,
     ca_file: Option<CaFile>,
 }
@@ -51,14 +61,19 @@ impl Sandbox {
         let ca_file = authority.as_ref().map(CaFile::write).transpose()?;
         let tls = || authority.as_ref().map(Authority::acceptor);
         let kms = Kms::start(ids.clone(), tls()).await?;
-        let slack = Slack::start(ids, tls()).await?;
-        Ok(Self { kms, slack, authority, ca_file })
+        let slack = Slack::start(ids.clone(), tls()).await?;
+        let sns = Sns::start(ids.clone(), tls()).await?;
+        let eventbridge = EventBridge::start(ids, tls()).await?;
+        Ok(Self { eventbridge, kms, slack, sns, authority, ca_file })
     }
 
     /// The environment that leads a function to this sandbox, on top of what Lambda itself sets.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
-        let mut environment = vec![("AWS_ENDPOINT_URL_KMS".to_owned(), self.kms.url())];
+        let mut environment = vec![
+            ("AWS_ENDPOINT_URL_KMS".to_owned(), self.kms.url()),
+            ("AWS_ENDPOINT_URL_SNS".to_owned(), self.sns.url()),
+        ];
         if let Some(file) = &self.ca_file {
             environment.push(("SSL_CERT_FILE".to_owned(), file.path().display().to_string()));
         }

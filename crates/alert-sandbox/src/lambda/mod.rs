@@ -9,12 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::aws::{ACCOUNT, Ids, REGION};
+use crate::aws::{ACCOUNT, Ids, REGION, timestamp};
 use crate::lock;
 use instance::{InitFailure, Instance, Log};
 
@@ -300,7 +299,10 @@ impl Function {
             }
             Outcome::TimedOut => {
                 let seconds = self.0.spec.timeout.as_secs_f64();
-                let message = format!("{} {id} Task timed out after {seconds:.2} seconds", timestamp());
+                let message = format!(
+                    "{} {id} Task timed out after {seconds:.2} seconds",
+                    timestamp(SystemTime::now())
+                );
                 json!({"errorType": "Sandbox.Timedout", "errorMessage": message})
             }
             Outcome::Exited(code) => {
@@ -311,7 +313,7 @@ impl Function {
         };
         json!({
             "version": "1.0",
-            "timestamp": timestamp(),
+            "timestamp": timestamp(SystemTime::now()),
             "requestContext": {
                 "requestId": id,
                 "functionArn": format!("{}:$LATEST", self.arn()),
@@ -382,8 +384,4 @@ impl Inner {
 
 fn function_arn(name: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")
-}
-
-fn timestamp() -> String {
-    DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true)
 }

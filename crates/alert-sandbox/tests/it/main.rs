@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![allow(missing_docs, reason = "the names of tests say what they show")]
 
+mod eventbridge;
 mod kms;
 mod lambda;
 mod slack;
+mod sns;
+mod sqs;
 mod tls;
 
 use alert_sandbox::{Sandbox, SandboxOptions};
