@@ -23,8 +23,14 @@ async fn main() -> Result<(), Error> {
 
 async fn act(event: LambdaEvent<Value>) -> Result<Value, Error> {
     println!("event {}", event.context.request_id);
-    for record in event.payload["Records"].as_array().into_iter().flatten() {
-        println!("record {record}");
+    if let Some(records) = event.payload["Records"].as_array() {
+        println!("batch of {}", records.len());
+        for record in records {
+            println!("record {record}");
+        }
+        if records.iter().any(|record| record["body"] == "crash") {
+            return Err("as the message asked".into());
+        }
     }
     match event.payload["do"].as_str() {
         Some("error") => Err("as asked".into()),

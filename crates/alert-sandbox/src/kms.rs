@@ -378,7 +378,7 @@ fn admit(headers: &HeaderMap, operation: &str, fault: &KmsFault) -> Result<(), K
             ),
         )),
         KmsFault::Disabled => {
-            Err(KmsError::new("DisabledException", format!("{} is disabled.", key_arn("…"))))
+            Err(KmsError::new("DisabledException", format!("{DEFAULT_ALIAS} is disabled.")))
         }
         KmsFault::None | KmsFault::Hang(_) | KmsFault::Delay(_) => Ok(()),
     }

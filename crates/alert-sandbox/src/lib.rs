@@ -5,6 +5,26 @@
 //! errors are the services' own, and nothing here knows the relay: it is its judge.
 //!
 //! Everything listens on 127.0.0.1 and ends with its owner.
+//!
+//! ```no_run
+//! # use alert_sandbox::{Sandbox, SandboxOptions, lambda::{Function, FunctionSpec}, sns::Message};
+//! # use std::time::Duration;
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = Sandbox::start(SandboxOptions { tls: true, seed: 1 }).await?;
+//! let webhook = sandbox.slack.webhook("ops");
+//! let hook = sandbox.kms.encrypt(&webhook.url, &[("LambdaFunctionName", "relay")]);
+//! let spec = FunctionSpec::new("relay", "/path/to/bootstrap")
+//!     .with_environment(sandbox.environment())
+//!     .with_environment([("kmsEncryptedHookUrl", hook)]);
+//! let function = Function::start(spec).await?;
+//! let topic = sandbox.sns.create_topic("alerts");
+//! sandbox.sns.subscribe_function(&topic, &function)?;
+//! sandbox.sns.publish(&topic, Message::new("the alarm's JSON"))?;
+//! let posts = sandbox.slack.wait_for(1, Duration::from_secs(5)).await;
+//! assert_eq!(posts.len(), 1, "{:?}\n{}", sandbox.slack.posts(), function.log());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod aws;
 mod background;

@@ -69,6 +69,26 @@ struct Messages {
     dead: Vec<QueueMessage>,
 }
 
+/// How messages travel to a function.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliveryOptions {
+    /// The most messages in one event.
+    pub batch_size: usize,
+    /// The most events at the same time.
+    pub concurrency: usize,
+    /// How long a batch that is not full waits for more.
+    pub batch_window: Duration,
+    /// `ReportBatchItemFailures`: without it, any answer is success.
+    pub report_batch_item_failures: bool,
+}
+
+impl Default for DeliveryOptions {
+    fn default() -> Self {
+        let batch_window = Duration::ZERO;
+        Self { batch_size: 10, concurrency: 1, batch_window, report_batch_item_failures: true }
+    }
+}
+
 /// Messages travel to the function while this lives.
 #[derive(Debug)]
 pub struct Delivery {
@@ -162,17 +182,23 @@ impl Queue {
         tokio::time::timeout(limit, empty).await.is_ok()
     }
 
-    /// Delivers to the function, `ReportBatchItemFailures` switched on: up to `batch_size` messages at once,
-    /// up to `concurrency` batches beside each other. Call it within the runtime.
+    /// Delivers to the function at once, `ReportBatchItemFailures` switched on: up to `batch_size` messages
+    /// in an event, up to `concurrency` events beside each other. Call it within the runtime.
     #[must_use]
     pub fn deliver_to(&self, function: &Function, batch_size: usize, concurrency: usize) -> Delivery {
+        let options = DeliveryOptions { batch_size, concurrency, ..DeliveryOptions::default() };
+        self.deliver_with(function, options)
+    }
+
+    /// Delivers to the function. Call it within the runtime.
+    #[must_use]
+    pub fn deliver_with(&self, function: &Function, options: DeliveryOptions) -> Delivery {
         let mut pollers = JoinSet::new();
-        for _ in 0..concurrency {
-            pollers.spawn(poll(self.clone(), function.clone(), batch_size));
+        for _ in 0..options.concurrency {
+            pollers.spawn(poll(self.clone(), function.clone(), options));
         }
-        Delivery {
-            _pollers: AbortOnDrop(tokio::spawn(async move { while pollers.join_next().await.is_some() {} })),
-        }
+        let pollers = tokio::spawn(async move { while pollers.join_next().await.is_some() {} });
+        Delivery { _pollers: AbortOnDrop(pollers) }
     }
 
     /// Up to `max` messages, now hidden; those that were received too often go to the dead letters instead.
@@ -199,6 +225,30 @@ impl Queue {
         batch
     }
 
+    /// Waits for messages, and then for more of them until the batch is full or its window is over.
+    async fn batch(&self, options: DeliveryOptions) -> Vec<QueueMessage> {
+        let mut batch = Vec::new();
+        let mut window_end = None;
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            batch.extend(self.receive(options.batch_size - batch.len()));
+            if !batch.is_empty() {
+                window_end.get_or_insert_with(|| Instant::now() + options.batch_window);
+            }
+            let over = window_end.is_some_and(|end| end <= Instant::now());
+            if over || batch.len() >= options.batch_size {
+                return batch;
+            }
+            // Those of this batch are hidden, and become visible long after its window.
+            match window_end.into_iter().chain(self.next_visible()).min() {
+                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
     fn delete(&self, message_ids: &[&str]) {
         lock(&self.0.state).waiting.retain(|message| !message_ids.contains(&message.message_id.as_str()));
         self.0.changed.notify_waiters();
@@ -209,22 +259,16 @@ impl Queue {
     }
 }
 
-async fn poll(queue: Queue, function: Function, batch_size: usize) {
+async fn poll(queue: Queue, function: Function, options: DeliveryOptions) {
     loop {
-        let changed = queue.0.changed.notified();
-        tokio::pin!(changed);
-        changed.as_mut().enable();
-        let batch = queue.receive(batch_size);
-        if batch.is_empty() {
-            match queue.next_visible() {
-                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
-                None => changed.await,
-            }
-            continue;
-        }
+        let batch = queue.batch(options).await;
         let invocation = function.invoke(event(&queue, &batch).to_string()).await;
         let ids: Vec<_> = batch.iter().map(|message| message.message_id.as_str()).collect();
-        let failed = failed_items(&invocation.outcome, &ids);
+        let failed = if invocation.outcome.is_success() && !options.report_batch_item_failures {
+            Vec::new()
+        } else {
+            failed_items(&invocation.outcome, &ids)
+        };
         let done: Vec<_> = ids.into_iter().filter(|id| !failed.contains(id)).collect();
         queue.delete(&done);
     }

@@ -226,20 +226,30 @@ impl Slack {
 
     /// Waits until `count` messages are accepted, or the time is over; gives what is accepted by then.
     pub async fn wait_for(&self, count: usize, limit: Duration) -> Vec<Post> {
-        let enough = async {
+        self.wait_until(limit, || self.accepted().len() >= count).await;
+        self.accepted()
+    }
+
+    /// Waits until `count` posts came, refused ones included, or the time is over; gives what came by then.
+    pub async fn wait_for_posts(&self, count: usize, limit: Duration) -> Vec<Post> {
+        self.wait_until(limit, || lock(&self.shared.state).posts.len() >= count).await;
+        self.posts()
+    }
+
+    async fn wait_until(&self, limit: Duration, enough: impl Fn() -> bool) {
+        let wait = async {
             loop {
                 let changed = self.shared.changed.notified();
                 tokio::pin!(changed);
                 changed.as_mut().enable();
-                if self.accepted().len() >= count {
+                if enough() {
                     return;
                 }
                 changed.await;
             }
         };
         // When it is too late, what came says more than that.
-        let _ = tokio::time::timeout(limit, enough).await;
-        self.accepted()
+        let _ = tokio::time::timeout(limit, wait).await;
     }
 
     /// How many TCP connections were made so far.

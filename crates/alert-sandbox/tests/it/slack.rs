@@ -208,6 +208,7 @@ async fn posts_are_answered_and_kept() {
     assert_eq!(sandbox.slack.accepted().len(), 2);
     assert_eq!(sandbox.slack.wait_for(2, Duration::from_secs(5)).await.len(), 2);
     assert_eq!(sandbox.slack.wait_for(3, Duration::from_millis(10)).await.len(), 2);
+    assert_eq!(sandbox.slack.wait_for_posts(5, Duration::from_secs(5)).await.len(), 5);
 }
 
 #[tokio::test]

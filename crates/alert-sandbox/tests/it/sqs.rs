@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use alert_sandbox::lambda::Outcome;
 use alert_sandbox::sns::MessageAttribute;
-use alert_sandbox::sqs::{Queue, QueueOptions, failed_items};
+use alert_sandbox::sqs::{DeliveryOptions, Queue, QueueOptions, failed_items};
 use serde_json::json;
 
 use super::lambda::odd_function;
@@ -36,11 +36,37 @@ async fn only_the_failed_messages_of_a_batch_come_again_and_die() {
 async fn a_function_error_fails_the_batch() {
     let function = odd_function().await;
     let queue = Queue::new("alerts", QueueOptions { max_receive_count: 1, ..quick() });
-    queue.send("a", BTreeMap::new());
-    function.set_concurrency(0);
+    for body in ["good", "crash"] {
+        queue.send(body, BTreeMap::new());
+    }
     let _delivery = queue.deliver_to(&function, 10, 1);
-    assert!(!queue.wait_until_empty(Duration::from_millis(100)).await, "the function has no room");
-    assert_eq!(queue.messages()[0].receive_count, 1);
+    assert!(queue.wait_until_empty(LONG).await);
+    assert_eq!(queue.dead_letters().len(), 2);
+}
+
+#[tokio::test]
+async fn without_partial_responses_any_answer_is_success() {
+    let function = odd_function().await;
+    let queue = Queue::new("alerts", quick());
+    queue.send("fail", BTreeMap::new());
+    let options = DeliveryOptions { report_batch_item_failures: false, ..DeliveryOptions::default() };
+    let _delivery = queue.deliver_with(&function, options);
+    assert!(queue.wait_until_empty(LONG).await);
+    assert!(queue.dead_letters().is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_more_within_its_window() {
+    let function = odd_function().await;
+    let queue = Queue::new("alerts", QueueOptions { visibility_timeout: LONG, max_receive_count: 3 });
+    let options = DeliveryOptions { batch_window: Duration::from_millis(500), ..DeliveryOptions::default() };
+    let _delivery = queue.deliver_with(&function, options);
+    for _ in 0..3 {
+        queue.send("good", BTreeMap::new());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(queue.wait_until_empty(LONG).await);
+    assert!(function.wait_for_log("batch of 3", LONG).await, "{}", function.log());
 }
 
 #[test]
