@@ -214,7 +214,7 @@ impl Plan<'_> {
             let (receiver, problem) = match self.deployment.unavailable.get(&receiver.name) {
                 None => (Arc::clone(receiver), None),
                 Some(why) => (
-                    Arc::clone(self.deployment.config.default_receiver()),
+                    self.stand_in(),
                     Some(format!(
                         "This alert is for the receiver {:?}, whose webhook cannot be had: {why}",
                         receiver.name
@@ -230,6 +230,16 @@ impl Plan<'_> {
             }
         }
         destinations
+    }
+
+    /// Who gets the alerts of a receiver that cannot be had: the default receiver, by the function's own webhook where
+    /// its own cannot be had either.
+    fn stand_in(&self) -> Arc<Receiver> {
+        let default = self.deployment.config.default_receiver();
+        if self.deployment.unavailable.contains_key(&default.name) {
+            return Arc::new(Receiver { webhook: None, channel: None, ..Receiver::clone(default) });
+        }
+        Arc::clone(default)
     }
 
     fn single(&self, item: usize, destination: &Destination) -> Post {

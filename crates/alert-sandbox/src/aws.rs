@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
+use ring::digest::{SHA256, digest};
 
 use crate::lock;
 
@@ -22,6 +23,14 @@ pub(crate) struct Ids(Arc<Mutex<StdRng>>);
 impl Ids {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
+    }
+
+    /// A source of its own for each name, so that two queues of one seed do not give the same ids.
+    pub(crate) fn named(seed: u64, name: &str) -> Self {
+        let digest = digest(&SHA256, &[&seed.to_be_bytes(), name.as_bytes()].concat());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(Arc::new(Mutex::new(StdRng::from_seed(bytes))))
     }
 
     pub(crate) fn bytes<const N: usize>(&self) -> [u8; N] {

@@ -102,12 +102,12 @@ impl Queue {
         Self::new_seeded(name, options, 0)
     }
 
-    /// Makes a queue whose message ids follow from the seed.
+    /// Makes a queue whose message ids follow from the seed and the name.
     #[must_use]
     pub fn new_seeded(name: &str, options: QueueOptions, seed: u64) -> Self {
         Self(Arc::new(Inner {
             name: name.to_owned(),
-            ids: Ids::new(seed),
+            ids: Ids::named(seed, name),
             options,
             state: Mutex::default(),
             changed: Notify::new(),

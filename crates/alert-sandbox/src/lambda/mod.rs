@@ -156,11 +156,11 @@ impl Function {
         Self::start_seeded(spec, 0).await
     }
 
-    /// Like [`Function::start`], with request ids that follow from the seed.
+    /// Like [`Function::start`], with request ids that follow from the seed and the name.
     pub async fn start_seeded(spec: FunctionSpec, seed: u64) -> io::Result<Self> {
         let function = Self(Arc::new(Inner {
+            ids: Ids::named(seed, &spec.name),
             spec,
-            ids: Ids::new(seed),
             log: Arc::default(),
             idle: Mutex::default(),
             slots: Semaphore::new(DEFAULT_CONCURRENCY),

@@ -232,16 +232,20 @@ async fn a_webhook_goes_the_way_of_its_channel() {
 async fn the_rate_is_a_burst_and_then_so_many_per_second() {
     let sandbox = super::sandbox().await;
     let webhook = sandbox.slack.webhook("ops");
-    sandbox.slack.set_rate_limit(Some(RateLimit { burst: 2, per_second: 10.0 }));
+    // Slow enough for any machine to see the limit, and then fast enough to see it go.
+    sandbox.slack.set_rate_limit(Some(RateLimit { burst: 2, per_second: 0.001 }));
     for _ in 0..2 {
         assert_eq!(post(&webhook, &json!({"text": "hi"})).await.0, 200);
     }
-    sandbox.slack.set_rate_limit(Some(RateLimit { burst: 1, per_second: 4.0 }));
-    assert_eq!(post(&webhook, &json!({"text": "hi"})).await.0, 200);
     let limited = super::client().post(&webhook.url).body(r#"{"text":"hi"}"#).send().await.unwrap();
     assert_eq!((limited.status().as_u16(), limited.headers()["retry-after"].to_str().unwrap()), (429, "1"));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(post(&webhook, &json!({"text": "hi"})).await.0, 200);
+    let other = sandbox.slack.webhook("other");
+    assert_eq!(post(&other, &json!({"text": "hi"})).await.0, 200, "each webhook has its own");
+    sandbox.slack.set_rate_limit(Some(RateLimit { burst: 1, per_second: 50.0 }));
+    for _ in 0..3 {
+        assert_eq!(post(&webhook, &json!({"text": "hi"})).await.0, 200);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
 }
 
 #[tokio::test]
@@ -278,7 +282,7 @@ async fn resets_hangs_and_slow_answers() {
         sandbox.slack.then(answer);
         let started = Instant::now();
         assert_eq!(send().await.is_ok(), answered);
-        assert_eq!(started.elapsed() >= Duration::from_millis(50), slow);
+        assert!(!slow || started.elapsed() >= Duration::from_millis(50));
         assert_eq!(sandbox.slack.accepted().len(), accepted);
     }
     assert!(sandbox.slack.posts()[3].duration >= Duration::from_millis(50));

@@ -114,3 +114,11 @@ async fn a_record_has_the_form_that_lambda_gives_it() {
     assert_eq!(record["eventSource"], "aws:sqs");
     assert_eq!(record["eventSourceARN"], "arn:aws:sqs:us-east-1:123456789012:alerts");
 }
+
+#[test]
+fn ids_follow_from_seed_and_name() {
+    let first = |name, seed| Queue::new_seeded(name, quick(), seed).send("m", BTreeMap::new());
+    assert_eq!(first("a", 1), first("a", 1));
+    assert_ne!(first("a", 1), first("b", 1));
+    assert_ne!(first("a", 1), first("a", 2));
+}

@@ -1,0 +1,72 @@
+//! AWS clients, straight from Lambda's environment: no configuration chain, which costs time at every cold start.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_kms::config::retry::RetryConfig;
+use aws_sdk_kms::config::timeout::TimeoutConfig;
+use aws_sdk_kms::config::{BehaviorVersion, Region};
+
+use crate::http::SdkHttpClient;
+use crate::settings::{
+    AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_KMS, AWS_REGION,
+    AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, Environment, StartError,
+};
+
+/// One attempt of a call.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Region and credentials, as Lambda sets them.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    region: String,
+    credentials: Credentials,
+}
+
+impl Identity {
+    /// Reads them; the error names what is missing.
+    pub fn from_environment(environment: Environment<'_>) -> Result<Self, StartError> {
+        let missing = |setting: &str| {
+            StartError::new(
+                "aws_identity_missing",
+                format!(
+                    "{setting} is not set; Lambda sets it from the function's region and role, elsewhere set it yourself"
+                ),
+            )
+        };
+        let region = environment(AWS_REGION).or_else(|| environment(AWS_DEFAULT_REGION));
+        let key = environment(AWS_ACCESS_KEY_ID).ok_or_else(|| missing(AWS_ACCESS_KEY_ID))?;
+        let secret = environment(AWS_SECRET_ACCESS_KEY).ok_or_else(|| missing(AWS_SECRET_ACCESS_KEY))?;
+        Ok(Self {
+            region: region.ok_or_else(|| missing(AWS_REGION))?,
+            credentials: Credentials::new(key, secret, environment(AWS_SESSION_TOKEN), None, "environment"),
+        })
+    }
+}
+
+/// The endpoint that the environment names for a service, as the SDKs honour it: the service's own setting first.
+fn endpoint(environment: Environment<'_>, of_service: &str) -> Option<String> {
+    environment(of_service).or_else(|| environment(AWS_ENDPOINT_URL))
+}
+
+/// A KMS client.
+#[must_use]
+pub fn kms(environment: Environment<'_>, identity: &Identity, http: &reqwest::Client) -> aws_sdk_kms::Client {
+    let mut config = aws_sdk_kms::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(identity.region.clone()))
+        .credentials_provider(identity.credentials.clone())
+        .http_client(SdkHttpClient(http.clone()))
+        // Callers bound the whole; within it three quick attempts.
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(3)
+                .with_initial_backoff(Duration::from_millis(100))
+                .with_max_backoff(Duration::from_secs(1)),
+        )
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build());
+    if let Some(url) = endpoint(environment, AWS_ENDPOINT_URL_KMS) {
+        config = config.endpoint_url(url);
+    }
+    aws_sdk_kms::Client::from_conf(config.build())
+}

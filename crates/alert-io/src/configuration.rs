@@ -1,0 +1,106 @@
+//! Where the configuration comes from, and what happens when it cannot be read: nothing is dropped, and people are told.
+
+use std::path::{Path, PathBuf};
+
+use alert_core::config::Config;
+
+use crate::settings::{ALERT_CONFIG, ALERT_CONFIG_FILE, Environment, LAMBDA_TASK_ROOT};
+
+/// The file beside the binary, or in a layer.
+const FILE_NAME: &str = "alerts.yaml";
+const LAYER_FILE: &str = "/opt/alerts.yaml";
+
+/// A configuration, and what every message must say about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What holds; [`Config::fail_open`] where the one that was written cannot be read.
+    pub config: Config,
+    /// What is wrong with the one that was written: the setting, line, column and cause.
+    pub warning: Option<String>,
+}
+
+/// Loads the configuration: inline, else the named file, else `alerts.yaml` beside the binary, else `/opt/alerts.yaml`.
+///
+/// Never fails. A configuration that is missing where it was named, or broken, is ignored as a whole.
+#[must_use]
+pub fn load(environment: Environment<'_>) -> Loaded {
+    if let Some(text) = environment(ALERT_CONFIG) {
+        return parse(ALERT_CONFIG, &text);
+    }
+    if let Some(path) = environment(ALERT_CONFIG_FILE) {
+        return read(&format!("{ALERT_CONFIG_FILE}={path}"), Path::new(&path));
+    }
+    let folder = environment(LAMBDA_TASK_ROOT).map(PathBuf::from).or_else(|| {
+        let binary = std::env::current_exe().ok()?;
+        binary.parent().map(Path::to_path_buf)
+    });
+    let beside = folder.map(|folder| folder.join(FILE_NAME));
+    match beside.into_iter().chain([PathBuf::from(LAYER_FILE)]).find(|path| path.exists()) {
+        Some(path) => read(&path.display().to_string(), &path),
+        None => Loaded { config: Config::default(), warning: None },
+    }
+}
+
+fn read(name: &str, path: &Path) -> Loaded {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(name, &text),
+        Err(error) => broken(name, &format!("the file cannot be read: {}", error.kind())),
+    }
+}
+
+fn parse(name: &str, text: &str) -> Loaded {
+    match Config::parse(text) {
+        Ok(config) => Loaded { config, warning: None },
+        Err(errors) => {
+            let problems = errors.problems();
+            let first = problems.first().map(ToString::to_string).unwrap_or_default();
+            let more = match problems.len().saturating_sub(1) {
+                0 => String::new(),
+                more => format!(" (and {more} more; `alertctl check` lists all)"),
+            };
+            broken(name, &format!("{first}{more}"))
+        }
+    }
+}
+
+fn broken(name: &str, cause: &str) -> Loaded {
+    Loaded {
+        config: Config::fail_open(),
+        warning: Some(format!(
+            "The configuration {name} is broken and ignored, so nothing is dropped or routed: {cause}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(setting: &'static str, value: &str) -> Loaded {
+        let value = value.to_owned();
+        load(&move |name| (name == setting).then(|| value.clone()))
+    }
+
+    #[test]
+    fn a_broken_configuration_drops_nothing_and_says_where() {
+        let loaded =
+            with(ALERT_CONFIG, "drop:\n  - name: x\n    matchers: ['alertname=\"x\"']\n    colour: red\n");
+        assert!(loaded.config.fail_open && loaded.config.drop.is_empty());
+        let warning = loaded.warning.unwrap();
+        assert!(warning.contains("ALERT_CONFIG") && warning.contains("line 4"), "{warning}");
+    }
+
+    #[test]
+    fn a_missing_file_drops_nothing_and_is_named() {
+        let loaded = with(ALERT_CONFIG_FILE, "/nowhere/alerts.yaml");
+        assert!(loaded.config.fail_open);
+        assert!(loaded.warning.unwrap().contains("/nowhere/alerts.yaml"));
+    }
+
+    #[test]
+    fn no_configuration_is_the_default() {
+        let loaded = load(&|_| None);
+        assert_eq!(loaded.config, Config::default());
+        assert_eq!(loaded.warning, None);
+    }
+}

@@ -1,0 +1,13 @@
+//! What touches the world: settings, trust, KMS, Slack, logs. Every decision is [`alert_core`]'s.
+
+pub mod aws;
+pub mod configuration;
+pub mod courier;
+pub mod deadline;
+pub mod http;
+pub mod lambda;
+pub mod log;
+pub mod relay;
+pub mod settings;
+pub mod slack;
+pub mod webhook;

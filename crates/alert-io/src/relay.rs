@@ -1,0 +1,313 @@
+//! `cloudwatch-to-slack`: from an event to Slack's answers, and from these to the answer for Lambda.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use alert_core::answer::Failure;
+use alert_core::decide::Verdict;
+use alert_core::envelope::{self, Hop, Reply};
+use alert_core::relay::{self, Deployment, Plan};
+use chrono::Utc;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+
+use crate::aws::{self, Identity};
+use crate::configuration;
+use crate::courier::{Courier, HookId, Report};
+use crate::deadline::Deadline;
+use crate::http;
+use crate::lambda::InvocationError;
+use crate::settings::{
+    AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_HOOK_URL, SLACK_CHANNEL, StartError,
+};
+use crate::webhook::{DecryptFailure, Decryptor, WebhookUrl};
+
+/// Lambda gives the init phase 10 s; KMS may use this much of it before the first invocation tries again.
+const START_LIMIT: Duration = Duration::from_millis(4_500);
+/// Kept back for posting when KMS is slow in an invocation.
+const POST_RESERVE: Duration = Duration::from_secs(4);
+const KMS_PAUSE: Duration = Duration::from_millis(400);
+/// The `error_type` when KMS cannot be had.
+const KMS_UNAVAILABLE: &str = "kms_unavailable";
+
+/// The relay, as long as its process lives.
+#[derive(Debug)]
+pub struct Relay {
+    deployment: Deployment,
+    hooks: Vec<Hook>,
+    decryptor: Decryptor,
+    courier: Courier,
+}
+
+/// One webhook, decrypted or still to be.
+#[derive(Debug)]
+struct Hook {
+    id: HookId,
+    /// What people call the place where its ciphertext stands.
+    setting: String,
+    ciphertext: String,
+    receivers: Vec<String>,
+    url: OnceCell<WebhookUrl>,
+    /// Why KMS will never decrypt it.
+    refused: OnceCell<String>,
+}
+
+impl Relay {
+    /// Reads the settings and decrypts the webhooks.
+    ///
+    /// Fails only where nothing could be delivered at all; everything else is said in the messages.
+    pub async fn start(environment: Environment<'_>) -> Result<Self, StartError> {
+        let http = http::client(environment)?;
+        let loaded = configuration::load(environment);
+        if let Some(warning) = &loaded.warning {
+            tracing::error!(error_type = "config_invalid", "{warning}");
+        }
+        let ciphertext = environment(KMS_ENCRYPTED_HOOK_URL).ok_or_else(|| {
+            StartError::new(
+                "hook_url_missing",
+                format!("{KMS_ENCRYPTED_HOOK_URL} is not set: expected the base64 text of the webhook's URL, encrypted by KMS; `alertctl encrypt-hook` makes it"),
+            )
+        })?;
+        let function_name = environment(AWS_LAMBDA_FUNCTION_NAME).unwrap_or_default();
+        let identity = Identity::from_environment(environment)?;
+        let decryptor = Decryptor::new(aws::kms(environment, &identity, &http), function_name);
+
+        let mut deployment = Deployment::new(loaded.config);
+        deployment.warning = loaded.warning;
+        deployment.channel = environment(SLACK_CHANNEL);
+        let relay = Self {
+            hooks: hooks(&deployment, ciphertext),
+            deployment,
+            decryptor,
+            courier: Courier::new(http),
+        };
+        let outcomes = relay.decrypt_pending(START_LIMIT).await;
+        // The first hook is the function's own: without it nothing could be delivered.
+        if let Some(Err(DecryptFailure::Permanent { error_type, detail })) =
+            outcomes.into_iter().next().flatten()
+        {
+            return Err(StartError::new(error_type, detail));
+        }
+        Ok(relay)
+    }
+
+    /// Relays one event; the answer is the JSON for Lambda.
+    ///
+    /// An error means that at least one alert was not delivered; what was delivered is remembered, so that the same event
+    /// may come again.
+    pub async fn handle(
+        &self,
+        event: &[u8],
+        request_id: &str,
+        deadline: Deadline,
+    ) -> Result<Value, InvocationError> {
+        let started = Instant::now();
+        let webhooks = self.webhooks(deadline).await;
+        let mut deployment = self.deployment.clone();
+        for hook in self.hooks.iter().filter(|hook| hook.id.is_some()) {
+            if let Some(Err(failure)) = webhooks.get(&hook.id) {
+                for receiver in &hook.receivers {
+                    deployment.unavailable.insert(receiver.clone(), failure.detail.clone());
+                }
+            }
+        }
+        let decoded = envelope::decode(event);
+        let reply = decoded.reply;
+        let plan =
+            relay::plan(decoded, &deployment, request_id, Utc::now(), |key| self.courier.is_delivered(key));
+        let report = self.courier.deliver(&plan, &webhooks, deadline).await;
+        log(&plan, &report, request_id, started.elapsed());
+        answer(reply, &plan, &report)
+    }
+
+    /// Every webhook for this invocation: its URL, or why there is none.
+    async fn webhooks(&self, deadline: Deadline) -> BTreeMap<HookId, Result<WebhookUrl, Failure>> {
+        let mut last = Vec::new();
+        while self.hooks.iter().any(Hook::is_pending) {
+            // Half of a short invocation's time is for posting.
+            let reserve = POST_RESERVE.min(deadline.left() / 2);
+            let limit = deadline.left().saturating_sub(reserve);
+            if limit < KMS_PAUSE && !last.is_empty() {
+                break;
+            }
+            last = self.decrypt_pending(limit).await;
+            let default_is_pending = self.hooks.first().is_some_and(Hook::is_pending);
+            // Other receivers have a stand-in, so that nobody waits for them.
+            if !default_is_pending || !deadline.allows(reserve + KMS_PAUSE) {
+                break;
+            }
+            sleep(KMS_PAUSE).await;
+        }
+        let mut webhooks = BTreeMap::new();
+        for (index, hook) in self.hooks.iter().enumerate() {
+            let url = match (hook.url.get(), hook.refused.get(), last.get(index)) {
+                (Some(url), _, _) => Ok(url.clone()),
+                (None, Some(detail), _) => Err(Failure::new("kms_refused", detail.clone())),
+                (None, None, Some(Some(Err(failure)))) => {
+                    Err(Failure::new(KMS_UNAVAILABLE, failure.to_string()))
+                }
+                (None, None, _) => Err(Failure::new(
+                    KMS_UNAVAILABLE,
+                    format!("KMS did not decrypt {} in time", hook.setting),
+                )),
+            };
+            webhooks.insert(hook.id.clone(), url);
+        }
+        webhooks
+    }
+
+    /// Decrypts what is still to be, side by side; for each hook what came of it, `None` where nothing was to do.
+    async fn decrypt_pending(&self, limit: Duration) -> Vec<Option<Result<(), DecryptFailure>>> {
+        join_all(self.hooks.iter().map(|hook| async move {
+            if !hook.is_pending() {
+                return None;
+            }
+            let outcome = self.decryptor.decrypt(&hook.setting, &hook.ciphertext, limit).await;
+            Some(match outcome {
+                Ok(url) => {
+                    // Set once: nobody else decrypts while this runs.
+                    let _ = hook.url.set(url);
+                    Ok(())
+                }
+                Err(failure) => {
+                    if let DecryptFailure::Permanent { detail, .. } = &failure {
+                        let _ = hook.refused.set(detail.clone());
+                    }
+                    tracing::warn!(setting = hook.setting, "{failure}");
+                    Err(failure)
+                }
+            })
+        }))
+        .await
+    }
+}
+
+impl Hook {
+    fn is_pending(&self) -> bool {
+        self.url.get().is_none() && self.refused.get().is_none()
+    }
+}
+
+/// The function's own webhook first, then those of the receivers, each ciphertext once.
+fn hooks(deployment: &Deployment, own: String) -> Vec<Hook> {
+    let hook = |id: HookId, setting: String, ciphertext: String| Hook {
+        id,
+        setting,
+        ciphertext,
+        receivers: Vec::new(),
+        url: OnceCell::new(),
+        refused: OnceCell::new(),
+    };
+    let mut hooks = vec![hook(None, KMS_ENCRYPTED_HOOK_URL.to_owned(), own)];
+    for receiver in &deployment.config.receivers {
+        let Some(ciphertext) = &receiver.webhook else { continue };
+        let known = hooks.iter().position(|hook| hook.id.as_ref() == Some(ciphertext));
+        let index = known.unwrap_or_else(|| {
+            let setting = format!("the webhook of receiver {:?}", receiver.name);
+            hooks.push(hook(Some(ciphertext.clone()), setting, ciphertext.clone()));
+            hooks.len() - 1
+        });
+        hooks[index].receivers.push(receiver.name.clone());
+    }
+    hooks
+}
+
+/// One line for each alert: what it was, what was decided, what became of it.
+fn log(plan: &Plan<'_>, report: &Report, request_id: &str, duration: Duration) {
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    for (index, item) in plan.items.iter().enumerate() {
+        let record = plan.records.get(item.record);
+        let id = record.and_then(|record| record.id.as_deref()).unwrap_or(request_id);
+        let path: Vec<&str> =
+            record.iter().flat_map(|record| record.path.iter().copied().map(Hop::name)).collect();
+        let path = path.join(" → ");
+        let (alert, state) = (item.alert.name.as_str(), item.alert.state_value.as_str());
+        let tries = report.tries.get(&index).copied().unwrap_or(0);
+        match (&item.verdict, report.failed.get(&index)) {
+            (Verdict::Drop(dropped), _) => {
+                tracing::info!(
+                    request_id,
+                    id,
+                    path,
+                    alert,
+                    state,
+                    verdict = "dropped",
+                    rule = dropped.rule,
+                    why = dropped.why
+                );
+            }
+            (Verdict::Deliver { .. }, Some(failure)) => {
+                let (error_type, why) = (failure.error_type, failure.detail.as_str());
+                tracing::error!(
+                    request_id,
+                    id,
+                    path,
+                    alert,
+                    state,
+                    verdict = "deliver",
+                    outcome = "failed",
+                    error_type,
+                    why,
+                    tries,
+                    duration_ms
+                );
+            }
+            (Verdict::Deliver { receivers }, None) => {
+                let receivers: Vec<&str> =
+                    receivers.iter().map(|routed| routed.receiver.name.as_str()).collect();
+                let outcome =
+                    if report.delivered.contains(&index) { "delivered" } else { "delivered before" };
+                let receivers = receivers.join(", ");
+                tracing::info!(
+                    request_id,
+                    id,
+                    path,
+                    alert,
+                    state,
+                    verdict = "deliver",
+                    outcome,
+                    receivers,
+                    tries,
+                    duration_ms
+                );
+            }
+        }
+    }
+}
+
+fn answer(reply: Reply, plan: &Plan<'_>, report: &Report) -> Result<Value, InvocationError> {
+    let failures: Vec<&Failure> = report.failed.values().collect();
+    let failed_records: BTreeSet<usize> =
+        report.failed.keys().filter_map(|index| plan.items.get(*index)).map(|item| item.record).collect();
+    let error = || InvocationError::of(&failures, plan.items.len());
+    match reply {
+        Reply::BatchItemFailures => {
+            let ids: BTreeSet<&str> = failed_records
+                .iter()
+                .filter_map(|record| plan.records.get(*record)?.item.as_deref())
+                .collect();
+            // A failed record without an id could not be named; then the whole batch must come again.
+            let is_named = failed_records
+                .iter()
+                .all(|record| plan.records.get(*record).is_some_and(|r| r.item.is_some()));
+            if !is_named {
+                return Err(error());
+            }
+            let items: Vec<Value> = ids.into_iter().map(|id| json!({"itemIdentifier": id})).collect();
+            Ok(json!({"batchItemFailures": items}))
+        }
+        Reply::Http => {
+            let (status, body) =
+                if failures.is_empty() { (200, "delivered".to_owned()) } else { (502, error().message) };
+            Ok(
+                json!({"statusCode": status, "headers": {"content-type": "text/plain; charset=utf-8"}, "body": body}),
+            )
+        }
+        Reply::Whole if failures.is_empty() => {
+            Ok(json!({"alerts": plan.items.len(), "posts": plan.posts.len()}))
+        }
+        Reply::Whole => Err(error()),
+    }
+}

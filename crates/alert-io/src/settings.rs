@@ -1,0 +1,64 @@
+//! Every environment variable that is read, by its name, and nothing else of the environment.
+
+use thiserror::Error;
+
+/// Base64 of the KMS ciphertext of the webhook's URL; the name is that of AWS's blueprint.
+pub const KMS_ENCRYPTED_HOOK_URL: &str = "kmsEncryptedHookUrl";
+/// The channel to ask for; only legacy webhooks honour it. The name is that of AWS's blueprint.
+pub const SLACK_CHANNEL: &str = "slackChannel";
+/// The configuration, inline.
+pub const ALERT_CONFIG: &str = "ALERT_CONFIG";
+/// The configuration's path.
+pub const ALERT_CONFIG_FILE: &str = "ALERT_CONFIG_FILE";
+/// The function's name, set by Lambda; KMS's encryption context holds it.
+pub const AWS_LAMBDA_FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
+/// Host and port of the Lambda Runtime API, set by Lambda.
+pub const AWS_LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+/// The least severe level that is logged, set by Lambda's logging configuration.
+pub const AWS_LAMBDA_LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
+/// Where the function's files lie, set by Lambda.
+pub const LAMBDA_TASK_ROOT: &str = "LAMBDA_TASK_ROOT";
+/// The region, set by Lambda.
+pub const AWS_REGION: &str = "AWS_REGION";
+/// The region, as older tools set it.
+pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
+/// The role's credentials, set by Lambda.
+pub const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+/// The role's credentials, set by Lambda.
+pub const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+/// The role's credentials, set by Lambda.
+pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+/// Another endpoint for every AWS service.
+pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+/// Another endpoint for KMS.
+pub const AWS_ENDPOINT_URL_KMS: &str = "AWS_ENDPOINT_URL_KMS";
+/// The certificate authorities to trust instead of the compiled-in ones, PEM.
+pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+/// The certificate authorities to trust instead of the compiled-in ones, PEM; the AWS SDKs' name.
+pub const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// Reads settings; the tests' is a map.
+pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+/// The process's environment. A blank value counts as none.
+#[must_use]
+pub fn process(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// Why a function cannot start, for the person who deployed it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// Stable: the `errorType` that Lambda reports.
+    pub error_type: &'static str,
+    /// Which setting, what was expected and found, and what to do; without secrets.
+    pub message: String,
+}
+
+impl StartError {
+    /// An error of this type.
+    pub fn new(error_type: &'static str, message: impl Into<String>) -> Self {
+        Self { error_type, message: message.into() }
+    }
+}

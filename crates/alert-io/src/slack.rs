@@ -1,0 +1,56 @@
+//! One post to a webhook, and what became of it.
+
+use std::time::Duration;
+
+use alert_core::answer::{self, Failure, Outcome};
+
+use crate::http::describe;
+use crate::webhook::WebhookUrl;
+
+/// Slack's answers are a word; more than this is a page of somebody in between.
+const ANSWER_MAX_BYTES: usize = 4_096;
+
+/// What became of one attempt.
+#[derive(Debug)]
+pub struct Attempt {
+    /// What to do now.
+    pub outcome: Outcome,
+    /// Whether the connection ended without an answer, as one does that died while the process was frozen.
+    pub connection_lost: bool,
+}
+
+/// Posts a message's JSON, within `limit`.
+pub async fn post(http: &reqwest::Client, webhook: &WebhookUrl, message: String, limit: Duration) -> Attempt {
+    let sent = http
+        .post(webhook.expose())
+        .header(reqwest::header::CONTENT_TYPE, "application/json; charset=utf-8")
+        .timeout(limit)
+        .body(message)
+        .send()
+        .await;
+    let response = match sent {
+        Ok(response) => response,
+        Err(error) => return failed(&error),
+    };
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(reqwest::header::RETRY_AFTER);
+    let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    // The body is read to its end, which is what lets the connection be used again.
+    match response.bytes().await {
+        Ok(body) => {
+            let body = String::from_utf8_lossy(&body[..body.len().min(ANSWER_MAX_BYTES)]).into_owned();
+            let outcome = answer::classify(status, &body, retry_after.as_deref());
+            Attempt { outcome, connection_lost: false }
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &reqwest::Error) -> Attempt {
+    let error_type = if error.is_timeout() { answer::TIMEOUT } else { answer::UNAVAILABLE };
+    let failure = Failure::new(error_type, format!("Slack could not be reached: {}", describe(error)));
+    Attempt {
+        outcome: Outcome::Retry { after: None, failure },
+        connection_lost: !error.is_timeout() && !error.is_connect(),
+    }
+}
