@@ -4,6 +4,7 @@
 //! `None` to everything it does not know for sure, and one line in [`SOURCES`]. The last one knows everything: what
 //! nobody understands is delivered as it came.
 
+mod aws;
 mod cloudwatch;
 mod raw;
 
@@ -33,7 +34,9 @@ impl<'r> Message<'r> {
 type Interpret = fn(&Message<'_>) -> Option<Vec<Alert>>;
 
 /// Every source, in the order in which they are asked.
-const SOURCES: &[Interpret] = &[cloudwatch_json];
+///
+/// Those that read any event, whoever sent it, come last.
+const SOURCES: &[Interpret] = &[cloudwatch_json, aws::interpret, aws::interpret_any_event];
 
 fn cloudwatch_json(message: &Message<'_>) -> Option<Vec<Alert>> {
     cloudwatch::interpret(message.json?).map(|alert| vec![alert])
