@@ -69,7 +69,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
     let resources: Vec<String> = event.resources().map(str::to_owned).collect();
     facts(&mut draft, &detail);
     draft.fact_lines("Resources", &resources, FACTS_MAX);
-    Some(vec![draft.finish(&detail)])
+    Some(vec![draft.finish_unknown(&detail)])
 }
 
 /// What people call the service; an event of somebody's own is one of EventBridge.
@@ -131,7 +131,9 @@ fn facts(draft: &mut Draft, detail: &Fields<'_>) {
             );
         }
     }
-    let already = [draft.alert.summary.clone(), draft.alert.description.clone()];
+    let known = &draft.alert;
+    let already =
+        [known.summary.clone(), known.description.clone(), known.account.clone(), known.region.clone()];
     for (name, value) in
         facts.into_iter().filter(|(_, value)| !already.contains(&Some(value.clone()))).take(FACTS_MAX)
     {
@@ -178,6 +180,7 @@ mod tests {
             (Source::Aws("EventBridge".to_owned()), State::Informational)
         );
         assert_eq!(custom.labels.get("source"), "shop.orders");
+        assert!(custom.raw.unwrap().contains("the label was printed twice"));
 
         let sign_in = one(include_str!("../../../../../fixtures/events/root-sign-in.eventbridge.json"));
         assert_eq!(

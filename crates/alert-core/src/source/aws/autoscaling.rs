@@ -38,10 +38,16 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
     draft.alert.summary = if is_test {
         Some("Test notification: this group's notifications arrive here.".to_owned())
     } else {
-        detail.text("Description").or_else(|| Some(spoken(&word.to_ascii_lowercase())))
+        description(&detail).or_else(|| Some(spoken(&word.to_ascii_lowercase())))
     };
     draft.alert.changed_at = detail.time("Time").or(draft.alert.changed_at);
     Some(vec![fill(draft, &detail)])
+}
+
+/// What was tried; the reason of its failure, which follows in the same text, is told on its own.
+fn description(detail: &Fields<'_>) -> Option<String> {
+    let text = detail.text("Description")?;
+    Some(text.split("Status Reason:").next().unwrap_or(&text).trim().to_owned())
 }
 
 fn fill(mut draft: Draft, detail: &Fields<'_>) -> Alert {

@@ -33,7 +33,15 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
             (Some(name), None) => format!("Stage {name}"),
             (None, None) => "The pipeline".to_owned(),
         };
-        format!("{what}: {}.", word.to_ascii_lowercase())
+        match word.as_str() {
+            "STARTED" | "RESUMED" | "SUCCEEDED" | "FAILED" => {
+                format!("{what} has {}.", word.to_ascii_lowercase())
+            }
+            "STOPPED" | "CANCELED" | "SUPERSEDED" | "ABANDONED" => {
+                format!("{what} was {}.", word.to_ascii_lowercase())
+            }
+            _ => format!("{what}: {}.", word.to_ascii_lowercase()),
+        }
     });
     draft.label("pipeline", &pipeline);
     draft.label("stage", stage_name.as_deref().unwrap_or_default());

@@ -116,13 +116,25 @@ impl Draft {
     }
 
     /// The alert, with the labels that all alerts have, notes on what could not be read of `whole`, and `whole` itself
-    /// where less than half of it is shown.
+    /// where less than half of it is shown or something of it could not be read.
     pub(super) fn finish(self, whole: &Fields<'_>) -> Alert {
+        self.finish_where(whole, Count::is_most)
+    }
+
+    /// As [`Draft::finish`], but keeps `whole` where anything of it is not shown: for messages that nobody chose facts of.
+    pub(super) fn finish_unknown(self, whole: &Fields<'_>) -> Alert {
+        self.finish_where(whole, Count::is_all)
+    }
+
+    fn finish_where(self, whole: &Fields<'_>, is_enough: fn(&Count) -> bool) -> Alert {
         let mut alert = self.labelled();
-        for unread in whole.unread() {
+        let unread = whole.unread();
+        // What could not be read is in no fact.
+        let is_enough = unread.is_empty() && is_enough(&Count::of_json(whole.value(), &shown(&alert)));
+        for unread in unread {
             alert.notes.push(format!("Could not read a part of the message: {unread}"));
         }
-        if alert.raw.is_none() && !Count::of_json(whole.value(), &shown(&alert)).is_most() {
+        if alert.raw.is_none() && !is_enough {
             let value = whole.value();
             alert.raw = Some(serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()));
         }
@@ -203,6 +215,10 @@ impl Count {
         count
     }
 
+    fn is_all(&self) -> bool {
+        self.shown == self.all
+    }
+
     fn is_most(&self) -> bool {
         self.shown * 2 >= self.all
     }
@@ -213,7 +229,7 @@ impl Count {
             Value::Object(object) => object.values().for_each(|value| self.add(value, shown)),
             Value::String(text) if moment(text).is_none() => {
                 let name = if text.starts_with("arn:") { last_part(text) } else { text.trim() };
-                self.add_text(text, shown.contains(name));
+                self.add_text(text, shown.contains(name) || shown.contains(&name.replace("\\n", "\n")));
             }
             Value::Number(value) => {
                 let text = value.to_string();

@@ -23,7 +23,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
     let mut draft = event.draft("Glue", Some(name.clone()), state, status);
     draft.alert.reason = detail.text("errorMessage").or_else(|| detail.text("message"));
     draft.alert.starts_at = detail.time("startedOn");
-    draft.severity(detail.text("severity").as_deref());
+    // The level of a log line (`ERROR`, `INFO`) and no severity: a job that is late comes as `INFO`.
     draft.label("job", job.as_deref().unwrap_or_default());
     draft.fact("Level", detail.text("severity").map(|severity| severity.to_ascii_lowercase()));
     draft.fact("Longer than", delay.map(|minutes| format!("{minutes} min")));

@@ -38,7 +38,8 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
     draft.account(detail.text("accountId"));
     draft.region(detail.text("region"));
     draft.partition = detail.text("partition").or(draft.partition);
-    draft.alert.description = detail.text("description");
+    let name = draft.alert.name.clone();
+    draft.alert.description = detail.text("description").filter(|description| *description != name);
     draft.alert.starts_at = detail.time("service.eventFirstSeen").or_else(|| detail.time("createdAt"));
     draft.alert.changed_at =
         detail.time("service.eventLastSeen").or_else(|| detail.time("updatedAt")).or(draft.alert.changed_at);
@@ -187,6 +188,7 @@ mod tests {
     fn wrong_types_cost_only_their_fields() {
         let alert = one(include_str!("../../../../../fixtures/guardduty/wrong-types.sqs-raw.json"));
         assert_eq!(alert.name, "Recon:EC2/PortProbeUnprotectedPort");
+        assert!(alert.raw.as_deref().unwrap().contains("not a text"));
         assert_eq!(alert.labels.get("severity"), "medium");
         assert!(
             alert.notes.iter().any(|note| note.contains("service: expected an object")),

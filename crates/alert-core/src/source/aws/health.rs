@@ -120,6 +120,7 @@ mod tests {
         assert_eq!(open.region.as_deref(), Some("eu-west-1"));
         assert_eq!(fact(&open, "Affected"), "i-0aa1122334455667f (impaired)\ni-0bb1122334455667f (impaired)");
         assert!(open.starts_at.is_some());
+        assert_eq!(open.raw, None);
 
         let closed = one(include_str!("../../../../../fixtures/health/issue-closed.sns.json"));
         assert_eq!((closed.state, closed.state_value.as_str()), (State::Resolved, "closed"));

@@ -38,18 +38,18 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
     draft.fact("Severity", severity.map(|severity| severity.to_ascii_lowercase()));
     draft.fact("Score", detail.text("inspectorScore"));
     draft.fact_lines("Resource", &resources(&detail), RESOURCES_MAX);
-    vulnerability(&mut draft, &detail);
-    network(&mut draft, &detail);
-    draft.fact("Type", kind.map(|kind| spoken(&kind.to_ascii_lowercase())));
-    let remediation = detail.text("remediation.recommendation.text");
-    draft.fact("Remediation", remediation.filter(|text| text != "None Provided"));
-    draft.link(LinkKind::Runbook, detail.text("remediation.recommendation.Url"));
     let arn = detail.text("findingArn");
     draft.console(
         LinkKind::Details,
         "/inspector/v2/home?region={region}#/findings/details/{}",
         &[arn.as_deref()],
     );
+    vulnerability(&mut draft, &detail);
+    network(&mut draft, &detail);
+    draft.fact("Type", kind.map(|kind| spoken(&kind.to_ascii_lowercase())));
+    let remediation = detail.text("remediation.recommendation.text");
+    draft.fact("Remediation", remediation.filter(|text| text != "None Provided"));
+    draft.link(LinkKind::Runbook, detail.text("remediation.recommendation.Url"));
     draft.alert.fingerprint = arn;
     Some(vec![draft.finish(&detail)])
 }

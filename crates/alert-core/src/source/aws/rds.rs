@@ -35,7 +35,7 @@ fn from_event(event: &Event<'_>) -> Option<Alert> {
     draft.alert.changed_at = detail.time("Date").or(draft.alert.changed_at);
     draft.alert.summary = text;
     let kind = detail.text("SourceType");
-    draft.fact("Kind", kind.as_deref().map(|kind| spoken(&kind.to_ascii_lowercase())));
+    draft.fact("Kind", kind.as_deref().map(kind_in_words));
     put_event_id(&mut draft, detail.text("EventID"));
     draft.fact("Category", Some(categories.join(", ")));
     let arn = detail.text("SourceArn");
@@ -118,7 +118,7 @@ impl<'m> Notification<'m> {
         if let Some(arn) = self.fields.text("Source ARN") {
             draft.place(&arn);
         }
-        draft.fact("Kind", Some(spoken(&self.source)));
+        draft.fact("Kind", Some(kind_in_words(&self.source)));
         draft.fact("Event", self.event_id.as_deref());
         draft.fact("Category", Some(categories.join(", ")));
         draft.link(LinkKind::Details, url.map(str::to_owned));
@@ -151,6 +151,12 @@ pub(super) fn state(text: &str, categories: &[String]) -> State {
         return State::Resolved;
     }
     State::Informational
+}
+
+/// `DB_INSTANCE` and `db-instance` as `DB instance`.
+fn kind_in_words(kind: &str) -> String {
+    let words = spoken(&kind.to_ascii_lowercase());
+    words.strip_prefix("Db ").map(|rest| format!("DB {rest}")).unwrap_or(words)
 }
 
 fn put_event_id(draft: &mut Draft, id: Option<String>) {
@@ -191,6 +197,7 @@ mod tests {
         assert_eq!(alert.name, "orders-prod");
         assert_eq!((alert.state, alert.state_value.as_str()), (State::Firing, "low storage"));
         assert_eq!(fact(&alert, "Event"), "RDS-EVENT-0089");
+        assert_eq!(fact(&alert, "Kind"), "DB instance");
         assert!(alert.links[0].url.ends_with("#database:id=orders-prod;is-cluster=false"));
     }
 

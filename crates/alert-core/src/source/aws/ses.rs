@@ -42,6 +42,7 @@ fn kind(detail: &Fields<'_>) -> Option<String> {
 
 fn name(kind: &str, detail: &Fields<'_>) -> String {
     match detail.text("mail.source").or_else(|| detail.texts("mail.commonHeaders.from").into_iter().next()) {
+        Some(from) if kind == "Complaint" => format!("Complaint about mail from {from}"),
         Some(from) => format!("{kind} of mail from {from}"),
         None => format!("SES {kind}"),
     }
@@ -120,6 +121,7 @@ mod tests {
         assert_eq!(fact(&bounce, "To"), "gone@customer.example: smtp; 550 5.1.1 user unknown");
 
         let complaint = one(include_str!("../../../../../fixtures/ses/complaint.sqs.json"));
+        assert_eq!(complaint.name, "Complaint about mail from orders@shop.example");
         assert_eq!((complaint.state, fact(&complaint, "Feedback")), (State::Firing, "abuse"));
 
         let delivery = one(include_str!("../../../../../fixtures/ses/delivery.eventbridge.json"));
