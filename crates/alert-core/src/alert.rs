@@ -259,9 +259,14 @@ impl Fact {
 pub struct Payload {
     /// The webhook's fields other than `alerts`; shared by all its alerts.
     pub group: Arc<Map<String, Value>>,
-    /// This alert, every field as it came.
+    /// This alert, every field as it came; where there is no group, the whole body.
     pub alert: Value,
+    /// How many alerts the webhook held.
+    pub of: usize,
 }
+
+/// The field of a passed-on alert in which the filter tells the relay its [`Alert::notes`].
+pub const RELAY_NOTES: &str = "relayNotes";
 
 /// One thing that changed its state, or happened; from any source.
 ///

@@ -1,3 +1,5 @@
-//! What people read. Rendering is total: it truncates, it never fails.
+//! What people and subscribers read, made from an [`Alert`](crate::alert::Alert). Rendering is total: it truncates, it
+//! never fails.
 
 pub mod slack;
+pub mod sns;
