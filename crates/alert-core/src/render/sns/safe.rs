@@ -22,12 +22,13 @@ pub(super) fn text(text: &str) -> String {
 
 /// One line of at most `max` characters.
 pub(super) fn one_line(text: &str, max: usize) -> String {
+    let is_break = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
     let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in text.split(is_break).filter(|word| !word.is_empty()) {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(word.chars().filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}')));
+        line.push_str(word);
     }
     cut(&line, max)
 }

@@ -69,7 +69,7 @@ fn read(lines: &[&str]) -> Alert {
             (line, _) => match line.split_once(" :").map(|(name, value)| (name, value.trim())) {
                 Some(("Alert Name", value)) => parts.labels.push(("alertname".to_owned(), value.to_owned())),
                 Some(("Alert Time", value)) => parts.starts_at = moment(value),
-                Some(("Alert Value", value)) => parts.values = values::read_line(value),
+                Some(("Alert Value", value)) => parts.values = value_line(value),
                 Some(("Status", value)) => parts.status = value.to_owned(),
                 Some(("Ended", value)) => parts.ends_at = moment(value),
                 Some(("Summary", value)) => under = annotation(&mut parts, "summary", value),
@@ -98,6 +98,14 @@ fn read(lines: &[&str]) -> Alert {
     alert.reason = alert.reason.or(reason);
     alert.notes = notes;
     alert
+}
+
+/// A hand-made publisher gives the value no name.
+fn value_line(value: &str) -> Vec<(String, String)> {
+    match value.parse::<f64>() {
+        Ok(_) => vec![("value".to_owned(), value.to_owned())],
+        Err(_) => values::read_line(value),
+    }
 }
 
 /// Summary and description are annotations that the text shows first; their further lines are read like those of others.

@@ -154,8 +154,14 @@ fn name_of_group(webhook: &Map<String, Value>) -> Option<String> {
     ["groupLabels", "commonLabels"]
         .iter()
         .find_map(|labels| webhook.get(*labels)?.get("alertname")?.as_str())
-        .or_else(|| text(webhook, "title"))
+        .or_else(|| text(webhook, "title").map(without_counts))
         .map(str::to_owned)
+}
+
+/// Grafana's default title begins with `[FIRING:1]`, which is no part of a name.
+fn without_counts(title: &str) -> &str {
+    let is_counted = title.starts_with("[FIRING:") || title.starts_with("[RESOLVED:");
+    title.split_once(']').filter(|_| is_counted).map_or(title, |(_, rest)| rest.trim())
 }
 
 /// Notes that the filter wrote into the payload for the relay.
