@@ -164,7 +164,7 @@ fn texts_of_contact_points() {
         lines(&alerts),
         ["HighCPU firing [B=92.4 C=1]", "DatasourceNoData nodata []", "HighMemory resolved [B=61.5]"]
     );
-    assert_eq!(alerts[0].description.as_deref(), Some("More than 90 %\nfor five minutes."));
+    assert_eq!(alerts[0].description.as_deref(), Some("More than 90 %\nValue: see the panel"));
     assert_eq!(alerts[0].labels.get("severity"), "critical");
     assert_eq!(alerts[0].links.len(), 4);
     assert_eq!(alerts!("grafana/contact_point_text_cut.sns")[0].notes.len(), 1);

@@ -419,7 +419,7 @@ fn texts() -> impl Strategy<Value = String> {
         6 => ".{0,40}",
         2 => "[ -~]{0,40}",
         2 => "[가-힣\u{1f525}\u{0}-\u{1f}\u{2028}\u{ffff}'\" =:-]{0,40}",
-        1 => (".{1,8}", 1_usize..20_000).prop_map(|(text, times)| text.repeat(times)),
+        1 => (".{1,8}", 1_usize..6_000).prop_map(|(text, times)| text.repeat(times)),
     ]
 }
 
@@ -429,7 +429,7 @@ fn fields() -> impl Strategy<Value = serde_json::Map<String, Value>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
     #[test]
     fn any_alert_keeps_the_rules(

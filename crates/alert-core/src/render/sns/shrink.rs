@@ -3,6 +3,7 @@
 //! The order is that of what a person misses least: attachments, the ends of long annotations, whole annotations, labels, and last
 //! everything but the name, the state and the times.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -107,10 +108,8 @@ impl<F: Fn(&Alert) -> usize> Shrunk<F> {
                 // What is short already frees nothing.
                 own.chain(derived).filter(|(_, bytes)| *bytes > keep_chars * 4).collect()
             },
-            |alert, name| {
-                cut_annotation(alert, name, keep_chars);
-                format!("annotation {}", cut(name, 60))
-            },
+            |alert, names| cut_annotations(alert, names, keep_chars),
+            "annotation",
         )
     }
 
@@ -129,14 +128,16 @@ impl<F: Fn(&Alert) -> usize> Shrunk<F> {
                     .map(|(name, value)| (name.to_owned(), name.len() + value.len()))
                     .collect()
             },
-            |alert, name| {
-                alert.labels.set(name, "");
-                alert.facts.retain(|fact| fact.name != name);
-                if let Some(labels) = map_of(alert, "labels") {
-                    labels.shift_remove(name);
+            |alert, names| {
+                for name in names {
+                    alert.labels.set(name, "");
                 }
-                format!("label {}", cut(name, 60))
+                alert.facts.retain(|fact| !names.contains(&fact.name));
+                if let Some(labels) = map_of(alert, "labels") {
+                    labels.retain(|name, _| !names.contains(name));
+                }
             },
+            "label",
         )
     }
 
@@ -144,7 +145,8 @@ impl<F: Fn(&Alert) -> usize> Shrunk<F> {
     fn take_longest(
         &mut self,
         candidates: impl Fn(&Alert) -> Vec<(String, usize)>,
-        take: impl Fn(&mut Alert, &str) -> String,
+        take: impl Fn(&mut Alert, &BTreeSet<String>),
+        kind: &str,
     ) -> bool {
         loop {
             let excess = self.excess();
@@ -157,15 +159,18 @@ impl<F: Fn(&Alert) -> usize> Shrunk<F> {
             }
             candidates.sort_by(|(a_name, a), (b_name, b)| b.cmp(a).then_with(|| a_name.cmp(b_name)));
             let mut freed = 0;
+            let mut names = BTreeSet::new();
             for (name, bytes) in candidates {
                 if freed >= excess {
                     break;
                 }
                 // Once in the text and once, in base64, in the payload.
                 freed += bytes * 2;
-                let lost = take(&mut self.alert, &name);
-                self.lost.push(lost);
+                self.lost.push(format!("{kind} {}", cut(&name, 60)));
+                names.insert(name);
             }
+            // All at once: taking one of ten thousand out of a list is a walk through the list.
+            take(&mut self.alert, &names);
         }
     }
 
@@ -237,39 +242,39 @@ fn short_fields(fields: &Map<String, Value>) -> Map<String, Value> {
         .collect()
 }
 
-fn cut_annotation(alert: &mut Alert, name: &str, keep_chars: usize) {
+/// Cuts these annotations wherever the alert has them; nothing stays of them where `keep_chars` is zero.
+fn cut_annotations(alert: &mut Alert, names: &BTreeSet<String>, keep_chars: usize) {
     let shorten = |text: &str| (keep_chars > 0).then(|| cut(text, keep_chars));
-    let whole = alert.annotations.get(name).cloned();
-    let derived = |field: &str| name == field;
     for (field, value) in [
         ("summary", &mut alert.summary),
         ("description", &mut alert.description),
         ("Error", &mut alert.reason),
     ] {
         // The field may be made from an annotation of another name.
-        if derived(field) || (value.is_some() && *value == whole) {
+        let is_copy = || names.iter().any(|name| alert.annotations.get(name) == value.as_ref());
+        if value.is_some() && (names.contains(field) || is_copy()) {
             *value = value.as_deref().and_then(shorten);
         }
     }
-    match whole.as_deref().and_then(shorten) {
-        Some(short) => alert.annotations.insert(name.to_owned(), short),
-        None => alert.annotations.remove(name),
-    };
-    alert.facts.retain(|fact| fact.name != name);
+    alert.annotations.retain(|name, value| {
+        if names.contains(name) {
+            *value = shorten(value).unwrap_or_default();
+        }
+        !value.is_empty()
+    });
+    alert.facts.retain(|fact| !names.contains(&fact.name));
     for map in ["annotations", "commonAnnotations"] {
         let Some(annotations) = map_of(alert, map) else { continue };
-        match annotations.get(name).and_then(Value::as_str).and_then(shorten) {
-            Some(short) => {
-                annotations.insert(name.to_owned(), short.into());
+        annotations.retain(|name, value| {
+            if names.contains(name) {
+                *value = value.as_str().and_then(shorten).unwrap_or_default().into();
             }
-            None => {
-                annotations.shift_remove(name);
-            }
-        }
+            value != ""
+        });
     }
     // Without annotations of its own, a message or a legacy webhook has the text here.
     if let Some(Value::Object(fields)) = alert.payload.as_mut().map(|payload| &mut payload.alert)
-        && ["summary", "description"].contains(&name)
+        && (names.contains("summary") || names.contains("description"))
         && let Some(Value::String(text)) = fields.get_mut("message")
     {
         *text = shorten(text).unwrap_or_default();

@@ -7,7 +7,7 @@ use super::{Parts, is_private, values};
 use crate::alert::{Alert, LinkKind, Source};
 
 /// What follows, after a heading.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Under {
     Nothing,
     Labels,
@@ -47,15 +47,16 @@ fn read(text: &str) -> Vec<Parts> {
     let mut alerts: Vec<Parts> = Vec::new();
     let mut status = None;
     let mut under = Under::Nothing;
-    for line in text.lines() {
-        let trimmed = line.trim();
+    let mut lines = text.lines().map(str::trim).peekable();
+    while let Some(trimmed) = lines.next() {
         if let Some(found) = status_of_heading(trimmed) {
             status = Some(found);
             under = Under::Nothing;
             continue;
         }
         let Some(status) = status else { continue };
-        let starts_alert = trimmed.starts_with("Value: ") && under != Under::Labels;
+        // An annotation may have such a line too, but not with labels behind it.
+        let starts_alert = trimmed.starts_with("Value: ") && lines.peek() == Some(&"Labels:");
         // Alertmanager writes no value, so its alerts begin with their labels.
         let is_new =
             starts_alert || trimmed == "Labels:" && alerts.last().is_none_or(|last| !last.labels.is_empty());
