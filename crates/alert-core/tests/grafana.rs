@@ -58,7 +58,10 @@ fn a_webhook_in_every_envelope() {
 fn what_is_known_of_an_alert() {
     let alerts = alerts!("grafana/walkthrough.eventbridge");
     let [error, no_data, cpu, memory] = &alerts[..] else { panic!("{alerts:?}") };
-    assert_eq!(error.summary.as_deref(), Some("Checkout is slow"));
+    assert_eq!(
+        error.summary.as_deref(),
+        Some("The rule “Checkout latency” could not be evaluated (its summary: Checkout is slow)")
+    );
     assert_eq!(error.facts[0].value, "Checkout latency");
     assert_eq!(error.labels.get("rulename"), "Checkout latency");
     assert_eq!(no_data.summary.as_deref(), Some("The rule “Orders per minute” got no data"));

@@ -128,11 +128,7 @@ impl Parts {
         let mut alert = Alert::new(source, name, state, status);
         alert.evidence.values = values::shown(&self.values, self.has_no_result());
         alert.reason = self.annotation("Error").map(str::to_owned);
-        alert.summary = self
-            .annotation("summary")
-            .or_else(|| self.annotation("message"))
-            .map(str::to_owned)
-            .or_else(|| self.rule_trouble());
+        alert.summary = self.summary();
         alert.description = self.annotation("description").map(str::to_owned);
         alert.starts_at = self.starts_at;
         alert.ends_at = self.ends_at.filter(|_| state == State::Resolved);
@@ -162,7 +158,18 @@ impl Parts {
         alert
     }
 
-    /// Which rule is meant, where its author wrote no summary: the alert's name does not tell.
+    /// What its author wrote, and for Grafana's own alerts which rule is meant: the author wrote about something else.
+    fn summary(&self) -> Option<String> {
+        let written = self.annotation("summary").or_else(|| self.annotation("message"));
+        match (self.rule_trouble(), written) {
+            (Some(trouble), Some(written)) if !written.starts_with(&trouble) => {
+                Some(format!("{trouble} (its summary: {written})"))
+            }
+            (Some(trouble), None) => Some(trouble),
+            (_, written) => written.map(str::to_owned),
+        }
+    }
+
     fn rule_trouble(&self) -> Option<String> {
         let rule = self.label("rulename")?;
         match self.label("alertname")? {
