@@ -414,6 +414,53 @@ fn a_retry_has_the_same_id_and_nothing_else_has() {
     }
 }
 
+/// The pointers to every value within.
+fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
+    let escaped = |name: &str| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(object) => object.iter().map(|(name, value)| (escaped(name), value)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(i, value)| (format!("{at}/{i}"), value)).collect()
+        }
+        _ => Vec::new(),
+    };
+    for (pointer, value) in children {
+        pointers(value, &pointer, all);
+        all.push(pointer);
+    }
+}
+
+#[test]
+fn any_field_of_any_type_still_makes_a_message() {
+    for file in [
+        include_str!("../../../fixtures/grafana/unified_12.eventbridge.json"),
+        include_str!("../../../fixtures/grafana/legacy_8.bare.json"),
+        include_str!("../../../fixtures/alertmanager/webhook_4.bare.json"),
+    ] {
+        let whole: Value = serde_json::from_str(file).unwrap();
+        let mut all = Vec::new();
+        pointers(&whole, "", &mut all);
+        assert!(all.len() > 10);
+        for pointer in all {
+            for wrong in
+                [json!(null), json!(-1), json!("x"), json!([1, null]), json!({"a": [1]}), json!(true)]
+            {
+                let mut event = whole.clone();
+                *event.pointer_mut(&pointer).unwrap() = wrong.clone();
+                let alerts = interpret(event.to_string().as_bytes());
+                assert!(!alerts.is_empty(), "{pointer} {wrong}");
+                for alert in alerts {
+                    let message = sns::message(&alert, &options());
+                    check_rules(&message);
+                    if alert.payload.is_some() {
+                        same(relayed(&message).remove(0), alert);
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn texts() -> impl Strategy<Value = String> {
     prop_oneof![
         6 => ".{0,40}",
