@@ -2,7 +2,8 @@
 //!
 //! The way of an alert is one direction: [`envelope::decode`] takes the message out of what carried it,
 //! [`source::interpret`] turns it into [`alert::Alert`]s, [`decide`] says who gets it, [`render`] writes it down, and
-//! [`answer::classify`] reads what the other side said. [`relay::plan`] is all of that for one event. There is no
+//! [`answer::classify`] reads what the other side said. [`relay::plan`] and [`filter::plan`] are all of
+//! that for one event. There is no
 //! network, clock, environment or file in this crate, and nothing in it panics on foreign input.
 
 pub mod alert;
@@ -10,6 +11,7 @@ pub mod answer;
 pub mod config;
 pub mod decide;
 pub mod envelope;
+pub mod filter;
 mod forgiving;
 pub mod matcher;
 pub mod number;

@@ -1,7 +1,7 @@
 //! Every event in `fixtures/` against its golden files: what Slack would get from it.
 //!
-//! `fixtures/<source>/<case>.<envelope>.json` is an event; `<case>.slack.json` beside it is what the relay posts, and
-//! `<case>.published.json` what the filter publishes. A `<case>.config.yaml` is the deployment's configuration. `make bless`
+//! `fixtures/<source>/<case>.<envelope>.json` is an event; beside it `<case>.<envelope>.slack.json` is what the relay posts,
+//! and `<case>.<envelope>.published.json` what the filter publishes. A `<case>.config.yaml` is the deployment's configuration. `make bless`
 //! (`BLESS=1`) rewrites the golden files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -12,8 +12,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use alert_core::config::Config;
+use alert_core::decide::Verdict;
 use alert_core::relay::{self, Deployment};
-use alert_core::{decide::Verdict, envelope};
+use alert_core::render::sns::{self, AttributeValue};
+use alert_core::{envelope, filter};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -48,14 +50,11 @@ fn cases() -> Vec<Case> {
         }
     }
     cases.sort_by(|a, b| a.event.cmp(&b.event));
-    for pair in cases.windows(2) {
-        assert_ne!(pair[0].stem, pair[1].stem, "two events are called {}", pair[0].stem.display());
-    }
     cases
 }
 
-fn beside(case: &Case, ending: &str) -> PathBuf {
-    case.stem.with_file_name(format!("{}.{ending}", case.stem.file_name().unwrap().to_string_lossy()))
+fn golden_path(case: &Case, ending: &str) -> PathBuf {
+    case.event.with_extension(ending)
 }
 
 /// The moment at which a fixture's event arrives: a second after it was sent.
@@ -65,7 +64,8 @@ fn now(decoded: &envelope::Decoded) -> DateTime<Utc> {
 }
 
 fn config(case: &Case) -> Config {
-    let path = beside(case, "config.yaml");
+    let path =
+        case.stem.with_file_name(format!("{}.config.yaml", case.stem.file_name().unwrap().to_string_lossy()));
     fs::read_to_string(&path).map_or_else(
         |_| Config::default(),
         |text| Config::parse(&text).unwrap_or_else(|errors| panic!("{}: {errors}", path.display())),
@@ -96,8 +96,54 @@ fn relayed(case: &Case) -> Value {
     json!({"dropped": dropped, "posts": posts})
 }
 
+/// What the filter publishes; only where its events come from.
+fn published(case: &Case) -> Option<Value> {
+    let is_webhook =
+        ["grafana", "alertmanager"].iter().any(|folder| case.stem.parent().unwrap().ends_with(folder));
+    if !is_webhook {
+        return None;
+    }
+    let decoded = envelope::decode(&fs::read(&case.event).unwrap());
+    let now = now(&decoded);
+    let plan = filter::plan(decoded, &config(case), None, now);
+    assert!(!plan.items.is_empty(), "{}: an alert vanished", case.event.display());
+    let dropped: Vec<Value> = plan
+        .items
+        .iter()
+        .filter_map(|item| {
+            let dropped = item.dropped.as_ref()?;
+            Some(json!({"alert": item.alert.name, "rule": dropped.rule, "why": dropped.why}))
+        })
+        .collect();
+    let messages: Vec<Value> = plan
+        .publications
+        .iter()
+        .map(|publication| {
+            let message = &publication.message;
+            assert!(sns::size(message) <= sns::MESSAGE_MAX_BYTES);
+            let attributes: serde_json::Map<String, Value> = message
+                .attributes
+                .iter()
+                .map(|attribute| {
+                    let value = match &attribute.value {
+                        AttributeValue::Text(text) => json!(text),
+                        AttributeValue::Binary(json) => serde_json::from_str(json).unwrap(),
+                    };
+                    (attribute.name.to_owned(), value)
+                })
+                .collect();
+            let lines: Vec<&str> = message.message.lines().collect();
+            json!({
+                "subject": message.subject, "message": lines, "attributes": attributes,
+                "fifo": {"group": message.group_id, "dedup": message.dedup_id},
+            })
+        })
+        .collect();
+    Some(json!({"dropped": dropped, "messages": messages}))
+}
+
 fn check(case: &Case, ending: &str, actual: &Value, problems: &mut Vec<String>) {
-    let path = beside(case, ending);
+    let path = golden_path(case, ending);
     let actual = format!("{}\n", serde_json::to_string_pretty(actual).unwrap());
     if std::env::var_os("BLESS").is_some() {
         fs::write(&path, &actual).unwrap();
@@ -123,6 +169,9 @@ fn every_event_becomes_what_its_golden_file_says() {
     let mut problems = Vec::new();
     for case in &cases {
         check(case, "slack.json", &relayed(case), &mut problems);
+        if let Some(published) = published(case) {
+            check(case, "published.json", &published, &mut problems);
+        }
     }
     assert!(problems.is_empty(), "{} golden files differ:\n{}", problems.len(), problems.join("\n"));
 }
@@ -130,7 +179,7 @@ fn every_event_becomes_what_its_golden_file_says() {
 #[test]
 fn every_golden_file_has_its_event() {
     let expected: BTreeSet<PathBuf> =
-        cases().iter().flat_map(|case| GOLDEN.map(|ending| beside(case, ending))).collect();
+        cases().iter().flat_map(|case| GOLDEN.map(|ending| golden_path(case, ending))).collect();
     for folder in fs::read_dir(fixtures()).unwrap().flatten() {
         for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
             if is_golden(&file.file_name().to_string_lossy()) {

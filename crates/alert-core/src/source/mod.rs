@@ -37,7 +37,8 @@ type Interpret = fn(&Message<'_>) -> Option<Vec<Alert>>;
 /// Every source, in the order in which they are asked.
 ///
 /// Those that read any event, whoever sent it, come last.
-const SOURCES: &[Interpret] = &[cloudwatch_json, aws::interpret, grafana::interpret, aws::interpret_any_event];
+const SOURCES: &[Interpret] =
+    &[cloudwatch_json, aws::interpret, grafana::interpret, aws::interpret_any_event];
 
 fn cloudwatch_json(message: &Message<'_>) -> Option<Vec<Alert>> {
     cloudwatch::interpret(message.json?).map(|alert| vec![alert])

@@ -140,8 +140,10 @@ pub fn group_messages(alerts: &[&Alert], options: &SnsOptions) -> Vec<SnsMessage
 /// A message that is not Grafana's, as it came; `alert` is what [`crate::source::interpret`] made of it.
 #[must_use]
 pub fn raw(record: &Record, alert: &Alert, options: &SnsOptions) -> SnsMessage {
-    let subject = match alert.source {
+    let subject = match &alert.source {
         Source::Unknown => format!("Not understood: {}", alert.name),
+        // An event that no service of AWS sent, and that is not Grafana's either.
+        Source::Aws(service) if service == "EventBridge" => format!("Not understood: {}", alert.name),
         _ => alert.name.clone(),
     };
     let warning = options.warning.as_deref().map(|warning| safe::one_line(warning, WARNING_MAX_CHARS));
