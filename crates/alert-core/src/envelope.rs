@@ -60,6 +60,12 @@ impl Hop {
             Self::InvocationRecord => "redrive",
         }
     }
+
+    /// A way in words: `SNS → SQS`.
+    #[must_use]
+    pub fn way(path: &[Self]) -> String {
+        path.iter().map(|hop| hop.name()).collect::<Vec<_>>().join(" → ")
+    }
 }
 
 /// The message itself.

@@ -9,8 +9,8 @@ use aws_sdk_kms::config::{BehaviorVersion, Region};
 
 use crate::http::SdkHttpClient;
 use crate::settings::{
-    AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_KMS, AWS_REGION,
-    AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, Environment, StartError,
+    AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL_SNS,
+    AWS_REGION, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, Environment, StartError,
 };
 
 /// One attempt of a call.
@@ -69,4 +69,26 @@ pub fn kms(environment: Environment<'_>, identity: &Identity, http: &reqwest::Cl
         config = config.endpoint_url(url);
     }
     aws_sdk_kms::Client::from_conf(config.build())
+}
+
+/// An SNS client for a topic's region, which need not be the function's.
+///
+/// It tries nothing again by itself: which of a batch's entries go out once more, and when, is the publisher's.
+#[must_use]
+pub fn sns(
+    environment: Environment<'_>,
+    identity: &Identity,
+    http: &reqwest::Client,
+    region: &str,
+) -> aws_sdk_sns::Client {
+    let mut config = aws_sdk_sns::Config::builder()
+        .behavior_version(aws_sdk_sns::config::BehaviorVersion::latest())
+        .region(aws_sdk_sns::config::Region::new(region.to_owned()))
+        .credentials_provider(identity.credentials.clone())
+        .http_client(SdkHttpClient(http.clone()))
+        .retry_config(aws_sdk_sns::config::retry::RetryConfig::disabled());
+    if let Some(url) = endpoint(environment, AWS_ENDPOINT_URL_SNS) {
+        config = config.endpoint_url(url);
+    }
+    aws_sdk_sns::Client::from_conf(config.build())
 }

@@ -13,6 +13,7 @@ use rand::Rng as _;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::deadline::Deadline;
+use crate::memory::Memory;
 use crate::slack;
 use crate::webhook::WebhookUrl;
 
@@ -27,8 +28,6 @@ const ATTEMPT_MIN: Duration = Duration::from_millis(100);
 const TRIES_MAX: u32 = 6;
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// Deliveries that are remembered, at some hundred bytes each.
-const MEMORY_MAX: usize = 20_000;
 
 /// Names a webhook without knowing it: its ciphertext in the configuration, `None` for the function's own.
 pub type HookId = Option<String>;
@@ -50,29 +49,9 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Courier {
     http: reqwest::Client,
-    memory: Mutex<Memory>,
+    memory: Memory,
     /// Webhooks that asked for a pause, until when.
     paused: Mutex<HashMap<HookId, Instant>>,
-}
-
-/// What was delivered, bounded: the oldest is forgotten first.
-#[derive(Debug, Default)]
-struct Memory {
-    keys: HashSet<DeliveryKey>,
-    order: VecDeque<DeliveryKey>,
-}
-
-impl Memory {
-    fn insert(&mut self, key: DeliveryKey) {
-        if self.keys.insert(key.clone()) {
-            self.order.push_back(key);
-        }
-        while self.order.len() > MEMORY_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.keys.remove(&oldest);
-            }
-        }
-    }
 }
 
 /// A post on its way, with what it has been through.
@@ -98,13 +77,13 @@ impl Courier {
     /// A courier that has delivered nothing yet.
     #[must_use]
     pub fn new(http: reqwest::Client) -> Self {
-        Self { http, memory: Mutex::default(), paused: Mutex::default() }
+        Self { http, memory: Memory::default(), paused: Mutex::default() }
     }
 
     /// Whether this process has delivered it already.
     #[must_use]
     pub fn is_delivered(&self, key: &DeliveryKey) -> bool {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).keys.contains(key)
+        self.memory.holds(key)
     }
 
     /// Delivers a plan's posts by `deadline`, each webhook's in order and the webhooks side by side.
@@ -162,10 +141,6 @@ impl Courier {
     fn pause(&self, hook: &HookId, time: Duration) {
         let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         paused.insert(hook.clone(), Instant::now() + time);
-    }
-
-    fn remember(&self, key: DeliveryKey) {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
     }
 }
 
@@ -247,7 +222,7 @@ impl Round<'_> {
         match attempt.outcome {
             Outcome::Delivered => {
                 for item in &parcel.post.items {
-                    self.courier.remember(plan.key(*item, &parcel.post.receiver));
+                    self.courier.memory.keep(plan.key(*item, &parcel.post.receiver));
                     self.report.delivered.insert(*item);
                 }
             }

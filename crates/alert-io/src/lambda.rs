@@ -1,13 +1,48 @@
 //! What both functions say to Lambda beyond their answers.
 
+use std::collections::BTreeSet;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use alert_core::answer::Failure;
-use lambda_runtime::Diagnostic;
-use serde_json::json;
+use alert_core::envelope::{Record, Reply};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use crate::http;
-use crate::settings::{AWS_LAMBDA_RUNTIME_API, Environment, StartError};
+use crate::deadline::Deadline;
+use crate::settings::{self, AWS_LAMBDA_RUNTIME_API, Environment, StartError};
+use crate::{http, log};
+
+/// Runs a function: `start` once, then `handle` for every event, until Lambda ends the process.
+///
+/// What `start` refuses is told to Lambda, and the process ends.
+pub async fn run<T>(
+    start: impl AsyncFnOnce(Environment<'_>) -> Result<T, StartError>,
+    handle: impl AsyncFn(&T, &[u8], &str, Deadline) -> Result<Value, InvocationError>,
+) -> ExitCode {
+    log::start(&settings::process);
+    let function = match start(&settings::process).await {
+        Ok(function) => function,
+        Err(error) => {
+            report_start_error(&settings::process, &error).await;
+            return ExitCode::FAILURE;
+        }
+    };
+    let (function, handle) = (&function, &handle);
+    // Raw, so that the event is parsed once, and by us: one bad record must not fail the others.
+    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let deadline = Deadline::of_invocation(event.context.deadline());
+        handle(function, event.payload.get().as_bytes(), &event.context.request_id, deadline).await
+    });
+    match lambda_runtime::run(service).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the Lambda runtime has ended: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Why an invocation is not done: Lambda tries it again, and in the end puts it where nothing gets lost.
 #[derive(Debug)]
@@ -36,11 +71,50 @@ impl From<InvocationError> for Diagnostic {
     }
 }
 
+/// The answer for an event: what the caller understands as "done", or as "this part of it must come again".
+///
+/// `failed` has the record and the reason of every alert that was not delivered; `total` counts all alerts.
+pub fn answer(
+    reply: Reply,
+    records: &[Record],
+    total: usize,
+    failed: &[(usize, &Failure)],
+    done: Value,
+) -> Result<Value, InvocationError> {
+    let failures: Vec<&Failure> = failed.iter().map(|(_, failure)| *failure).collect();
+    match reply {
+        Reply::BatchItemFailures => {
+            let mut ids = BTreeSet::new();
+            for (record, _) in failed {
+                match records.get(*record).and_then(|record| record.item.as_deref()) {
+                    Some(id) => ids.insert(id),
+                    // A failed record without an id cannot be named; then the whole batch must come again.
+                    None => return Err(InvocationError::of(&failures, total)),
+                };
+            }
+            let items: Vec<Value> = ids.into_iter().map(|id| json!({"itemIdentifier": id})).collect();
+            Ok(json!({"batchItemFailures": items}))
+        }
+        Reply::Http => {
+            let (status, body) = if failures.is_empty() {
+                (200, "done".to_owned())
+            } else {
+                (502, InvocationError::of(&failures, total).message)
+            };
+            Ok(
+                json!({"statusCode": status, "headers": {"content-type": "text/plain; charset=utf-8"}, "body": body}),
+            )
+        }
+        Reply::Whole if failures.is_empty() => Ok(done),
+        Reply::Whole => Err(InvocationError::of(&failures, total)),
+    }
+}
+
 /// Tells Lambda that the function cannot start, and why.
 ///
 /// lambda_runtime does so only for SnapStart. Source: Lambda Developer Guide, "Using the Lambda runtime API",
 /// initialization error. That this post itself fails is logged: Lambda sees the exit all the same.
-pub async fn report_start_error(environment: Environment<'_>, error: &StartError) {
+async fn report_start_error(environment: Environment<'_>, error: &StartError) {
     tracing::error!(error_type = error.error_type, "{}", error.message);
     let Some(api) = environment(AWS_LAMBDA_RUNTIME_API) else { return };
     // Without the environment's own certificates: they may be what is wrong, and this is plain http.

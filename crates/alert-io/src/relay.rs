@@ -1,11 +1,11 @@
 //! `cloudwatch-to-slack`: from an event to Slack's answers, and from these to the answer for Lambda.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alert_core::answer::Failure;
 use alert_core::decide::Verdict;
-use alert_core::envelope::{self, Hop, Reply};
+use alert_core::envelope::{self, Hop};
 use alert_core::relay::{self, Deployment, Plan};
 use chrono::Utc;
 use futures_util::future::join_all;
@@ -18,7 +18,7 @@ use crate::configuration;
 use crate::courier::{Courier, HookId, Report};
 use crate::deadline::Deadline;
 use crate::http;
-use crate::lambda::InvocationError;
+use crate::lambda::{self, InvocationError};
 use crate::settings::{
     AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_HOOK_URL, SLACK_CHANNEL, StartError,
 };
@@ -119,7 +119,12 @@ impl Relay {
             relay::plan(decoded, &deployment, request_id, Utc::now(), |key| self.courier.is_delivered(key));
         let report = self.courier.deliver(&plan, &webhooks, deadline).await;
         log(&plan, &report, request_id, started.elapsed());
-        answer(reply, &plan, &report)
+        let failed = report
+            .failed
+            .iter()
+            .filter_map(|(index, failure)| Some((plan.items.get(*index)?.record, failure)));
+        let done = json!({"alerts": plan.items.len(), "posts": plan.posts.len()});
+        lambda::answer(reply, &plan.records, plan.items.len(), &failed.collect::<Vec<_>>(), done)
     }
 
     /// Every webhook for this invocation: its URL, or why there is none.
@@ -274,40 +279,5 @@ fn log(plan: &Plan<'_>, report: &Report, request_id: &str, duration: Duration) {
                 );
             }
         }
-    }
-}
-
-fn answer(reply: Reply, plan: &Plan<'_>, report: &Report) -> Result<Value, InvocationError> {
-    let failures: Vec<&Failure> = report.failed.values().collect();
-    let failed_records: BTreeSet<usize> =
-        report.failed.keys().filter_map(|index| plan.items.get(*index)).map(|item| item.record).collect();
-    let error = || InvocationError::of(&failures, plan.items.len());
-    match reply {
-        Reply::BatchItemFailures => {
-            let ids: BTreeSet<&str> = failed_records
-                .iter()
-                .filter_map(|record| plan.records.get(*record)?.item.as_deref())
-                .collect();
-            // A failed record without an id could not be named; then the whole batch must come again.
-            let is_named = failed_records
-                .iter()
-                .all(|record| plan.records.get(*record).is_some_and(|r| r.item.is_some()));
-            if !is_named {
-                return Err(error());
-            }
-            let items: Vec<Value> = ids.into_iter().map(|id| json!({"itemIdentifier": id})).collect();
-            Ok(json!({"batchItemFailures": items}))
-        }
-        Reply::Http => {
-            let (status, body) =
-                if failures.is_empty() { (200, "delivered".to_owned()) } else { (502, error().message) };
-            Ok(
-                json!({"statusCode": status, "headers": {"content-type": "text/plain; charset=utf-8"}, "body": body}),
-            )
-        }
-        Reply::Whole if failures.is_empty() => {
-            Ok(json!({"alerts": plan.items.len(), "posts": plan.posts.len()}))
-        }
-        Reply::Whole => Err(error()),
     }
 }

@@ -6,6 +6,8 @@ use thiserror::Error;
 pub const KMS_ENCRYPTED_HOOK_URL: &str = "kmsEncryptedHookUrl";
 /// The channel to ask for; only legacy webhooks honour it. The name is that of AWS's blueprint.
 pub const SLACK_CHANNEL: &str = "slackChannel";
+/// The topic that surviving alerts go to, standard or FIFO.
+pub const SNS_TOPIC_ARN: &str = "SNS_TOPIC_ARN";
 /// The configuration, inline.
 pub const ALERT_CONFIG: &str = "ALERT_CONFIG";
 /// The configuration's path.
@@ -32,6 +34,8 @@ pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 /// Another endpoint for KMS.
 pub const AWS_ENDPOINT_URL_KMS: &str = "AWS_ENDPOINT_URL_KMS";
+/// Another endpoint for SNS.
+pub const AWS_ENDPOINT_URL_SNS: &str = "AWS_ENDPOINT_URL_SNS";
 /// The certificate authorities to trust instead of the compiled-in ones, PEM.
 pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 /// The certificate authorities to trust instead of the compiled-in ones, PEM; the AWS SDKs' name.

@@ -324,8 +324,7 @@ fn label(kind: LinkKind) -> &'static str {
 fn footer(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
     let mut parts = vec![alert.source.to_string()];
     if !context.path.is_empty() {
-        let hops: Vec<&str> = context.path.iter().copied().map(Hop::name).collect();
-        parts.push(hops.join(" → "));
+        parts.push(Hop::way(context.path));
     }
     if context.tries > 1 {
         parts.push(format!("{} try", ordinal(context.tries)));

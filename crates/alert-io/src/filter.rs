@@ -1,0 +1,199 @@
+//! `grafana-filter-to-sns`: from an event to SNS's answers, and from these to the answer for Lambda.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alert_core::answer::Failure;
+use alert_core::config::Config;
+use alert_core::envelope::{self, Hop};
+use alert_core::filter::{self, Plan};
+use alert_core::region::Arn;
+use alert_core::relay::DeliveryKey;
+use chrono::Utc;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::aws::{self, Identity};
+use crate::configuration;
+use crate::deadline::Deadline;
+use crate::http;
+use crate::lambda::{self, InvocationError};
+use crate::memory::Memory;
+use crate::publisher::Publisher;
+use crate::settings::{Environment, SNS_TOPIC_ARN, StartError};
+
+/// The filter, as long as its process lives.
+#[derive(Debug)]
+pub struct Filter {
+    config: Config,
+    warning: Option<String>,
+    publisher: Publisher,
+    memory: Memory,
+}
+
+impl Filter {
+    /// Reads the settings.
+    ///
+    /// Fails only where nothing could be published at all; a broken configuration is said in the messages.
+    pub fn start(environment: Environment<'_>) -> Result<Self, StartError> {
+        let topic_arn = environment(SNS_TOPIC_ARN).map(|arn| arn.trim().to_owned()).ok_or_else(|| {
+            StartError::new(
+                "topic_arn_missing",
+                format!("{SNS_TOPIC_ARN} is not set: expected the ARN of the topic for surviving alerts, arn:aws:sns:REGION:ACCOUNT:NAME"),
+            )
+        })?;
+        let region = topic_region(&topic_arn)?;
+        let http = http::client(environment)?;
+        let identity = Identity::from_environment(environment)?;
+        let loaded = configuration::load(environment);
+        if let Some(warning) = &loaded.warning {
+            tracing::error!(error_type = "config_invalid", "{warning}");
+        }
+        let publisher = Publisher::new(aws::sns(environment, &identity, &http, &region), topic_arn);
+        Ok(Self { config: loaded.config, warning: loaded.warning, publisher, memory: Memory::default() })
+    }
+
+    /// Filters and publishes one event; the answer is the JSON for Lambda.
+    ///
+    /// An error means that at least one alert was not published; what was published is remembered.
+    pub async fn handle(
+        &self,
+        event: &[u8],
+        request_id: &str,
+        deadline: Deadline,
+    ) -> Result<Value, InvocationError> {
+        let started = Instant::now();
+        let decoded = envelope::decode(event);
+        let reply = decoded.reply;
+        let plan = filter::plan(decoded, &self.config, self.warning.as_deref(), Utc::now());
+        let messages: Vec<_> = plan
+            .publications
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !self.memory.holds(&key(&plan, *place, request_id)))
+            .map(|(place, publication)| (place, publication.message.clone()))
+            .collect();
+        let report = self.publisher.publish(messages, deadline).await;
+        for place in &report.published {
+            self.memory.keep(key(&plan, *place, request_id));
+        }
+        let mut failed: BTreeMap<usize, &Failure> = BTreeMap::new();
+        for (place, failure) in &report.failed {
+            for item in plan.publications.get(*place).iter().flat_map(|publication| &publication.items) {
+                failed.entry(*item).or_insert(failure);
+            }
+        }
+        log(&plan, &failed, request_id, started.elapsed());
+        let failed =
+            failed.into_iter().filter_map(|(item, failure)| Some((plan.items.get(item)?.record, failure)));
+        let dropped = plan.items.iter().filter(|item| item.dropped.is_some()).count();
+        let done =
+            json!({"alerts": plan.items.len(), "dropped": dropped, "published": plan.publications.len()});
+        lambda::answer(reply, &plan.records, plan.items.len(), &failed.collect::<Vec<_>>(), done)
+    }
+}
+
+/// The region in a topic's ARN, after a look at the whole of it.
+///
+/// Source: Amazon SNS API Reference, CreateTopic: names have 1 to 256 letters, digits, `_` and `-`, and may end in `.fifo`.
+fn topic_region(topic_arn: &str) -> Result<String, StartError> {
+    let is_name = |name: &str| {
+        let name = name.strip_suffix(".fifo").unwrap_or(name);
+        (1..=256).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    };
+    Arn::parse(topic_arn)
+        .filter(|arn| {
+            let is_account = arn.account.len() == 12 && arn.account.bytes().all(|b| b.is_ascii_digit());
+            arn.service == "sns" && !arn.region.is_empty() && is_account && is_name(arn.resource)
+        })
+        .map(|arn| arn.region.to_owned())
+        .ok_or_else(|| {
+            StartError::new(
+                "topic_arn_malformed",
+                format!("{SNS_TOPIC_ARN} is {topic_arn:?}: expected the ARN of an SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME (not of a subscription)"),
+            )
+        })
+}
+
+fn key(plan: &Plan, place: usize, request_id: &str) -> DeliveryKey {
+    let item = plan.publications.get(place).and_then(|publication| publication.items.first());
+    let record = item.and_then(|item| plan.items.get(*item)).map_or(0, |item| item.record);
+    let id = plan.records.get(record).and_then(|record| record.id.clone());
+    // The place within the event's own publications: an event comes again as it was.
+    let first = plan.publications.iter().position(|publication| {
+        let first = publication.items.first().and_then(|item| plan.items.get(*item));
+        first.is_some_and(|item| item.record == record)
+    });
+    DeliveryKey {
+        place: (if id.is_some() { 0 } else { record }, place - first.unwrap_or(0)),
+        delivery: id.unwrap_or_else(|| request_id.to_owned()),
+        receiver: "sns".to_owned(),
+    }
+}
+
+/// One line for each alert: what it was, what was decided, what became of it.
+fn log(plan: &Plan, failed: &BTreeMap<usize, &Failure>, request_id: &str, duration: std::time::Duration) {
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let published: BTreeSet<usize> =
+        plan.publications.iter().flat_map(|publication| publication.items.iter().copied()).collect();
+    for (index, item) in plan.items.iter().enumerate() {
+        let record = plan.records.get(item.record);
+        let id = record.and_then(|record| record.id.as_deref()).unwrap_or(request_id);
+        let path = record.map(|record| Hop::way(&record.path)).unwrap_or_default();
+        let (alert, state) = (item.alert.name.as_str(), item.alert.state_value.as_str());
+        if let Some(dropped) = &item.dropped {
+            tracing::info!(
+                request_id,
+                id,
+                path,
+                alert,
+                state,
+                verdict = "dropped",
+                rule = dropped.rule,
+                why = dropped.why
+            );
+        } else if let Some(failure) = failed.get(&index) {
+            let (error_type, why) = (failure.error_type, failure.detail.as_str());
+            tracing::error!(
+                request_id,
+                id,
+                path,
+                alert,
+                state,
+                verdict = "publish",
+                outcome = "failed",
+                error_type,
+                why,
+                duration_ms
+            );
+        } else {
+            let outcome = if published.contains(&index) { "published" } else { "nothing to publish" };
+            tracing::info!(request_id, id, path, alert, state, verdict = "publish", outcome, duration_ms);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics() {
+        for arn in
+            ["arn:aws:sns:eu-west-1:111122223333:alerts", "arn:aws-cn:sns:cn-north-1:111122223333:a_b-c.fifo"]
+        {
+            assert!(topic_region(arn).is_ok(), "{arn}");
+        }
+        for arn in [
+            "alerts",
+            "arn:aws:sqs:eu-west-1:111122223333:alerts",
+            "arn:aws:sns:eu-west-1:1111:alerts",
+            "arn:aws:sns::111122223333:alerts",
+            "arn:aws:sns:eu-west-1:111122223333:alerts:5f0c8a52-8e0e-4b0b-9c55-6a1f6f3c7f10",
+        ] {
+            let error = topic_region(arn).unwrap_err();
+            assert_eq!(error.error_type, "topic_arn_malformed");
+            assert!(error.message.contains(SNS_TOPIC_ARN) && error.message.contains(arn), "{error}");
+        }
+    }
+}
