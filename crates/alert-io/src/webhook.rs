@@ -195,6 +195,39 @@ impl Decryptor {
     }
 }
 
+/// Encrypts a webhook's URL for the function of this name, and checks that the function will be able to read it.
+///
+/// The answer is the base64 text for `kmsEncryptedHookUrl`. `key_id` is a key's id, ARN or alias. The error says what KMS
+/// answered, without the URL.
+pub async fn encrypt(
+    kms: &aws_sdk_kms::Client,
+    key_id: &str,
+    function_name: &str,
+    url: &WebhookUrl,
+) -> Result<String, String> {
+    let answer = kms
+        .encrypt()
+        .key_id(key_id)
+        .plaintext(Blob::new(url.expose().as_bytes()))
+        .encryption_context(CONTEXT_KEY, function_name)
+        .send()
+        .await
+        .map_err(|error| {
+            let (code, message) = (error.code().unwrap_or("no answer"), error.message().unwrap_or_default());
+            format!("KMS does not encrypt with the key {key_id} ({code}): {message}")
+        })?;
+    let ciphertext = answer.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
+    let encoded = BASE64_STANDARD.encode(ciphertext);
+    let decryptor = Decryptor::new(kms.clone(), function_name.to_owned());
+    match decryptor.decrypt("the new ciphertext", &encoded, Duration::from_secs(20)).await {
+        Ok(read) if read.expose() == url.expose() => Ok(encoded),
+        Ok(_) => Err("KMS decrypted the new ciphertext to something else".to_owned()),
+        Err(error) => {
+            Err(format!("the ciphertext was made, but cannot be decrypted here to check it: {error}"))
+        }
+    }
+}
+
 fn is_invalid_ciphertext(error: &SdkError<DecryptError>) -> bool {
     error.code() == Some("InvalidCiphertextException")
 }

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::alert::{Alert, Cause, Child, Fact, Hush, LinkKind, Point, Previous, Source, State, Threshold};
-use crate::region::Arn;
+use crate::region::{self, Arn};
 use reason::Measured;
 
 /// A state as CloudWatch names it.
@@ -184,7 +184,8 @@ fn to_alert(mut alarm: Alarm) -> Alert {
     alert.reason = alarm.reason.filter(|reason| !reason.trim().is_empty());
     alert.description = alarm.description.filter(|description| !description.trim().is_empty());
     alert.account = alarm.account;
-    alert.region = alarm.region;
+    // Old messages name the region for people; everything else here goes by its code.
+    alert.region = alarm.region.map(|region| region::code(&region).map_or(region.clone(), str::to_owned));
     if let (Some(StateValue::Alarm), StateValue::Alarm) = (&alarm.previous, &alarm.state)
         && !alarm.after_mute_window
     {
@@ -293,11 +294,7 @@ fn put_labels(alert: &mut Alert, alarm: &Alarm) {
     labels.set("account", alarm.account.clone().unwrap_or_default());
     labels.set(
         "region",
-        alarm
-            .region
-            .as_deref()
-            .map(|region| crate::region::code(region).unwrap_or(region))
-            .unwrap_or_default(),
+        alarm.region.as_deref().map(|region| region::code(region).unwrap_or(region)).unwrap_or_default(),
     );
     if let Some(metric) = &alarm.metric {
         labels.set("namespace", metric.namespace.clone().unwrap_or_default());

@@ -1,0 +1,19 @@
+//! `alertctl check`.
+
+use std::path::Path;
+
+use crate::input;
+
+/// Prints what is wrong with a configuration, or what it says.
+pub(crate) fn run(file: &Path) -> Result<bool, String> {
+    let config = input::config(Some(file))?;
+    let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    anstream::println!(
+        "{}: fine ({}, {}, {})",
+        file.display(),
+        count(config.drop.len(), "drop rule"),
+        count(config.receivers.len(), "receiver"),
+        count(config.time_intervals.len(), "time interval")
+    );
+    Ok(true)
+}

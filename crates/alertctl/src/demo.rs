@@ -1,0 +1,201 @@
+//! `alertctl demo`: the real binaries on the sandbox, and what happened.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alert_core::alert::{Cause, Source};
+use alert_core::envelope::{self, Hop};
+use alert_core::source;
+use alert_sandbox::lambda::{Function, FunctionSpec, Invocation, Outcome};
+use alert_sandbox::slack::Post;
+use alert_sandbox::{Sandbox, SandboxOptions};
+use serde_json::Value;
+
+use crate::terminal::{BOLD, GREEN, GREY, RED};
+use crate::{input, terminal};
+
+const RELAY: &str = "cloudwatch-to-slack";
+const FILTER: &str = "grafana-filter-to-sns";
+const TOPIC: &str = "alerts";
+/// SNS hands a message on within this, on loopback.
+const CHAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// An event to show.
+struct Scene {
+    title: String,
+    event: Vec<u8>,
+}
+
+/// Both functions on one sandbox, as the template deploys them.
+struct Stage {
+    sandbox: Sandbox,
+    relay: Function,
+    filter: Function,
+}
+
+/// Runs the demo, with the user's own events where there are any.
+pub(crate) async fn run(files: &[PathBuf], json: bool) -> Result<bool, String> {
+    let scenes = if files.is_empty() { walkthrough() } else { own(files)? };
+    let stage = Stage::build().await?;
+    let mut is_well = true;
+    for scene in scenes {
+        is_well &= stage.play(&scene, json).await?;
+    }
+    if is_well {
+        anstream::println!("{GREEN}All of it was delivered.{GREEN:#}");
+    } else {
+        anstream::println!("{RED}Not all of it was delivered; the reasons stand above.{RED:#}");
+    }
+    Ok(is_well)
+}
+
+fn walkthrough() -> Vec<Scene> {
+    let scene = |title: &str, event: &[u8]| Scene { title: title.to_owned(), event: event.to_vec() };
+    vec![
+        scene("A CloudWatch alarm", include_bytes!("../../../fixtures/cloudwatch/walkthrough.sns.json")),
+        scene("It is over", include_bytes!("../../../fixtures/cloudwatch/walkthrough-ok.sns.json")),
+        scene(
+            "Three alarms in one event",
+            include_bytes!("../../../fixtures/cloudwatch/three-alarms.sns.json"),
+        ),
+        scene(
+            "Grafana's alerts, by way of the filter",
+            include_bytes!("../../../fixtures/grafana/walkthrough.eventbridge.json"),
+        ),
+    ]
+}
+
+fn own(files: &[PathBuf]) -> Result<Vec<Scene>, String> {
+    files
+        .iter()
+        .map(|path| Ok(Scene { title: path.display().to_string(), event: input::read(path)? }))
+        .collect()
+}
+
+impl Stage {
+    async fn build() -> Result<Self, String> {
+        let io = |error: std::io::Error| format!("the sandbox does not start: {error}");
+        let sandbox = Sandbox::start(SandboxOptions { tls: true, seed: 1 }).await.map_err(io)?;
+        let webhook = sandbox.slack.webhook("alerts");
+        let ciphertext = sandbox.kms.encrypt(&webhook.url, &[("LambdaFunctionName", RELAY)]);
+        let topic = sandbox.sns.create_topic(TOPIC);
+        let relay = FunctionSpec::new(RELAY, binary(RELAY)?)
+            .with_environment(sandbox.environment())
+            .with_environment([("kmsEncryptedHookUrl", ciphertext)]);
+        let filter = FunctionSpec::new(FILTER, binary(FILTER)?)
+            .with_environment(sandbox.environment())
+            .with_environment([("SNS_TOPIC_ARN", topic.clone())]);
+        let (relay, filter) =
+            (Function::start(relay).await.map_err(io)?, Function::start(filter).await.map_err(io)?);
+        sandbox.sns.subscribe_function(&topic, &relay).map_err(|error| format!("{error:?}"))?;
+        Ok(Self { sandbox, relay, filter })
+    }
+
+    /// Sends one event the way it would go, and shows what came of it; whether all went well.
+    async fn play(&self, scene: &Scene, json: bool) -> Result<bool, String> {
+        anstream::println!("{BOLD}── {} ──{BOLD:#}", scene.title);
+        let decoded = envelope::decode(&scene.event);
+        let alerts: Vec<_> = decoded
+            .records
+            .iter()
+            .flat_map(|record| {
+                let way =
+                    if record.path.is_empty() { "a bare event".to_owned() } else { Hop::way(&record.path) };
+                let by_topic = record.path.iter().any(|hop| matches!(hop, Hop::Sns | Hop::Sqs));
+                source::interpret(record).into_iter().map(move |alert| (way.clone(), by_topic, alert))
+            })
+            .collect();
+        for (way, _, alert) in &alerts {
+            anstream::println!("in     {way}: {} {} ({})", alert.name, alert.state_value, alert.source);
+        }
+        let to_filter = alerts.iter().any(|(_, by_topic, alert)| {
+            matches!(alert.source, Source::Grafana | Source::Alertmanager)
+                && !by_topic
+                && alert.cause != Cause::Filter
+        });
+        let before = self.sandbox.slack.posts().len();
+        let function = if to_filter { &self.filter } else { &self.relay };
+        let invocation = function.invoke(scene.event.clone()).await;
+        if to_filter {
+            self.sandbox.sns.settled(CHAIN_LIMIT).await;
+            show_dropped(&self.filter.log(), &invocation.request_id);
+        } else {
+            show_dropped(&self.relay.log(), &invocation.request_id);
+        }
+        let posts = self.sandbox.slack.posts();
+        let posts = &posts[before.min(posts.len())..];
+        for post in posts {
+            show_post(post, json)?;
+        }
+        let is_well = show_outcome(function, &invocation) && posts.iter().all(|post| post.accepted);
+        anstream::println!();
+        Ok(is_well)
+    }
+}
+
+/// The function's binary, which is built beside this one.
+fn binary(name: &str) -> Result<PathBuf, String> {
+    let own =
+        std::env::current_exe().map_err(|error| format!("where this program lies is unknown: {error}"))?;
+    let path = own.parent().unwrap_or(Path::new(".")).join(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    Err(format!("{} is missing: build it with `cargo build --workspace`", path.display()))
+}
+
+/// What the function's log says of dropped alerts in this invocation.
+fn show_dropped(log: &str, request_id: &str) {
+    for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if text("verdict") == "dropped" && text("request_id") == request_id {
+            anstream::println!(
+                "{GREY}drop   {} by the rule {}: {}{GREY:#}",
+                text("alert"),
+                text("rule"),
+                text("why")
+            );
+        }
+    }
+}
+
+fn show_post(post: &Post, json: bool) -> Result<(), String> {
+    if json {
+        let text = serde_json::to_string_pretty(&post.payload).map_err(|error| error.to_string())?;
+        anstream::println!("{text}");
+        return Ok(());
+    }
+    for (index, line) in terminal::message(&post.payload).into_iter().enumerate() {
+        let lead = if index == 0 { "slack  " } else { "       " };
+        anstream::println!("{lead}{line}");
+    }
+    if !post.accepted {
+        let why = post.why.as_deref().unwrap_or_default();
+        anstream::println!("{RED}       Slack answered {} {} {why}{RED:#}", post.status, post.answer);
+    }
+    Ok(())
+}
+
+fn show_outcome(function: &Function, invocation: &Invocation) -> bool {
+    let time = format!("{:.1} ms", invocation.duration.as_secs_f64() * 1_000.0);
+    match &invocation.outcome {
+        Outcome::Response(body) => {
+            let body = String::from_utf8_lossy(body);
+            anstream::println!("{GREEN}done{GREEN:#}   {} in {time}: {body}", function.name());
+            // A batch whose items fail is a successful invocation.
+            !body.contains("itemIdentifier") && !body.contains(r#""statusCode":502"#)
+        }
+        Outcome::Error { error_type, message, .. } | Outcome::InitError { error_type, message, .. } => {
+            anstream::println!("{RED}failed{RED:#} {} in {time}: {error_type}: {message}", function.name());
+            false
+        }
+        Outcome::TimedOut => {
+            anstream::println!("{RED}failed{RED:#} {}: its time was over after {time}", function.name());
+            false
+        }
+        Outcome::Exited(code) => {
+            anstream::println!("{RED}failed{RED:#} {}: the process ended with {code:?}", function.name());
+            false
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The operator's command. Everything that it says of an event comes from the same code as in the functions.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command is for")]
+
+mod check;
+mod demo;
+mod encrypt_hook;
+mod explain;
+mod input;
+mod render;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Operate the alert relay: try it, explain it, check its configuration, encrypt its webhooks.
+#[derive(Parser)]
+#[command(name = "alertctl", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  alertctl demo                                   run both functions on a sandbox and show what Slack gets
+  alertctl demo my-event.json                     the same with an event of your own
+  alertctl render my-event.json                   show the Slack message of an event
+  alertctl explain my-event.json --config alerts.yaml --at 2026-09-13T03:00:00+09:00
+  alertctl check alerts.yaml                      find every mistake in a configuration
+  alertctl encrypt-hook --key-id alias/alert-relay --function-name cloudwatch-to-slack
+
+Exit codes: 0 all went well; 1 something did not, and it is printed; 2 the command line is wrong.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the real functions on a local sandbox of Lambda, KMS, SNS and Slack, and show what happens.
+    ///
+    /// Needs no AWS account and no network. Without files it shows a CloudWatch alarm, its end, an event with three alarms,
+    /// and Grafana's way through both functions.
+    Demo {
+        /// Events as Lambda gets them (JSON); `-` reads one from standard input.
+        files: Vec<PathBuf>,
+        /// Print the exact JSON that Slack received.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the Slack message of an event.
+    Render {
+        /// The event as Lambda gets it (JSON); `-` is standard input.
+        file: PathBuf,
+        /// How to show it.
+        #[arg(long, value_enum, default_value = "text")]
+        format: render::Format,
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The time at which it happens, RFC 3339; a second after the event was sent, unless given.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// Say what each function would do with an event, and why.
+    Explain {
+        /// The event as Lambda gets it (JSON); `-` is standard input.
+        file: PathBuf,
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The time that rules see, RFC 3339; what the event's envelope says, unless given.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// Check a configuration, and name everything that is wrong with it by line and column.
+    Check {
+        /// The configuration; `-` is standard input.
+        file: PathBuf,
+    },
+    /// Encrypt a webhook's URL with KMS for one function.
+    ///
+    /// The URL is read from standard input, or asked for without echo; it is never an argument. Prints the base64 ciphertext
+    /// for `kmsEncryptedHookUrl`, after checking that it decrypts.
+    EncryptHook {
+        /// The key: its id, ARN, or alias (`alias/alert-relay`).
+        #[arg(long)]
+        key_id: String,
+        /// The function that will decrypt it; its name is the encryption context.
+        #[arg(long)]
+        function_name: String,
+        /// The key's region; the AWS configuration's, unless given.
+        #[arg(long)]
+        region: Option<String>,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo { files, json } => demo::run(&files, json).await,
+        Command::Render { file, format, config, at } => {
+            render::run(&file, format, config.as_deref(), at.as_deref())
+        }
+        Command::Explain { file, config, at } => explain::run(&file, config.as_deref(), at.as_deref()),
+        Command::Check { file } => check::run(&file),
+        Command::EncryptHook { key_id, function_name, region } => {
+            encrypt_hook::run(&key_id, &function_name, region).await
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            anstream::eprintln!("alertctl: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

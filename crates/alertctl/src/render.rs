@@ -1,0 +1,63 @@
+//! `alertctl render`.
+
+use std::path::Path;
+
+use alert_core::envelope;
+use alert_core::region::percent_encode;
+use alert_core::relay::{self, Deployment};
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::{input, terminal};
+
+/// How a message is shown.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    /// As a terminal shows it.
+    Text,
+    /// The exact JSON for the webhook.
+    Json,
+    /// A link that opens it in Slack's Block Kit Builder.
+    BuilderUrl,
+}
+
+/// Prints the messages of an event.
+pub(crate) fn run(
+    file: &Path,
+    format: Format,
+    config: Option<&Path>,
+    at: Option<&str>,
+) -> Result<bool, String> {
+    let event = input::read(file)?;
+    let deployment = Deployment::new(input::config(config)?);
+    let decoded = envelope::decode(&event);
+    let now = input::moment(at)?.unwrap_or_else(|| arrival(&decoded));
+    let plan = relay::plan(decoded, &deployment, "render", now, |_| false);
+    for post in &plan.posts {
+        let json = post.message.to_json();
+        match format {
+            Format::Json => anstream::println!("{json}"),
+            Format::BuilderUrl => {
+                anstream::println!("https://app.slack.com/block-kit-builder#{}", percent_encode(&json));
+            }
+            Format::Text => {
+                let payload: Value = serde_json::from_str(&json).map_err(|error| error.to_string())?;
+                for line in terminal::message(&payload) {
+                    anstream::println!("{line}");
+                }
+                anstream::println!();
+            }
+        }
+    }
+    for (item, dropped) in plan.dropped() {
+        anstream::eprintln!("{} is not sent: {} ({})", item.alert.name, dropped.rule, dropped.why);
+    }
+    Ok(true)
+}
+
+/// A second after the event was sent; now, where its envelope does not tell.
+pub(crate) fn arrival(decoded: &envelope::Decoded) -> DateTime<Utc> {
+    let sent = decoded.records.iter().filter_map(|record| record.sent_at).max();
+    sent.map_or_else(Utc::now, |sent| sent + TimeDelta::seconds(1))
+}
