@@ -173,20 +173,23 @@ pub fn describe(error: &reqwest::Error) -> String {
     // The chain's own texts may name the URL; those of the operating system and of TLS do not.
     let mut source = error.source();
     while let Some(inner) = source {
-        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-            return format!("{lead}: TLS: {tls}");
-        }
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return format!("{lead}: TLS: {tls}");
-            }
-            if io.get_ref().is_none() || io.source().is_none() {
-                return format!("{lead}: {}", io.kind());
-            }
+        if let Some(cause) = cause(inner) {
+            return format!("{lead}: {cause}");
         }
         source = inner.source();
     }
     lead.to_owned()
+}
+
+/// The text of an error of TLS or of the operating system, in however many I/O errors it is wrapped.
+fn cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(format!("TLS: {tls}"));
+    }
+    let io = error.downcast_ref::<std::io::Error>()?;
+    // An I/O error's `source` is not what it wraps but the source of that.
+    let inner = io.get_ref().and_then(|inner| cause(inner));
+    inner.or_else(|| io.source().is_none().then(|| io.kind().to_string()))
 }
 
 /// The client, as the AWS SDK wants it.
@@ -222,4 +225,25 @@ impl HttpConnector for SdkHttpClient {
 
 fn connector_error(error: reqwest::Error) -> ConnectorError {
     if error.is_timeout() { ConnectorError::timeout(error.into()) } else { ConnectorError::io(error.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn the_cause_is_found_in_any_wrapping() {
+        let tls = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls()));
+        assert!(cause(&tls()).unwrap().starts_with("TLS: invalid peer certificate"));
+        assert_eq!(cause(&wrapped), cause(&tls()));
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(cause(&refused).as_deref(), Some("connection refused"));
+        assert_eq!(cause(&io::Error::other(refused)).as_deref(), Some("connection refused"));
+        // Any other text may hold anything.
+        assert_eq!(cause(&io::Error::other("https://hooks.example/secret")).as_deref(), Some("other error"));
+        assert_eq!(cause(&std::fmt::Error), None);
+    }
 }
