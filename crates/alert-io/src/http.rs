@@ -51,6 +51,7 @@ pub fn client(environment: Environment<'_>) -> Result<reqwest::Client, StartErro
         .tls_backend_preconfigured(config.with_no_client_auth())
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
+        .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
         .build()
         .map_err(|error| StartError::new("tls_unusable", format!("the HTTP client cannot be built: {error}")))
