@@ -52,6 +52,9 @@ pub fn client(environment: Environment<'_>) -> Result<reqwest::Client, StartErro
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
+        // Connections die while the process is frozen. With one at most for each host, a second attempt never meets
+        // another dead one.
+        .pool_max_idle_per_host(1)
         .connect_timeout(CONNECT_TIMEOUT)
         .build()
         .map_err(|error| StartError::new("tls_unusable", format!("the HTTP client cannot be built: {error}")))
