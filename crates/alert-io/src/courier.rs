@@ -22,6 +22,8 @@ const BURST: u32 = 10;
 const PACE: Duration = Duration::from_secs(1);
 /// One attempt; Slack answers within a second when it is well.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// One attempt takes at most half of the time that is left while others wait for theirs, but no less than this.
+const ATTEMPT_SHARE_MIN: Duration = Duration::from_secs(1);
 /// Less time than this is not worth an attempt.
 const ATTEMPT_MIN: Duration = Duration::from_millis(100);
 /// Attempts for one message in one invocation; Lambda and SQS try again after that.
@@ -191,7 +193,7 @@ impl Round<'_> {
             self.fail(&parcel.post.items, &failure);
             return Ok(None);
         }
-        let limit = self.deadline.left().min(ATTEMPT_TIMEOUT);
+        let limit = self.attempt_limit(!queue.is_empty());
         if limit < ATTEMPT_MIN {
             let failure = parcel.failure.unwrap_or_else(|| {
                 Failure::new(answer::TIMEOUT, "the invocation's time was over before its turn came")
@@ -207,13 +209,8 @@ impl Round<'_> {
         let mut attempt = slack::post(&self.courier.http, self.webhook, message.clone(), limit).await;
         if parcel.tries == 0 && attempt.connection_lost {
             // A connection that died while the process was frozen is no fault of Slack's: once more, on a new one.
-            attempt = slack::post(
-                &self.courier.http,
-                self.webhook,
-                message,
-                self.deadline.left().min(ATTEMPT_TIMEOUT),
-            )
-            .await;
+            let limit = self.attempt_limit(!queue.is_empty());
+            attempt = slack::post(&self.courier.http, self.webhook, message, limit).await;
         }
         parcel.tries += 1;
         for item in &parcel.post.items {
@@ -254,6 +251,13 @@ impl Round<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// How long one attempt may take. One post that hangs must not cost the others their first try.
+    fn attempt_limit(&self, others_wait: bool) -> Duration {
+        let left = self.deadline.left();
+        let share = if others_wait { (left / 2).max(ATTEMPT_SHARE_MIN) } else { left };
+        share.min(left).min(ATTEMPT_TIMEOUT)
     }
 
     /// Waits out a pause that Slack asked for and the pace of many posts; an error where the time does not allow it.
