@@ -50,8 +50,8 @@ struct Hook {
     ciphertext: String,
     receivers: Vec<String>,
     url: OnceCell<WebhookUrl>,
-    /// Why KMS will never decrypt it.
-    refused: OnceCell<String>,
+    /// Why it is given up for as long as this process lives; a receiver's alone, because it has a stand-in.
+    refused: OnceCell<Failure>,
 }
 
 impl Relay {
@@ -138,9 +138,9 @@ impl Relay {
                 break;
             }
             last = self.decrypt_pending(limit).await;
-            let default_is_pending = self.hooks.first().is_some_and(Hook::is_pending);
             // Other receivers have a stand-in, so that nobody waits for them.
-            if !default_is_pending || !deadline.allows(reserve + KMS_PAUSE) {
+            let is_worth_another = matches!(last.first(), Some(Some(Err(DecryptFailure::Transient(_)))));
+            if !is_worth_another || !deadline.allows(reserve + KMS_PAUSE) {
                 break;
             }
             sleep(KMS_PAUSE).await;
@@ -149,10 +149,8 @@ impl Relay {
         for (index, hook) in self.hooks.iter().enumerate() {
             let url = match (hook.url.get(), hook.refused.get(), last.get(index)) {
                 (Some(url), _, _) => Ok(url.clone()),
-                (None, Some(detail), _) => Err(Failure::new("kms_refused", detail.clone())),
-                (None, None, Some(Some(Err(failure)))) => {
-                    Err(Failure::new(KMS_UNAVAILABLE, failure.to_string()))
-                }
+                (None, Some(failure), _) => Err(failure.clone()),
+                (None, None, Some(Some(Err(failure)))) => Err(failed(failure)),
                 (None, None, _) => Err(Failure::new(
                     KMS_UNAVAILABLE,
                     format!("KMS did not decrypt {} in time", hook.setting),
@@ -177,8 +175,10 @@ impl Relay {
                     Ok(())
                 }
                 Err(failure) => {
-                    if let DecryptFailure::Permanent { detail, .. } = &failure {
-                        let _ = hook.refused.set(detail.clone());
+                    // Without the function's own webhook nothing arrives: every invocation asks for it again, so that
+                    // a mended role or key is all it takes.
+                    if matches!(failure, DecryptFailure::Permanent { .. }) && hook.id.is_some() {
+                        let _ = hook.refused.set(failed(&failure));
                     }
                     tracing::warn!(setting = hook.setting, "{failure}");
                     Err(failure)
@@ -193,6 +193,14 @@ impl Hook {
     fn is_pending(&self) -> bool {
         self.url.get().is_none() && self.refused.get().is_none()
     }
+}
+
+fn failed(failure: &DecryptFailure) -> Failure {
+    let error_type = match failure {
+        DecryptFailure::Permanent { error_type, .. } => error_type,
+        DecryptFailure::Transient(_) => KMS_UNAVAILABLE,
+    };
+    Failure::new(error_type, failure.to_string())
 }
 
 /// The function's own webhook first, then those of the receivers, each ciphertext once.
