@@ -7,6 +7,16 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::settings::{AWS_LAMBDA_LOG_LEVEL, Environment};
 
+/// The crates whose events are shown as the level says.
+const TALKATIVE: [&str; 6] = [
+    "alert_core",
+    "alert_io",
+    "cloudwatch_to_slack",
+    "grafana_filter_to_sns",
+    "grafana_webhook_authorizer",
+    "lambda_runtime",
+];
+
 /// Starts logging at the level of `AWS_LAMBDA_LOG_LEVEL` (`TRACE` to `ERROR`; `FATAL` counts as `ERROR`), `INFO`
 /// without one. A second call does nothing.
 pub fn start(environment: Environment<'_>) {
@@ -17,18 +27,13 @@ pub fn start(environment: Environment<'_>) {
         "ERROR" | "FATAL" => LevelFilter::ERROR,
         _ => LevelFilter::INFO,
     };
-    // The HTTP libraries print requests, whose URL is a secret: nothing of theirs below warnings, whatever the level.
-    let filter = EnvFilter::default().add_directive(level.into()).add_directives([
-        "hyper",
-        "hyper_util",
-        "reqwest",
-        "rustls",
-        "h2",
-        "aws_smithy_runtime",
-        "aws_smithy_runtime_api",
-        "aws_sdk_kms",
-        "aws_sdk_sns",
-    ]);
+    // Of all others, which print requests, their headers and their bodies, nothing below warnings: what holds a secret
+    // is better not left to each library's own idea of one.
+    let others = EnvFilter::default().add_directive(level.min(LevelFilter::WARN).into());
+    let filter = TALKATIVE.iter().fold(others, |filter, name| match format!("{name}={level}").parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    });
     // Somebody else's subscriber (a test's) stays.
     let _ = tracing_subscriber::fmt()
         .json()
@@ -38,18 +43,4 @@ pub fn start(environment: Environment<'_>) {
         .with_target(false)
         .with_env_filter(filter)
         .try_init();
-}
-
-/// Keeps crates at warnings.
-trait AddDirectives {
-    fn add_directives<const N: usize>(self, crates: [&str; N]) -> Self;
-}
-
-impl AddDirectives for EnvFilter {
-    fn add_directives<const N: usize>(self, crates: [&str; N]) -> Self {
-        crates.iter().fold(self, |filter, name| match format!("{name}=warn").parse() {
-            Ok(directive) => filter.add_directive(directive),
-            Err(_) => filter,
-        })
-    }
 }
