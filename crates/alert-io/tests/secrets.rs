@@ -1,0 +1,177 @@
+//! No error says a secret: not by Display, not by Debug, and not by any of the errors behind it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::time::Duration;
+
+use alert_core::answer::{Failure, Outcome};
+use alert_io::aws::{self, Identity};
+use alert_io::lambda::InvocationError;
+use alert_io::relay::Relay;
+use alert_io::settings::StartError;
+use alert_io::webhook::{DecryptFailure, Decryptor, WebhookUrl};
+use alert_io::{http, slack};
+use alert_sandbox::kms::KmsFault;
+use alert_sandbox::slack::Answer;
+use alert_sandbox::{Sandbox, SandboxOptions};
+
+const NAME: &str = "relay";
+const CONTEXT: [(&str, &str); 1] = [("LambdaFunctionName", NAME)];
+const SECRET_KEY: &str = "the-secret-access-key";
+const LIMIT: Duration = Duration::from_millis(1_500);
+
+/// Everything that an error can be made to say.
+fn everything<E: Error>(error: &E) -> String {
+    let mut said = format!("{error}\n{error:?}\n{error:#?}");
+    let mut source = error.source();
+    while let Some(inner) = source {
+        said += &format!("\n{inner}\n{inner:?}");
+        source = inner.source();
+    }
+    said
+}
+
+fn assert_silent(what: &str, said: &str, secrets: &[&str]) {
+    for secret in secrets {
+        assert!(!said.contains(secret), "{what} tells {secret:?}: {said}");
+    }
+}
+
+/// A function's settings in a sandbox.
+fn settings(sandbox: &Sandbox, hook: &str) -> HashMap<String, String> {
+    let own = [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "ASIA"),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("AWS_LAMBDA_FUNCTION_NAME", NAME),
+        ("kmsEncryptedHookUrl", hook),
+    ];
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    sandbox.environment().into_iter().chain(own).collect()
+}
+
+async fn decrypt(settings: &HashMap<String, String>, encoded: &str) -> Result<WebhookUrl, DecryptFailure> {
+    let environment = |name: &str| settings.get(name).cloned();
+    let client = http::client(&environment).unwrap();
+    let identity = Identity::from_environment(&environment).unwrap();
+    assert_silent("the identity", &format!("{identity:?}"), &[SECRET_KEY]);
+    let decryptor = Decryptor::new(aws::kms(&environment, &identity, &client), NAME.to_owned());
+    decryptor.decrypt("a setting", encoded, LIMIT).await
+}
+
+#[tokio::test]
+async fn what_kms_refuses() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let webhook = sandbox.slack.webhook("ops").url;
+    let good = sandbox.kms.encrypt(&webhook, &CONTEXT);
+    let path = &webhook[webhook.find("/services/").unwrap()..];
+    let secrets = [path, path.rsplit('/').next().unwrap(), &good[72..], SECRET_KEY];
+    let settings = settings(&sandbox, &good);
+    for fault in [
+        KmsFault::Deny,
+        KmsFault::Disabled,
+        KmsFault::Unavailable,
+        KmsFault::Throttle(100),
+        KmsFault::Hang(Duration::from_mins(1)),
+    ] {
+        sandbox.kms.set_fault(fault.clone());
+        let failure = decrypt(&settings, &good).await.unwrap_err();
+        assert_silent(&format!("{fault:?}"), &everything(&failure), &secrets);
+        // The start's own error is made of it, and the invocation's.
+        let environment = |name: &str| settings.get(name).cloned();
+        match Relay::start(&environment).await {
+            Err(error) => assert_silent("the start error", &everything(&error), &secrets),
+            Ok(_) => assert!(matches!(failure, DecryptFailure::Transient(_)), "{failure:?}"),
+        }
+    }
+    sandbox.kms.set_fault(KmsFault::None);
+    let url = decrypt(&settings, &good).await.unwrap();
+    assert_silent("the URL itself", &format!("{url:?} {url:#?}"), &secrets);
+}
+
+#[tokio::test]
+async fn what_is_no_webhook() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let secrets = ["abcdefghijkl", "/services/T0"];
+    for plaintext in [
+        &b"http://hooks.slack.com/services/T0/B0/abcdefghijkl"[..],
+        b"abcdefghijkl",
+        b"https://abcdefghijkl",
+        b"https://hooks.slack.com/services/T0/B0/abcdefghijkl and more",
+        b"ftp://hooks.slack.com/services/T0/B0/abcdefghijkl",
+        b"https://[abcdefghijkl/services/",
+        b"abcdefghijkl\xff",
+    ] {
+        let error = WebhookUrl::parse(plaintext).unwrap_err();
+        assert_silent("the parser", &everything(&error), &secrets);
+        let ciphertext = sandbox.kms.encrypt(plaintext, &CONTEXT);
+        let failure = decrypt(&settings(&sandbox, ""), &ciphertext).await.unwrap_err();
+        assert_silent("the decryption", &everything(&failure), &[secrets[0], secrets[1], &ciphertext[72..]]);
+    }
+    // A URL where its ciphertext belongs.
+    let failure =
+        decrypt(&settings(&sandbox, ""), "https://hooks.slack.com/services/T0/B0/abcdefghijkl").await;
+    assert_silent("the setting", &everything(&failure.unwrap_err()), &secrets);
+}
+
+#[tokio::test]
+async fn what_slack_refuses_and_what_never_reached_it() {
+    let sandbox = Sandbox::start(SandboxOptions { tls: true, seed: 1 }).await.unwrap();
+    let webhook = sandbox.slack.webhook("ops").url;
+    let path = webhook[webhook.find("/services/").unwrap()..].to_owned();
+    let secrets = [path.as_str(), path.rsplit('/').next().unwrap()];
+    let settings = settings(&sandbox, "");
+    let trusting = http::client(&|name| settings.get(name).cloned()).unwrap();
+    let distrustful = http::client(&|_| None).unwrap();
+
+    let plain = webhook.replace("https://", "http://");
+    let nowhere = format!("http://127.0.0.1:9{path}");
+    let mut attempts = Vec::new();
+    for (client, url) in [(&distrustful, &webhook), (&trusting, &plain), (&trusting, &nowhere)] {
+        let url = WebhookUrl::parse(url.as_bytes()).unwrap();
+        attempts.push(slack::post(client, &url, "{}".to_owned(), LIMIT).await);
+    }
+    let url = WebhookUrl::parse(webhook.as_bytes()).unwrap();
+    for (code, body) in
+        [(200, "strange"), (302, ""), (400, "invalid_blocks"), (404, &*path), (500, &*webhook)]
+    {
+        sandbox.slack.then(Answer::Status { code, body: body.to_owned(), retry_after: None });
+        attempts.push(slack::post(&trusting, &url, "{}".to_owned(), LIMIT).await);
+    }
+    for answer in [Answer::Reset { accepted: false }, Answer::Hang(Duration::from_mins(1))] {
+        sandbox.slack.then(answer);
+        attempts.push(slack::post(&trusting, &url, "{}".to_owned(), LIMIT).await);
+    }
+    assert_eq!(attempts.len(), 10);
+    let mut failures: Vec<Failure> = Vec::new();
+    for attempt in attempts {
+        assert_silent("an attempt", &format!("{attempt:?}"), &secrets);
+        match attempt.outcome {
+            Outcome::Delivered => panic!("delivered, of all things"),
+            Outcome::Retry { failure, .. }
+            | Outcome::MessageRefused(failure)
+            | Outcome::WebhookRefused(failure) => failures.push(failure),
+        }
+    }
+    for failure in &failures {
+        assert_silent("a failure", &everything(failure), &secrets);
+    }
+    let error = InvocationError::of(&failures.iter().collect::<Vec<_>>(), 10);
+    assert_silent("the invocation's error", &format!("{error:?}"), &secrets);
+}
+
+#[test]
+fn what_is_missing() {
+    let all: HashMap<&str, &str> = HashMap::from([
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "ASIA"),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+    ]);
+    for missing in all.keys() {
+        let environment = |name: &str| all.get(name).filter(|_| name != *missing).map(ToString::to_string);
+        let error: StartError = Identity::from_environment(&environment).unwrap_err();
+        assert!(error.message.contains(missing), "{error}");
+        assert_silent("the identity", &everything(&error), &[SECRET_KEY]);
+    }
+}
