@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![allow(missing_docs, reason = "the names of tests say what they show")]
 
+mod configuration;
+mod deliver;
 mod events;
+mod faults;
 mod kms;
 mod secrets;
 mod stage;

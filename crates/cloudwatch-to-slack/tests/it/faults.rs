@@ -1,0 +1,416 @@
+//! Slack when it is not well, and what comes of it: late, in plain text, by the next try, but never not at all.
+
+use std::time::Duration;
+
+use alert_sandbox::lambda::Outcome;
+use alert_sandbox::slack::{Answer, RateLimit, WebhookState};
+use alert_sandbox::sqs::{Queue, QueueOptions};
+use serde_json::{Value, json};
+
+use crate::events::{alarm, alarm_in, alarm_name, alarms, sns, sqs, sqs_id, walkthrough};
+use crate::stage::{SOON, Setup, Stage, answer, at_once, error, says};
+
+fn status(code: u16, body: &str) -> Answer {
+    Answer::Status { code, body: body.to_owned(), retry_after: None }
+}
+
+fn rate_limited(seconds: u64) -> Answer {
+    Answer::Status { code: 429, body: "rate_limited".to_owned(), retry_after: Some(seconds) }
+}
+
+/// Every message of this text is answered so, in whatever form it comes.
+fn refuse(stage: &Stage, text: &'static str, answer: Answer) {
+    stage
+        .sandbox
+        .slack
+        .set_plan(Box::new(move |post| post.payload.to_string().contains(text).then(|| answer.clone())));
+}
+
+#[tokio::test]
+async fn a_short_pause_is_waited_out() {
+    let stage = Setup::new().await.start().await;
+    stage.sandbox.slack.then(rate_limited(1));
+    assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
+    let posts = stage.sandbox.slack.posts();
+    assert_eq!(posts.iter().map(|post| post.status).collect::<Vec<_>>(), [429, 200]);
+    assert!(posts[1].at.duration_since(posts[0].at).unwrap() >= Duration::from_millis(900), "{posts:?}");
+}
+
+#[tokio::test]
+async fn a_pause_that_is_too_long_fails_at_once_and_holds_for_the_next_invocation() {
+    let stage = Setup::new().await.timeout(30).start().await;
+    stage.sandbox.slack.then(rate_limited(600));
+    let invocation = stage.invoke(&walkthrough()).await;
+    assert_eq!(error(&invocation).0, "slack_rate_limited");
+    assert!(invocation.duration < Duration::from_secs(20), "it waited in vain: {:?}", invocation.duration);
+    let next = stage.invoke(&sns("next", &[alarm("next")])).await;
+    assert_eq!(error(&next).0, "slack_rate_limited");
+    assert_eq!(stage.sandbox.slack.posts().len(), 1);
+}
+
+#[tokio::test]
+async fn the_rate_of_a_real_webhook_loses_nothing() {
+    let setup = Setup::new().await.set("ALERT_CONFIG", "digest_after: 100").timeout(30);
+    let stage = setup.start().await;
+    stage.sandbox.slack.set_rate_limit(Some(RateLimit { burst: 10, per_second: 1.0 }));
+    assert!(stage.invoke(&sns("many", &alarms(12))).await.outcome.is_success());
+    for number in 1..=12 {
+        assert_eq!(stage.count(&alarm_name(number)), 1, "{:?}", stage.messages());
+    }
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    let faults = [
+        status(500, "rollup_error"),
+        status(503, "<html>Service Unavailable</html>"),
+        Answer::Reset { accepted: false },
+        status(200, "<html>login</html>"),
+    ];
+    at_once(faults.into_iter().map(|fault| async move {
+        let stage = Setup::new().await.start().await;
+        stage.sandbox.slack.then(fault.clone());
+        let invocation = stage.invoke(&sns("a", &["first text", "second text"])).await;
+        assert!(invocation.outcome.is_success(), "{fault:?}: {invocation:?}");
+        assert_eq!(stage.sandbox.slack.posts().len(), 3, "{fault:?}");
+        assert_eq!((stage.count("first text"), stage.count("second text")), (1, 1), "{fault:?}");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_an_error_before_the_deadline() {
+    let hang = Answer::Hang(Duration::from_mins(2));
+    let faults = [
+        (hang.clone(), "slack_timeout"),
+        (status(500, "fatal_error"), "slack_unavailable"),
+        (status(200, "strange"), "slack_unavailable"),
+        (Answer::Reset { accepted: false }, "slack_unavailable"),
+    ];
+    at_once(faults.into_iter().map(|(fault, expected)| async move {
+        let stage = Setup::new().await.timeout(3).start().await;
+        refuse(&stage, "Example alarm name", fault.clone());
+        let invocation = stage.invoke(&walkthrough()).await;
+        let (error_type, message) = error(&invocation);
+        assert_eq!(error_type, expected, "{fault:?}: {message}");
+        assert!(message.starts_with("1 of 1 alerts"), "{message}");
+        stage.logged(expected).await;
+        stage.sandbox.slack.clear_faults();
+        assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
+        assert_eq!(stage.messages().len(), 1);
+    }))
+    .await;
+    // A queue hears it in its own way.
+    let stage = Setup::new().await.timeout(3).start().await;
+    refuse(&stage, "Example alarm name", hang);
+    let body = walkthrough()["Records"][0]["Sns"]["Message"].as_str().unwrap().to_owned();
+    let answer = answer(&stage.invoke(&sqs(&[body])).await);
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": sqs_id(0)}]}));
+}
+
+#[tokio::test]
+async fn one_post_that_hangs_leaves_time_for_the_others() {
+    let stage = Setup::new().await.timeout(6).start().await;
+    refuse(&stage, "alarm-01", Answer::Hang(Duration::from_mins(2)));
+    let invocation = stage.invoke(&sns("hang", &alarms(3))).await;
+    assert_eq!(error(&invocation).0, "slack_timeout");
+    assert!(error(&invocation).1.starts_with("1 of 3 alerts"), "{invocation:?}");
+    assert_eq!((stage.count("alarm-02"), stage.count("alarm-03")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_webhook_that_takes_nothing_more_is_not_tried_for_the_other_records() {
+    for (state, code) in [
+        (WebhookState::Prohibited, "action_prohibited"),
+        (WebhookState::InvalidToken, "invalid_token"),
+        (WebhookState::Removed, "no_service"),
+        (WebhookState::Archived, "channel_is_archived"),
+    ] {
+        let stage = Setup::new().await.start().await;
+        stage.sandbox.slack.set_state("ops", state);
+        let invocation = stage.invoke(&sns("a", &alarms(3))).await;
+        let (error_type, message) = error(&invocation);
+        assert_eq!(error_type, "slack_webhook_refused");
+        assert!(message.contains(code) && message.starts_with("3 of 3 alerts"), "{message}");
+        assert_eq!(stage.sandbox.slack.posts().len(), 1, "{state:?}");
+        // All of a queue's messages come again.
+        let failures = answer(&stage.invoke(&sqs(&alarms(3))).await)["batchItemFailures"].clone();
+        assert_eq!(failures.as_array().unwrap().len(), 3, "{failures}");
+        // It is tried again by the next invocation.
+        stage.sandbox.slack.set_state("ops", WebhookState::Active);
+        assert!(stage.invoke(&sns("a", &alarms(3))).await.outcome.is_success());
+        assert_eq!(stage.messages().len(), 3);
+    }
+}
+
+/// Every text in the blocks of a message, and every address of its buttons.
+fn texts(payload: &Value, into: &mut Vec<String>) {
+    match payload {
+        Value::Object(object) => {
+            for (key, value) in object {
+                match value {
+                    Value::String(text) if matches!(key.as_str(), "text" | "url") => into.push(text.clone()),
+                    other => texts(other, into),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn refused_blocks_come_once_more_as_plain_text_with_the_same_content() {
+    let stage = Setup::new().await.start().await;
+    stage.sandbox.slack.then(status(400, "invalid_blocks"));
+    assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
+    let posts = stage.sandbox.slack.posts();
+    assert_eq!(posts.len(), 2, "{posts:?}");
+    let plain = &posts[1].payload;
+    assert!(plain.get("blocks").is_none() && plain.get("attachments").is_none(), "{plain}");
+    let plain = plain["text"].as_str().unwrap();
+    let mut content = Vec::new();
+    texts(&posts[0].payload["blocks"], &mut content);
+    texts(&posts[0].payload["attachments"], &mut content);
+    assert!(content.len() > 5, "{content:?}");
+    for text in content {
+        assert!(plain.contains(&text), "no {text:?} in {plain:?}");
+    }
+
+    // Once, and no more than that.
+    stage.sandbox.slack.then(status(400, "invalid_blocks"));
+    stage.sandbox.slack.then(status(400, "invalid_blocks"));
+    let invocation = stage.invoke(&sns("b", &[alarm("b")])).await;
+    assert_eq!(error(&invocation).0, "slack_message_refused");
+    assert!(error(&invocation).1.contains("invalid_blocks"));
+    assert_eq!(stage.sandbox.slack.posts().len(), 4);
+}
+
+#[tokio::test]
+async fn a_connection_that_died_in_the_frozen_process_is_no_failure() {
+    // Two webhooks, and so two connections that die.
+    let mut setup = Setup::new().await;
+    let hook = setup.receiver("other");
+    let stage = setup.set("ALERT_CONFIG", &two_webhooks(&hook)).start().await;
+    let slack = &stage.sandbox.slack;
+    assert!(stage.invoke(&sns("0", &[alarm("both")])).await.outcome.is_success());
+    assert_eq!(slack.posts().len(), 2);
+    for (number, expire) in [(1, true), (2, false), (3, true)] {
+        let ended = if expire { slack.expire_idle_connections() } else { slack.close_idle_connections() };
+        assert!(ended >= 1, "there was no idle connection");
+        let name = format!("after-{number}");
+        assert!(stage.invoke(&sns(&name, &[alarm(&name)])).await.outcome.is_success());
+        assert_eq!(stage.count(&name), 1);
+        assert!(stage.invoke(&sns(&format!("both-{number}"), &[alarm("both")])).await.outcome.is_success());
+    }
+    assert!(slack.posts().iter().all(|post| post.accepted), "{:?}", slack.posts());
+    assert_eq!(slack.posts().len(), 2 + 3 * 3);
+    // Nothing had to be tried again in the sense that people would hear of.
+    let log = stage.stop().await;
+    let tries: Vec<&str> = log.lines().filter(|line| line.contains("\"tries\":")).collect();
+    assert_eq!(tries.len(), 7, "{log}");
+    for line in tries {
+        let expected = if line.contains("\"alert\":\"both\"") { "\"tries\":2" } else { "\"tries\":1" };
+        assert!(line.contains(expected), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn one_refused_of_ten_takes_no_other_along() {
+    let stage = Setup::new().await.start().await;
+    refuse(&stage, "alarm-07", status(400, "invalid_payload"));
+    let attempts = stage.invoke_async(&sns("ten", &alarms(10))).await;
+    assert_eq!(attempts.len(), 3);
+    for attempt in &attempts {
+        let (error_type, message) = error(attempt);
+        assert_eq!(error_type, "slack_message_refused");
+        assert!(message.starts_with("1 of 10 alerts"), "{message}");
+    }
+    for number in 1..=10 {
+        let expected = usize::from(number != 7);
+        assert_eq!(stage.count(&alarm_name(number)), expected, "{number}: {:?}", stage.messages());
+    }
+    assert_eq!(stage.function.dead_letters().len(), 1);
+    // What it needs is a person; afterwards the dead letter brings the one, and no other again.
+    stage.sandbox.slack.clear_faults();
+    assert!(stage.invoke(&stage.function.dead_letters()[0]).await.outcome.is_success());
+    assert_eq!(stage.count("alarm-07"), 1);
+    assert_eq!(stage.messages().len(), 10);
+}
+
+#[tokio::test]
+async fn a_queue_hears_exactly_which_messages_failed() {
+    let stage = Setup::new().await.set("ALERT_CONFIG", "digest_after: 100").timeout(30).start().await;
+    stage.sandbox.slack.set_plan(Box::new(|post| {
+        let text = post.payload.to_string();
+        ["alarm-02", "alarm-09"]
+            .iter()
+            .any(|name| text.contains(name))
+            .then(|| status(400, "invalid_payload"))
+    }));
+    let event = sqs(&alarms(10));
+    let first = answer(&stage.invoke(&event).await);
+    let expected =
+        json!({"batchItemFailures": [{"itemIdentifier": sqs_id(1)}, {"itemIdentifier": sqs_id(8)}]});
+    assert_eq!(first, expected);
+    assert_eq!(stage.messages().len(), 8);
+    // Lambda hands out the two again, alone.
+    stage.sandbox.slack.clear_faults();
+    let records = event["Records"].as_array().unwrap();
+    let again = json!({"Records": [records[1], records[8]]});
+    assert_eq!(answer(&stage.invoke(&again).await), json!({"batchItemFailures": []}));
+    for number in 1..=10 {
+        assert_eq!(stage.count(&alarm_name(number)), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_same_event_again_is_posted_once_and_another_with_the_same_content_again() {
+    let stage = Setup::new().await.start().await;
+    for _ in 0..3 {
+        assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
+    }
+    assert_eq!(stage.sandbox.slack.posts().len(), 1);
+    // A reminder.
+    assert!(stage.invoke(&sns("reminder", &[alarm("Example alarm name")])).await.outcome.is_success());
+    assert_eq!(stage.sandbox.slack.posts().len(), 2);
+    // Without an id of its own, the invocation's counts: Lambda's retries keep it.
+    let event = crate::events::alarm_action("direct").to_string();
+    for _ in 0..2 {
+        let id = "11111111-2222-4333-8444-555555555555";
+        assert!(stage.function.invoke_as(id, event.clone()).await.outcome.is_success());
+    }
+    assert_eq!(stage.count("ALARM: direct"), 1);
+    assert!(stage.invoke_raw(&event).await.outcome.is_success());
+    assert_eq!(stage.count("ALARM: direct"), 2);
+}
+
+#[tokio::test]
+async fn a_storm_is_one_digest_that_names_all() {
+    let stage = Setup::new().await.start().await;
+    let invocation = stage.invoke(&sqs(&alarms(12))).await;
+    assert_eq!(answer(&invocation), json!({"batchItemFailures": []}));
+    let posts = stage.sandbox.slack.posts();
+    assert_eq!(posts.len(), 1, "{posts:?}");
+    for number in 1..=12 {
+        assert!(says(&posts[0]).contains(&alarm_name(number)), "{number}: {posts:?}");
+    }
+    // Delivered is delivered, in a digest too.
+    stage.invoke(&sqs(&alarms(12))).await;
+    assert_eq!(stage.sandbox.slack.posts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_digest_is_taken_apart() {
+    let stage = Setup::new().await.timeout(30).start().await;
+    refuse(&stage, "alarm-04", status(400, "invalid_blocks"));
+    let invocation = stage.invoke(&sqs(&alarms(6))).await;
+    assert_eq!(answer(&invocation), json!({"batchItemFailures": [{"itemIdentifier": sqs_id(3)}]}));
+    for number in (1..=6).filter(|number| *number != 4) {
+        assert_eq!(stage.count(&alarm_name(number)), 1, "{number}: {:?}", stage.messages());
+    }
+    // Blocks of digests are refused in general: all come, each by itself, in plain text at last.
+    let stage = Setup::new().await.timeout(30).start().await;
+    stage.sandbox.slack.set_plan(Box::new(|_| Some(Answer::RefuseBlocks)));
+    let messages: Vec<Value> = (1..=6).map(|n| alarm_in(&alarm_name(n), "OK", "ALARM")).collect();
+    assert_eq!(answer(&stage.invoke(&sqs(&messages)).await), json!({"batchItemFailures": []}));
+    assert_eq!(stage.messages().len(), 6);
+}
+
+#[tokio::test]
+async fn nobody_listening_is_an_error_and_no_crash() {
+    let setup = Setup::new().await;
+    let hook =
+        setup.sandbox.kms.encrypt("http://127.0.0.1:9/services/T0/B0/abcdefghijkl", &crate::stage::context());
+    let stage = setup.hook(&hook).timeout(3).start().await;
+    let invocation = stage.invoke(&walkthrough()).await;
+    assert!(
+        matches!(&invocation.outcome, Outcome::Error { error_type, .. } if error_type == "slack_unavailable")
+    );
+    assert!(error(&invocation).1.contains("no connection"), "{invocation:?}");
+    let said = format!("{invocation:?}{}", stage.stop().await);
+    assert!(!said.contains("abcdefghijkl") && !said.contains("/services/"), "{said}");
+}
+
+/// A configuration by which the alarm `both` goes to two webhooks, and `pager` to the second alone.
+fn two_webhooks(hook: &str) -> String {
+    json!({
+        "receivers": [{"name": "default"}, {"name": "other", "webhook": format!("kms:{hook}")}],
+        "route": {"receiver": "default", "routes": [
+            {"matchers": ["alertname=\"both\""], "receiver": "other", "continue": true},
+            {"matchers": ["alertname=\"both\""], "receiver": "default"},
+            {"matchers": ["alertname=\"pager\""], "receiver": "other"},
+        ]},
+    })
+    .to_string()
+}
+
+/// The messages in the channel of one webhook that hold this text.
+fn count_at(stage: &Stage, webhook: &str, text: &str) -> usize {
+    let posts = stage.sandbox.slack.accepted();
+    posts.iter().filter(|post| post.webhook == webhook && says(post).contains(text)).count()
+}
+
+#[tokio::test]
+async fn one_webhook_s_trouble_is_not_the_other_s() {
+    let answers = [rate_limited(600), status(404, "no_service"), Answer::Hang(Duration::from_mins(2))];
+    at_once(answers.into_iter().map(|answer| async move {
+        let mut setup = Setup::new().await.timeout(3);
+        let hook = setup.receiver("other");
+        let stage = setup.set("ALERT_CONFIG", &two_webhooks(&hook)).start().await;
+        let fault = answer.clone();
+        stage.sandbox.slack.set_plan(Box::new(move |post| (post.webhook == "other").then(|| fault.clone())));
+        let event = sns("two", &[alarm("both"), alarm("pager"), alarm("ordinary")]);
+        let invocation = stage.invoke(&event).await;
+        assert!(error(&invocation).1.starts_with("2 of 3 alerts"), "{answer:?}: {invocation:?}");
+        assert_eq!(
+            (count_at(&stage, "ops", "both"), count_at(&stage, "ops", "ordinary")),
+            (1, 1),
+            "{answer:?}"
+        );
+        // The next try brings what is missing to the one, and nothing again to the other.
+        stage.sandbox.slack.clear_faults();
+        let again = stage.invoke(&event).await;
+        let still_paused = matches!(answer, Answer::Status { code: 429, .. });
+        assert_eq!(again.outcome.is_success(), !still_paused, "{answer:?}: {again:?}");
+        let expected = usize::from(!still_paused);
+        assert_eq!(count_at(&stage, "other", "both"), expected, "{answer:?}");
+        assert_eq!(count_at(&stage, "other", "pager"), expected, "{answer:?}");
+        assert_eq!(
+            (count_at(&stage, "ops", "both"), count_at(&stage, "ops", "ordinary")),
+            (1, 1),
+            "{answer:?}"
+        );
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_arrived_though_the_answer_was_lost_counts_as_any_other() {
+    let stage = Setup::new().await.start().await;
+    stage.sandbox.slack.then(Answer::Reset { accepted: true });
+    assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
+    // Nobody can know; rather twice than never, and no more than that.
+    assert_eq!(stage.messages().len(), 2);
+}
+
+#[tokio::test]
+async fn a_queue_outlives_an_outage() {
+    let stage = Setup::new().await.start().await;
+    let options = QueueOptions { visibility_timeout: Duration::from_millis(300), max_receive_count: 100 };
+    let queue = Queue::new("alerts", options);
+    stage.sandbox.slack.set_state("ops", WebhookState::Prohibited);
+    for alarm in alarms(25) {
+        queue.send(alarm.to_string(), std::collections::BTreeMap::new());
+    }
+    let _delivery = queue.deliver_to(&stage.function, 10, 1);
+    assert!(stage.sandbox.slack.wait_for_posts(4, SOON).await.len() >= 4);
+    assert_eq!(queue.messages().len(), 25);
+    stage.sandbox.slack.set_state("ops", WebhookState::Active);
+    assert!(queue.wait_until_empty(SOON).await, "{}", stage.function.log());
+    assert!(queue.dead_letters().is_empty());
+    for number in 1..=25 {
+        assert_eq!(stage.count(&alarm_name(number)), 1, "{number}: {:?}", stage.messages());
+    }
+    stage.check_output();
+}
