@@ -21,6 +21,10 @@ use crate::memory::Memory;
 use crate::publisher::Publisher;
 use crate::settings::{Environment, SNS_TOPIC_ARN, StartError};
 
+/// For whoever must mend the setting.
+const TOPIC_EXPECTED: &str =
+    "arn:aws:sns:REGION:ACCOUNT:NAME; `aws sns list-topics` and the SNS console's list of topics show it";
+
 /// The filter, as long as its process lives.
 #[derive(Debug)]
 pub struct Filter {
@@ -38,7 +42,7 @@ impl Filter {
         let topic_arn = environment(SNS_TOPIC_ARN).map(|arn| arn.trim().to_owned()).ok_or_else(|| {
             StartError::new(
                 "topic_arn_missing",
-                format!("{SNS_TOPIC_ARN} is not set: expected the ARN of the topic for surviving alerts, arn:aws:sns:REGION:ACCOUNT:NAME"),
+                format!("{SNS_TOPIC_ARN} is not set: expected the ARN of the topic for surviving alerts, {TOPIC_EXPECTED}"),
             )
         })?;
         let region = topic_region(&topic_arn)?;
@@ -108,9 +112,15 @@ fn topic_region(topic_arn: &str) -> Result<String, StartError> {
         })
         .map(|arn| arn.region.to_owned())
         .ok_or_else(|| {
+            // What is no ARN may be a secret that was meant for another setting.
+            let found = if topic_arn.starts_with("arn:") {
+                format!("is {topic_arn:?}")
+            } else {
+                format!("is no ARN but a text of {} characters", topic_arn.chars().count())
+            };
             StartError::new(
                 "topic_arn_malformed",
-                format!("{SNS_TOPIC_ARN} is {topic_arn:?}: expected the ARN of an SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME (not of a subscription)"),
+                format!("{SNS_TOPIC_ARN} {found}: expected the ARN of an SNS topic (not of a subscription or a queue, and not its name alone), {TOPIC_EXPECTED}"),
             )
         })
 }
@@ -193,7 +203,8 @@ mod tests {
         ] {
             let error = topic_region(arn).unwrap_err();
             assert_eq!(error.error_type, "topic_arn_malformed");
-            assert!(error.message.contains(SNS_TOPIC_ARN) && error.message.contains(arn), "{error}");
+            assert!(error.message.contains(SNS_TOPIC_ARN) && error.message.contains(TOPIC_EXPECTED), "{error}");
+            assert_eq!(error.message.contains(arn), arn.starts_with("arn:"), "{error}");
         }
     }
 }
