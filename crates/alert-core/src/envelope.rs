@@ -232,7 +232,7 @@ fn open_object(mut object: Map<String, Value>, outer: Record, depth: usize, reco
     } else if is_event(&object) {
         let mut record = outer;
         record.path.insert(0, Hop::EventBridge);
-        record.id = record.id.or_else(|| string(&object, "id"));
+        record.id = known_longest(&record, string(&object, "id"));
         record.sent_at = string(&object, "time").and_then(|text| time::parse(&text)).or(record.sent_at);
         record.body = Body::Json(Value::Object(object));
         records.push(record);
@@ -303,9 +303,8 @@ fn open_sns(mut sns: Map<String, Value>, outer: Record, depth: usize, records: &
 fn open_http(mut http: Map<String, Value>, outer: Record, depth: usize, records: &mut Vec<Record>) {
     let mut record = outer;
     record.path.insert(0, Hop::Http);
-    record.id = record.id.or_else(|| {
-        http.get("requestContext").and_then(|context| text_at(context, "requestId")).map(str::to_owned)
-    });
+    let own = http.get("requestContext").and_then(|context| text_at(context, "requestId")).map(str::to_owned);
+    record.id = known_longest(&record, own);
     let encoded = http.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or(false);
     match http.remove("body") {
         Some(Value::String(text)) if encoded => match BASE64_STANDARD.decode(text.trim()) {
@@ -316,6 +315,13 @@ fn open_http(mut http: Map<String, Value>, outer: Record, depth: usize, records:
         Some(Value::Null) | None => records.push(Record { body: Body::Text(String::new()), ..record }),
         Some(other) => open(other, record, depth + 1, records),
     }
+}
+
+/// The id under which the delivery was first tried: a message's own, else this carrier's, else that of the invocation
+/// which failed and is told of by an invocation record.
+fn known_longest(outer: &Record, own: Option<String>) -> Option<String> {
+    let is_message = outer.path.iter().any(|hop| matches!(hop, Hop::Sns | Hop::Sqs));
+    if is_message { outer.id.clone().or(own) } else { own.or_else(|| outer.id.clone()) }
 }
 
 /// Reads message attributes; `keys` are the members for a text, a binary (base64) and the type, which SNS and SQS
