@@ -17,6 +17,8 @@ use crate::source;
 pub struct Item {
     /// Which of the event's records it came in.
     pub record: usize,
+    /// Its place in that record.
+    pub place: usize,
     /// The alert.
     pub alert: Alert,
     /// The rule that holds it back, if one does.
@@ -54,9 +56,9 @@ pub fn plan(decoded: Decoded, config: &Config, warning: Option<&str>, now: DateT
     for (index, record) in decoded.records.iter().enumerate() {
         let at = record.sent_at.unwrap_or(now);
         let first = items.len();
-        for alert in source::interpret(record) {
+        for (place, alert) in source::interpret(record).into_iter().enumerate() {
             let dropped = decide::decide_filter(config, &alert, at);
-            items.push(Item { record: index, alert, dropped });
+            items.push(Item { record: index, place, alert, dropped });
         }
         let options =
             SnsOptions { time_zone: config.timezone, warning: warning.map(str::to_owned), sent_at: at };
@@ -90,8 +92,10 @@ fn publish(
         })),
         Publish::Group => {
             let alerts: Vec<&Alert> = surviving.iter().map(|item| &items[*item].alert).collect();
-            for message in sns::group_messages(&alerts, options) {
-                publications.push(Publication { items: surviving.clone(), message });
+            let mut rest = surviving;
+            for (told, message) in sns::group_messages(&alerts, options) {
+                let others = rest.split_off(told.min(rest.len()));
+                publications.push(Publication { items: std::mem::replace(&mut rest, others), message });
             }
         }
     }

@@ -1,11 +1,13 @@
 //! `grafana-filter-to-sns`: from an event to SNS's answers, and from these to the answer for Lambda.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
 use alert_core::answer::Failure;
 use alert_core::config::Config;
 use alert_core::envelope::{self, Hop};
-use alert_core::filter::{self, Plan};
+use alert_core::filter::{self, Plan, Publication};
 use alert_core::region::Arn;
 use alert_core::relay::DeliveryKey;
 use chrono::Utc;
@@ -73,12 +75,14 @@ impl Filter {
             .publications
             .iter()
             .enumerate()
-            .filter(|(place, _)| !self.memory.holds(&key(&plan, *place, request_id)))
+            .filter(|(_, publication)| !self.memory.holds(&key(&plan, publication, request_id)))
             .map(|(place, publication)| (place, publication.message.clone()))
             .collect();
         let report = self.publisher.publish(messages, deadline).await;
-        for place in &report.published {
-            self.memory.keep(key(&plan, *place, request_id));
+        let mut published = BTreeSet::new();
+        for publication in report.published.iter().filter_map(|place| plan.publications.get(*place)) {
+            self.memory.keep(key(&plan, publication, request_id));
+            published.extend(publication.items.iter().copied());
         }
         let mut failed: BTreeMap<usize, &Failure> = BTreeMap::new();
         for (place, failure) in &report.failed {
@@ -86,7 +90,7 @@ impl Filter {
                 failed.entry(*item).or_insert(failure);
             }
         }
-        log(&plan, &failed, request_id, started.elapsed());
+        log(&plan, &published, &failed, request_id, started.elapsed());
         let failed =
             failed.into_iter().filter_map(|(item, failure)| Some((plan.items.get(item)?.record, failure)));
         let dropped = plan.items.iter().filter(|item| item.dropped.is_some()).count();
@@ -125,27 +129,38 @@ fn topic_region(topic_arn: &str) -> Result<String, StartError> {
         })
 }
 
-fn key(plan: &Plan, place: usize, request_id: &str) -> DeliveryKey {
-    let item = plan.publications.get(place).and_then(|publication| publication.items.first());
-    let record = item.and_then(|item| plan.items.get(*item)).map_or(0, |item| item.record);
+/// Names a publication by the alerts in it, never by its place among the others: a rule that depends on the time may hold
+/// in a retry and not in the first try, or the other way round, and then that place is another's.
+fn key(plan: &Plan, publication: &Publication, request_id: &str) -> DeliveryKey {
+    let items: Vec<_> = publication.items.iter().filter_map(|item| plan.items.get(*item)).collect();
+    let (record, place) = items.first().map_or((0, 0), |first| (first.record, first.place));
     let id = plan.records.get(record).and_then(|record| record.id.clone());
-    // The place within the event's own publications: an event comes again as it was.
-    let first = plan.publications.iter().position(|publication| {
-        let first = publication.items.first().and_then(|item| plan.items.get(*item));
-        first.is_some_and(|item| item.record == record)
-    });
+    let receiver = match &items[..] {
+        [] | [_] => "sns".to_owned(),
+        many => {
+            let mut hasher = DefaultHasher::new();
+            for item in many {
+                item.place.hash(&mut hasher);
+            }
+            format!("sns {:016x}", hasher.finish())
+        }
+    };
     DeliveryKey {
-        place: (if id.is_some() { 0 } else { record }, place - first.unwrap_or(0)),
+        place: (if id.is_some() { 0 } else { record }, place),
         delivery: id.unwrap_or_else(|| request_id.to_owned()),
-        receiver: "sns".to_owned(),
+        receiver,
     }
 }
 
 /// One line for each alert: what it was, what was decided, what became of it.
-fn log(plan: &Plan, failed: &BTreeMap<usize, &Failure>, request_id: &str, duration: std::time::Duration) {
+fn log(
+    plan: &Plan,
+    published: &BTreeSet<usize>,
+    failed: &BTreeMap<usize, &Failure>,
+    request_id: &str,
+    duration: Duration,
+) {
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let published: BTreeSet<usize> =
-        plan.publications.iter().flat_map(|publication| publication.items.iter().copied()).collect();
     for (index, item) in plan.items.iter().enumerate() {
         let record = plan.records.get(item.record);
         let id = record.and_then(|record| record.id.as_deref()).unwrap_or(request_id);
@@ -177,7 +192,7 @@ fn log(plan: &Plan, failed: &BTreeMap<usize, &Failure>, request_id: &str, durati
                 duration_ms
             );
         } else {
-            let outcome = if published.contains(&index) { "published" } else { "nothing to publish" };
+            let outcome = if published.contains(&index) { "published" } else { "published before" };
             tracing::info!(request_id, id, path, alert, state, verdict = "publish", outcome, duration_ms);
         }
     }
@@ -203,8 +218,44 @@ mod tests {
         ] {
             let error = topic_region(arn).unwrap_err();
             assert_eq!(error.error_type, "topic_arn_malformed");
-            assert!(error.message.contains(SNS_TOPIC_ARN) && error.message.contains(TOPIC_EXPECTED), "{error}");
+            assert!(
+                error.message.contains(SNS_TOPIC_ARN) && error.message.contains(TOPIC_EXPECTED),
+                "{error}"
+            );
             assert_eq!(error.message.contains(arn), arn.starts_with("arn:"), "{error}");
+        }
+    }
+
+    /// The keys of an event's publications by the first alert in each, when it comes at this time.
+    fn keys(event: &Value, config: &str, now: &str) -> BTreeMap<String, DeliveryKey> {
+        let decoded = envelope::decode(event.to_string().as_bytes());
+        let config = Config::parse(config).unwrap();
+        let plan = filter::plan(decoded, &config, None, now.parse().unwrap());
+        let name = |publication: &Publication| plan.items[publication.items[0]].alert.name.clone();
+        plan.publications.iter().map(|one| (name(one), key(&plan, one, "request"))).collect()
+    }
+
+    #[test]
+    fn a_rule_that_holds_in_one_try_alone_makes_no_alert_pass_for_another() {
+        let alert = |name: &str, starts_at: &str| json!({"status": "firing", "labels": {"alertname": name}, "startsAt": starts_at});
+        // Without an envelope that tells the time, the clock decides, and a retry has another.
+        let event = json!({"alerts": [
+            alert("young", "2026-03-02T00:00:00Z"),
+            alert("old", "2026-03-01T00:00:00Z"),
+            alert("older", "2026-02-01T00:00:00Z"),
+        ]});
+        for publish in ["alert", "group"] {
+            let config = format!(
+                "publish: {publish}\ndrop: [{{matchers: ['alertname=\"young\"'], younger_than: 30m}}]"
+            );
+            let first = keys(&event, &config, "2026-03-02T00:29:00Z");
+            let retry = keys(&event, &config, "2026-03-02T00:31:00Z");
+            assert!(!first.contains_key("young") && retry.contains_key("young"));
+            assert!(first.values().all(|key| *key != retry["young"]), "{publish}: {first:?} {retry:?}");
+            if publish == "alert" {
+                assert_eq!((&first["old"], &first["older"]), (&retry["old"], &retry["older"]));
+            }
+            assert_eq!(first, keys(&event, &config, "2026-03-02T00:29:30Z"));
         }
     }
 }

@@ -112,22 +112,23 @@ pub fn message(alert: &Alert, options: &SnsOptions) -> SnsMessage {
 
 /// The message for the surviving alerts of one webhook; several where they do not fit into one.
 ///
-/// Splitting comes before shrinking, because it loses nothing.
+/// Splitting comes before shrinking, because it loses nothing. Each message comes with how many alerts it tells of; they keep
+/// their order.
 #[must_use]
-pub fn group_messages(alerts: &[&Alert], options: &SnsOptions) -> Vec<SnsMessage> {
+pub fn group_messages(alerts: &[&Alert], options: &SnsOptions) -> Vec<(usize, SnsMessage)> {
     match alerts {
         [] => Vec::new(),
-        [alert] => vec![message(alert, options)],
+        [alert] => vec![(1, message(alert, options))],
         [first, rest @ ..] => {
             let is_one_group = rest.iter().all(|alert| match (&first.payload, &alert.payload) {
                 (Some(first), Some(alert)) => Arc::ptr_eq(&first.group, &alert.group),
                 _ => false,
             });
             if !is_one_group {
-                return alerts.iter().map(|alert| message(alert, options)).collect();
+                return alerts.iter().map(|alert| (1, message(alert, options))).collect();
             }
             if let Some(message) = fitting(alerts, options) {
-                return vec![message];
+                return vec![(alerts.len(), message)];
             }
             let (front, back) = alerts.split_at(alerts.len() / 2);
             let mut messages = group_messages(front, options);
