@@ -23,7 +23,7 @@ use crate::aws::{ACCOUNT, Ids, REGION, hex, is_signed, timestamp};
 use crate::background::Background;
 use crate::lambda::Function;
 use crate::lock;
-use crate::server::{Line, Server};
+use crate::server::{Fate, Line, Server};
 use crate::sqs::Queue;
 use query::Request;
 
@@ -268,6 +268,13 @@ impl Sns {
     /// Asks the plan about each entry of a batch that is valid.
     pub fn set_entry_plan(&self, plan: EntryPlan) {
         lock(&self.shared.state).entry_plan = Some(plan);
+    }
+
+    /// Lets all idle connections die without telling, as a process finds them that was frozen meanwhile: the
+    /// next request on each is met with a TCP reset. Says how many.
+    #[allow(clippy::must_use_candidate, reason = "it acts; the number is a courtesy")]
+    pub fn expire_idle_connections(&self) -> usize {
+        self.server.connections().end_idle(Fate::ResetOnRead)
     }
 
     /// Waits until no delivery to a function is under way; says whether that came in time.
