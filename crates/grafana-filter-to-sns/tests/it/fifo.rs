@@ -1,0 +1,98 @@
+//! A FIFO topic: changes of one alert stay in order, a retry is swallowed, and nothing else is.
+
+use alert_sandbox::sns::SnsFault;
+use alert_sandbox::sqs::{Queue, QueueOptions};
+
+use crate::events::{SENT, alert, event, fingerprint, resolved, since, sns};
+use crate::stage::{Setup, Stage};
+
+async fn stage() -> (Stage, Queue) {
+    let stage = Setup::fifo().await.start().await;
+    let queue = Queue::new("subscriber", QueueOptions::default());
+    stage.sandbox.sns.subscribe_queue(&stage.topic, &queue, true).unwrap();
+    (stage, queue)
+}
+
+/// What arrived: the name and the status.
+fn arrived(queue: &Queue) -> Vec<(String, String)> {
+    let messages = queue.messages().into_iter();
+    let value =
+        |message: &alert_sandbox::sqs::QueueMessage, name: &str| message.attributes[name].value().to_owned();
+    messages.map(|message| (value(&message, "alertname"), value(&message, "status"))).collect()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(name, status)| ((*name).to_owned(), (*status).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn firing_and_resolved_within_five_minutes_both_arrive() {
+    let (stage, queue) = stage().await;
+    let cpu = alert("HighCPU");
+    stage.done(&event("e-1", SENT, &[cpu.clone(), alert("디스크")])).await;
+    let over = resolved(cpu.clone(), "2026-03-02T00:17:00Z");
+    stage.done(&event("e-2", "2026-03-02T00:17:05Z", &[over])).await;
+    let again = since(cpu, "2026-03-02T00:18:00Z");
+    stage.done(&event("e-3", "2026-03-02T00:18:05Z", &[again])).await;
+    let expected =
+        [("HighCPU", "firing"), ("디스크", "firing"), ("HighCPU", "resolved"), ("HighCPU", "firing")];
+    assert_eq!(arrived(&queue), pairs(&expected));
+
+    let published = stage.published();
+    let groups: Vec<_> =
+        published.iter().map(|published| published.message.group_id.clone().unwrap()).collect();
+    let (cpu, disk) = (fingerprint("HighCPU"), fingerprint("디스크"));
+    assert_eq!(groups, [&cpu, &disk, &cpu, &cpu].map(String::clone));
+    for published in &published {
+        let id = published.message.deduplication_id.as_deref().unwrap();
+        assert!(id.starts_with("firing-20260302T") || id.starts_with("resolved-20260302T"), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_event_is_swallowed_even_by_another_process() {
+    let (stage, queue) = stage().await;
+    let event = event("e-1", SENT, &[alert("One"), alert("Two")]);
+    stage.done(&event).await;
+    stage.function.stop().await;
+    stage.done(&event).await;
+    assert_eq!(stage.calls().len(), 2);
+    let duplicates: Vec<_> = stage.published().iter().map(|published| published.duplicate).collect();
+    assert_eq!(duplicates, [false, false, true, true]);
+    assert_eq!(arrived(&queue), pairs(&[("One", "firing"), ("Two", "firing")]));
+}
+
+#[tokio::test]
+async fn a_lost_answer_costs_nothing_here() {
+    let (stage, queue) = stage().await;
+    stage.sandbox.sns.set_fault(SnsFault::LoseAnswer(1));
+    stage.done(&event("e-1", SENT, &[alert("One"), alert("Two")])).await;
+    assert_eq!(stage.published().len(), 4);
+    assert_eq!(arrived(&queue), pairs(&[("One", "firing"), ("Two", "firing")]));
+}
+
+#[tokio::test]
+async fn a_reminder_is_not_swallowed() {
+    let (stage, queue) = stage().await;
+    stage.done(&event("e-1", SENT, &[alert("One")])).await;
+    stage.done(&event("e-2", "2026-03-02T00:17:05Z", &[alert("One")])).await;
+    assert_eq!(arrived(&queue), pairs(&[("One", "firing"), ("One", "firing")]));
+}
+
+#[tokio::test]
+async fn two_alerts_that_look_alike_both_arrive() {
+    let (stage, queue) = stage().await;
+    let mut twin = alert("One");
+    twin["labels"]["instance"] = "web-2".into();
+    twin["fingerprint"] = "00000000000000aa".into();
+    stage.done(&event("e-1", SENT, &[alert("One"), twin])).await;
+    assert_eq!(arrived(&queue).len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_not_grafanas_arrives_too() {
+    let (stage, queue) = stage().await;
+    stage.done(&sns(&[("m-1", "a text".to_owned())])).await;
+    stage.done(&sns(&[("m-2", "another text".to_owned())])).await;
+    assert_eq!(queue.messages().len(), 2);
+}
