@@ -356,18 +356,24 @@ fn too_large_a_group_is_split_and_loses_nothing() {
 
 #[test]
 fn what_is_not_grafanas_goes_out_as_it_came() {
-    for (event, subject) in [
+    for (event, source_word, subject) in [
         (
             include_str!("../../../fixtures/grafana/not_grafanas.eventbridge.json").to_owned(),
+            "eventbridge",
             "Not understood: Backup finished",
         ),
         (
             include_str!("../../../fixtures/grafana/not_grafanas_text.bare.json").to_owned(),
+            "unknown",
             "Not understood: Build 1234 of shop-web has failed",
         ),
-        (json!("x".repeat(600_000)).to_string(), "Not understood: xxx"),
-        (json!("").to_string(), "Not understood: Empty message"),
-        (json!({"x": "y".repeat(260_000)}).to_string(), "Not understood: Message of an unknown kind"),
+        (json!("x".repeat(600_000)).to_string(), "unknown", "Not understood: xxx"),
+        (json!("").to_string(), "unknown", "Not understood: Empty message"),
+        (
+            json!({"x": "y".repeat(260_000)}).to_string(),
+            "unknown",
+            "Not understood: Message of an unknown kind",
+        ),
     ] {
         for warning in [None, Some("alerts.yaml line 3, column 5: unknown key `rout`".to_owned())] {
             let record = records(event.as_bytes()).remove(0);
@@ -375,7 +381,7 @@ fn what_is_not_grafanas_goes_out_as_it_came() {
             let message = sns::raw(&record, &alert, &SnsOptions { warning: warning.clone(), ..options() });
             check_rules(&message);
             assert!(message.subject.as_deref().unwrap().starts_with(subject), "{:?}", message.subject);
-            assert_eq!(attribute(&message, "source"), Some("unknown"));
+            assert_eq!(attribute(&message, "source"), Some(source_word));
             assert_eq!(message.message.contains("alerts.yaml line 3"), warning.is_some());
             assert_eq!(relayed(&message).len(), 1);
         }
