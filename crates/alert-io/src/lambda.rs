@@ -1,7 +1,8 @@
 //! What both functions say to Lambda beyond their answers.
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use alert_core::answer::Failure;
@@ -11,8 +12,15 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
-use crate::settings::{self, AWS_LAMBDA_RUNTIME_API, Environment, StartError};
+use crate::settings::{self, AWS_LAMBDA_FUNCTION_NAME, AWS_LAMBDA_RUNTIME_API, Environment, StartError};
 use crate::{http, log};
+
+/// What Lambda always sets, with the values of a small function whose code was never published.
+const LAMBDA_DEFAULTS: [(&str, &str); 3] = [
+    (AWS_LAMBDA_FUNCTION_NAME, ""),
+    ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+    ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+];
 
 /// Runs a function: `start` once, then `handle` for every event, until Lambda ends the process.
 ///
@@ -22,6 +30,10 @@ pub async fn run<T>(
     handle: impl AsyncFn(&T, &[u8], &str, Deadline) -> Result<Value, InvocationError>,
 ) -> ExitCode {
     log::start(&settings::process);
+    if let Err(error) = complete_environment() {
+        tracing::error!(error_type = error.error_type, "{}", error.message);
+        return ExitCode::FAILURE;
+    }
     let function = match start(&settings::process).await {
         Ok(function) => function,
         Err(error) => {
@@ -42,6 +54,30 @@ pub async fn run<T>(
             ExitCode::FAILURE
         }
     }
+}
+
+/// Gives this process what lambda_runtime panics without, where somebody else than Lambda runs it: starts it again with
+/// the values of a function without any.
+fn complete_environment() -> Result<(), StartError> {
+    if settings::process(AWS_LAMBDA_RUNTIME_API).is_none() {
+        return Err(StartError::new(
+            "not_on_lambda",
+            format!(
+                "{AWS_LAMBDA_RUNTIME_API} is not set: this is a Lambda function, which AWS Lambda starts; to try it here, run `alertctl demo`"
+            ),
+        ));
+    }
+    let missing: Vec<_> =
+        LAMBDA_DEFAULTS.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| {
+        StartError::new("not_on_lambda", format!("the process cannot be started again: {error}"))
+    };
+    let program = std::env::current_exe().map_err(failed)?;
+    // Comes back only when it fails.
+    Err(failed(Command::new(program).args(std::env::args_os().skip(1)).envs(missing).exec()))
 }
 
 /// Why an invocation is not done: Lambda tries it again, and in the end puts it where nothing gets lost.
