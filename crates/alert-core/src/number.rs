@@ -35,6 +35,20 @@ pub fn with_unit(number: &str, unit: &str) -> String {
     if unit.is_empty() { number.to_owned() } else { format!("{number} {unit}") }
 }
 
+/// A measured value and its unit, exact beside a limit as in [`beside`]; bytes in the unit that people think in.
+#[must_use]
+pub fn measured(value: f64, limit: Option<f64>, unit: &str) -> String {
+    const BYTES: [(&str, f64); 4] =
+        [("Ti", 1_099_511_627_776.0), ("Gi", 1_073_741_824.0), ("Mi", 1_048_576.0), ("Ki", 1_024.0)];
+    let scale = BYTES.iter().find(|(_, size)| matches!(unit, "B" | "B/s") && value.abs() >= *size);
+    match scale {
+        Some((prefix, size)) => {
+            with_unit(&beside(value / size, limit.map(|limit| limit / size)), &format!("{prefix}{unit}"))
+        }
+        None => with_unit(&beside(value, limit), unit),
+    }
+}
+
 /// How people write a CloudWatch unit. Source: CloudWatch API Reference, `StandardUnit`.
 ///
 /// A unit that is unknown here comes back as it is.
@@ -80,6 +94,15 @@ mod tests {
         ] {
             assert_eq!(plain(value), text);
         }
+    }
+
+    #[test]
+    fn bytes_in_units_for_people() {
+        assert_eq!(measured(2_147_483_648.0, Some(10_737_418_240.0), "B"), "2 GiB");
+        assert_eq!(measured(10_737_418_241.0, Some(10_737_418_240.0), "B"), "10.000000000931323 GiB");
+        assert_eq!(measured(1_536.0, None, "B/s"), "1.5 KiB/s");
+        assert_eq!(measured(512.0, None, "B"), "512 B");
+        assert_eq!(measured(1_536.0, None, "ms"), "1536 ms");
     }
 
     #[test]

@@ -270,7 +270,8 @@ impl Plan<'_> {
             mention: receiver.mention.as_deref(),
             path: record.map_or(&[], |record| &record.path),
             tries: record.map_or(1, |record| record.tries),
-            delivery_id: record.and_then(|record| record.id.as_deref()),
+            // What has no id of its own is found in the logs by its invocation.
+            delivery_id: record.map(|record| record.id.as_deref().unwrap_or(&self.request_id)),
             route,
             warning,
         }

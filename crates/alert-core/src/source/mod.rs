@@ -41,7 +41,7 @@ const SOURCES: &[Interpret] =
     &[cloudwatch_json, aws::interpret, grafana::interpret, aws::interpret_any_event];
 
 fn cloudwatch_json(message: &Message<'_>) -> Option<Vec<Alert>> {
-    cloudwatch::interpret(message.json?).map(|alert| vec![alert])
+    cloudwatch::interpret(message.json?, message.record).map(|alert| vec![alert])
 }
 
 /// Turns a message into its alerts; at least one, whatever the message is.
@@ -49,7 +49,7 @@ fn cloudwatch_json(message: &Message<'_>) -> Option<Vec<Alert>> {
 pub fn interpret(record: &Record) -> Vec<Alert> {
     // The common case, a CloudWatch alarm in a text, is read without building a tree of it first.
     if let Body::Text(text) = &record.body
-        && let Some(alert) = cloudwatch::interpret_text(text)
+        && let Some(alert) = cloudwatch::interpret_text(text, record)
     {
         return vec![alert];
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Message;
 use crate::alert::{Alert, Fact, Source, State};
+use crate::region::Arn;
 use crate::text::cut;
 
 /// Longer values are no facts but documents; they stay in the JSON.
@@ -22,7 +23,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Vec<Alert> {
     alert.changed_at = record.sent_at;
     alert.labels.set("alertname", alert.name.as_str());
     alert.labels.set("state", alert.state.as_label());
-    if let Some(topic) = record.topic_arn.as_deref().and_then(crate::region::Arn::parse) {
+    if let Some(topic) = record.topic_arn.as_deref().and_then(Arn::parse) {
         alert.account = Some(topic.account.to_owned());
         alert.region = Some(topic.region.to_owned());
         alert.labels.set("account", topic.account);
@@ -38,7 +39,11 @@ fn from_text(message: &Message<'_>, subject: Option<&str>) -> Alert {
         (None, None) => String::new(),
     };
     let first = text.lines().map(str::trim).find(|line| !line.is_empty());
-    let title = subject.map(str::to_owned).or_else(|| first.map(|line| cut(line, TITLE_MAX_CHARS)));
+    let is_broken = looks_like_json(&text) && message.json.is_none();
+    let title = subject.map(str::to_owned).or_else(|| match first {
+        Some(_) if is_broken => Some(broken_title(&text)),
+        first => first.map(|line| cut(line, TITLE_MAX_CHARS)),
+    });
     let mut alert = Alert::new(
         Source::Unknown,
         title.as_deref().unwrap_or("Empty message"),
@@ -47,7 +52,7 @@ fn from_text(message: &Message<'_>, subject: Option<&str>) -> Alert {
     );
     if text.trim().is_empty() {
         alert.notes.push("The message is empty.".to_owned());
-    } else if looks_like_json(&text) && message.json.is_none() {
+    } else if is_broken {
         let error =
             serde_json::from_str::<Value>(&text).err().map(|error| error.to_string()).unwrap_or_default();
         alert.state_value = "not understood".to_owned();
@@ -58,6 +63,16 @@ fn from_text(message: &Message<'_>, subject: Option<&str>) -> Alert {
     }
     alert.raw = Some(text);
     alert
+}
+
+/// What JSON that breaks off is about: the alarm's name where it comes before the break.
+fn broken_title(text: &str) -> String {
+    let name = ["\"AlarmName\"", "\"alarmName\""].iter().find_map(|key| {
+        let rest = text.split_once(key)?.1.trim_start().strip_prefix(':')?;
+        serde_json::Deserializer::from_str(rest).into_iter::<String>().next()?.ok()
+    });
+    name.filter(|name| !name.trim().is_empty())
+        .map_or_else(|| "Broken JSON".to_owned(), |name| cut(&name, TITLE_MAX_CHARS))
 }
 
 fn from_json(json: &Value, subject: Option<&str>) -> Alert {
@@ -76,6 +91,7 @@ fn from_json(json: &Value, subject: Option<&str>) -> Alert {
     let title = TITLES
         .iter()
         .find_map(|key| json.get(key)?.as_str())
+        .or_else(|| Arn::parse(json.get("AlarmArn")?.as_str()?)?.alarm_name())
         .map(str::trim)
         .filter(|title| !title.is_empty())
         .map(|title| cut(title, TITLE_MAX_CHARS));

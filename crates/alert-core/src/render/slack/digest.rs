@@ -51,7 +51,12 @@ pub fn digest(alerts: &[(usize, &Alert)], context: &Context<'_>) -> Vec<(Message
             });
             let part =
                 if page_count > 1 { format!(" (part {} of {page_count})", page + 1) } else { String::new() };
-            let title = format!("{} alerts: {counts}{part}", alerts.len());
+            // Counted are the alerts; what changed several times is one of them.
+            let changes = match alerts.len() {
+                changes if changes == lines.len() => String::new(),
+                changes => format!(" in {changes} changes"),
+            };
+            let title = format!("{} alerts{changes}: {counts}{part}", lines.len());
             // People are called once for a storm.
             let mention =
                 context.mention.filter(|_| page == 0 && matches!(worst, State::Firing | State::NoData));

@@ -51,7 +51,7 @@ pub fn alert(alert: &Alert, context: &Context<'_>) -> Message {
     if let Some(raw) = alert.raw.as_deref().filter(|raw| !raw.trim().is_empty()) {
         body.extend(Block::section(&Mrkdwn::new().preformatted(&text::cut(raw, RAW_MAX_CHARS))));
     }
-    body.extend(reason(alert));
+    body.extend(reason(alert).filter(|_| alert.source != Source::CloudWatch));
     let mut ends = Vec::new();
     ends.extend(Block::actions(buttons(&alert.links)));
     ends.extend(Block::context(&footer(alert, context)));
@@ -157,7 +157,20 @@ fn condition(alert: &Alert) -> Option<Block> {
         line = if line.is_empty() { line } else { line.markup("\n") };
         line = line.text(&text::cut(summary, 1_000));
     }
+    // CloudWatch's sentence says what is not evaluated, or what a person typed; else the condition says it better.
+    if let Some(reason) = alert.reason.as_deref().filter(|_| alert.source == Source::CloudWatch)
+        && !is_said(alert, reason)
+    {
+        line = if line.is_empty() { line } else { line.markup("\n") };
+        line = line.text(&text::cut(reason, REASON_MAX_CHARS));
+    }
     Block::section(&line)
+}
+
+/// Whether the condition holds what CloudWatch's reason says.
+fn is_said(alert: &Alert, reason: &str) -> bool {
+    let has_evidence = !alert.evidence.points.is_empty() || !alert.evidence.children.is_empty();
+    alert.condition.is_some() && (has_evidence || reason.starts_with("Insufficient Data: "))
 }
 
 fn evidence(evidence: &Evidence) -> Option<Block> {
@@ -166,27 +179,21 @@ fn evidence(evidence: &Evidence) -> Option<Block> {
         let shown = &evidence.points[evidence.points.len().saturating_sub(SPARKLINE_MAX_POINTS)..];
         let values: Vec<(f64, bool)> = shown.iter().map(|point| (point.value, point.breaching)).collect();
         let threshold = evidence.threshold;
-        let value = |value: f64| {
-            number::with_unit(&number::beside(value, threshold.upper.or(threshold.lower)), &evidence.unit)
-        };
+        let limit = threshold.upper.or(threshold.lower);
+        let value = |value: f64| number::measured(value, limit, &evidence.unit);
+        let shown = |value: f64| number::measured(value, None, &evidence.unit);
         lines = lines.code(&sparkline(&values)).text(&format!(
             "  {} → {}",
             value(first.value),
             value(last.value)
         ));
-        for (word, limit) in [("lower limit", threshold.lower), ("threshold", threshold.upper)] {
-            if let Some(limit) = limit {
-                let word =
-                    if threshold.upper.is_none() || threshold.lower.is_none() { "threshold" } else { word };
-                let word = if word == "threshold" && threshold.lower.is_some() && threshold.upper.is_some() {
-                    "upper limit"
-                } else {
-                    word
-                };
-                lines = lines
-                    .text(&format!(", {word} {}", number::with_unit(&number::plain(limit), &evidence.unit)));
+        lines = match (threshold.lower, threshold.upper) {
+            (Some(lower), Some(upper)) => {
+                lines.text(&format!(", lower limit {}, upper limit {}", shown(lower), shown(upper)))
             }
-        }
+            (Some(one), None) | (None, Some(one)) => lines.text(&format!(", threshold {}", shown(one))),
+            (None, None) => lines,
+        };
     }
     if !evidence.values.is_empty() {
         lines = if lines.is_empty() { lines } else { lines.markup("\n") };
@@ -266,12 +273,18 @@ fn log_lines(evidence: &Evidence) -> Option<Block> {
 fn times(alert: &Alert, context: &Context<'_>) -> Option<Block> {
     let mut line = Mrkdwn::new();
     let lasted = |from, to: chrono::DateTime<chrono::Utc>| time::span(to.signed_duration_since(from));
+    let previous = alert.previous.as_ref().filter(|previous| previous.state != alert.state);
+    let was_firing = previous.is_none_or(|previous| previous.state == State::Firing);
     match (alert.state, alert.starts_at, alert.ends_at.or(alert.changed_at)) {
         (State::Resolved, Some(start), Some(end)) if start < end => {
             line = line.text("Over since ").date(end, context.timezone);
             line = line.text(&format!(", after {}", lasted(start, end)));
+            return Block::section(&line);
         }
-        (State::Resolved, _, Some(end)) => line = line.text("Over since ").date(end, context.timezone),
+        (State::Resolved, _, Some(end)) => {
+            line =
+                line.text(if was_firing { "Over since " } else { "OK since " }).date(end, context.timezone);
+        }
         (State::Informational, _, _) => {
             if let Some(at) = alert.changed_at.or(alert.starts_at) {
                 line = line.text("At ").date(at, context.timezone);
@@ -281,7 +294,7 @@ fn times(alert: &Alert, context: &Context<'_>) -> Option<Block> {
         (_, None, Some(changed)) => line = line.text("Since ").date(changed, context.timezone),
         (_, None, None) => {}
     }
-    if let Some(previous) = alert.previous.as_ref().filter(|previous| previous.state != alert.state) {
+    if let Some(previous) = previous {
         line = if line.is_empty() { line } else { line.markup("; ") };
         line = line.text(&format!("was {} before", previous.value));
         if let (Some(since), Some(changed)) = (previous.since, alert.changed_at)
@@ -293,7 +306,7 @@ fn times(alert: &Alert, context: &Context<'_>) -> Option<Block> {
     Block::section(&line)
 }
 
-/// CloudWatch's sentence, small: the condition above says the same in fewer words.
+/// The source's own sentence, small.
 fn reason(alert: &Alert) -> Option<Block> {
     let reason = alert.reason.as_deref()?;
     Block::context(&Mrkdwn::new().text(&text::cut(reason, 1_100)))

@@ -1,66 +1,101 @@
 //! The alarm's condition in plain English, with the number that counts.
 
-use super::reason::Measured;
-use super::{Alarm, Metric, StateValue};
+use super::reason::{Measured, OUTSIDE};
+use super::{Alarm, Metric, PromQl, StateValue};
 use crate::number;
 
 /// One sentence such as `CPUUtilization, average over 1 min, was 99.9 % for 1 of 1 datapoints: above 50 %`.
 ///
-/// `None` for an alarm without a metric.
+/// `None` for an alarm of which it is not known what it measures.
 pub(super) fn sentence(alarm: &Alarm, measured: &Measured) -> Option<String> {
-    let metric = alarm.metric.as_ref()?;
+    let Some((metric, subject)) = alarm.metric.as_ref().and_then(|metric| Some((metric, subject(metric)?)))
+    else {
+        return alarm.promql.as_ref().map(|promql| of_query(promql, &alarm.state));
+    };
     let unit = unit(metric, measured);
-    let mut text = subject(metric)?;
     let newest = measured.values.last().map(|(value, _)| *value);
     let threshold = metric.threshold.or(measured.threshold);
-    match (&alarm.state, newest) {
-        (StateValue::InsufficientData, _) => text.push_str(" has no data"),
-        (_, Some(value)) => {
-            text.push_str(" was ");
-            text.push_str(&number::with_unit(&number::beside(value, threshold), &unit));
+    let noun = if alarm.log.is_some() { "results" } else { "datapoints" };
+    let watched = watched(metric, measured, &unit);
+    let value = |value| number::measured(value, threshold, &unit);
+    let says = match (&alarm.state, newest) {
+        (StateValue::InsufficientData, _) => subject.then("has no data"),
+        (StateValue::Alarm, Some(newest)) => {
+            let mut text = subject.then(&format!("was {}", value(newest)));
+            if let Some((count, total)) = counts(metric, measured) {
+                text.push_str(&format!(" for {count} of {total} {noun}"));
+            }
+            return Some(watched.map_or(text.clone(), |watched| format!("{text}: {watched}")));
         }
-        (_, None) => {}
+        (StateValue::Ok, Some(newest)) => {
+            let text = subject.then(&format!("was {}", value(newest)));
+            // Only what was in ALARM was beyond the limit before.
+            let word =
+                if matches!(alarm.previous, None | Some(StateValue::Alarm)) { "no longer" } else { "not" };
+            return Some(watched.map_or(text.clone(), |watched| format!("{text}: {word} {watched}")));
+        }
+        (StateValue::Other(_), Some(newest)) => subject.then(&format!("was {}", value(newest))),
+        (_, None) => subject.text,
+    };
+    Some(match wanted(watched, metric, noun) {
+        Some(wanted) => format!("{says} (alarm when {wanted})"),
+        None => says,
+    })
+}
+
+/// What an alarm is for: `CPUUtilization, average over 1 min: alarm when above 50 % for 3 of 3 datapoints`.
+pub(super) fn purpose(metric: &Metric) -> Option<String> {
+    let nothing = Measured::default();
+    let text = subject(metric)?.text;
+    Some(match wanted(watched(metric, &nothing, &unit(metric, &nothing)), metric, "datapoints") {
+        Some(wanted) => format!("{text}: alarm when {wanted}"),
+        None => text,
+    })
+}
+
+/// A PromQL alarm compares in its query and tells no values.
+fn of_query(promql: &PromQl, state: &StateValue) -> String {
+    match (state, promql.pending_seconds.filter(|seconds| *seconds > 0)) {
+        (StateValue::Ok, _) => "The PromQL query no longer returns this series".to_owned(),
+        (_, Some(seconds)) => {
+            format!("The PromQL query has returned this series for {} or longer", period(seconds))
+        }
+        (_, None) => "The PromQL query returns this series".to_owned(),
     }
-    if alarm.state == StateValue::Alarm
-        && newest.is_some()
-        && let Some((count, total)) = counts(metric, measured)
-    {
-        text.push_str(&format!(" for {count} of {total} datapoint{}", plural(total)));
-    }
+}
+
+/// `above 50 %`, `outside the expected band of 3 to 7`.
+fn watched(metric: &Metric, measured: &Measured, unit: &str) -> Option<String> {
     let comparison = metric.comparison.as_deref().and_then(words).or_else(|| {
         // EventBridge's events do not bring the operator; the sentence says it.
         let said = measured.comparison.as_deref()?;
         words_of_sentence(said.trim_start_matches("not "))
-    });
-    let limit = match (metric.is_band, measured.lower, measured.upper, threshold) {
-        (true, Some(lower), Some(upper), _) => Some(format!(
-            "the expected band of {} to {}",
-            number::plain(lower),
-            number::with_unit(&number::plain(upper), &unit)
-        )),
-        (true, None, Some(one), _) | (true, Some(one), None, _) => {
-            Some(format!("the expected band ({})", number::with_unit(&number::plain(one), &unit)))
+    })?;
+    let shown = |value| number::measured(value, None, unit);
+    let limit = match (metric.is_band, measured.lower, measured.upper) {
+        (true, Some(lower), Some(upper)) => {
+            format!("the expected band of {} to {}", number::plain(lower), shown(upper))
         }
-        (true, None, None, _) => Some("the expected band".to_owned()),
-        (false, _, _, Some(threshold)) => Some(number::with_unit(&number::plain(threshold), &unit)),
-        (false, _, _, None) => None,
+        (true, None, Some(one)) | (true, Some(one), None) => format!("the expected band ({})", shown(one)),
+        (true, None, None) => "the expected band".to_owned(),
+        (false, _, _) => shown(metric.threshold.or(measured.threshold)?),
     };
-    if let (Some(comparison), Some(limit)) = (comparison, limit) {
-        let lead = match (&alarm.state, newest) {
-            (StateValue::Alarm, Some(_)) => ": ",
-            (StateValue::Ok, Some(_)) => ": no longer ",
-            _ => "; the alarm is for ",
-        };
-        text.push_str(lead);
-        text.push_str(&format!("{comparison} {limit}"));
-        let wanted =
-            metric.evaluation_periods.map(|total| (metric.datapoints_to_alarm.unwrap_or(total), total));
-        if let Some((count, total)) = wanted.filter(|_| newest.is_none()) {
-            text.push_str(&format!(" for {count} of {total} datapoint{}", plural(total)));
-        }
-    }
-    Some(text)
+    Some(format!("{comparison} {limit}"))
 }
+
+/// `above 50 % for 3 of 3 datapoints`.
+fn wanted(watched: Option<String>, metric: &Metric, noun: &str) -> Option<String> {
+    let watched = watched?;
+    Some(match metric.evaluation_periods {
+        Some(total) => {
+            format!("{watched} for {} of {total} {noun}", metric.datapoints_to_alarm.unwrap_or(total))
+        }
+        None => watched,
+    })
+}
+
+/// Metrics of RDS and its kin that are in bytes without saying so by their name.
+const IN_BYTES: [&str; 4] = ["FreeStorageSpace", "FreeableMemory", "SwapUsage", "FreeLocalStorage"];
 
 /// The values' unit as people write it; empty where it is not known.
 pub(super) fn unit(metric: &Metric, measured: &Measured) -> String {
@@ -73,12 +108,25 @@ pub(super) fn unit(metric: &Metric, measured: &Measured) -> String {
     match given {
         Some(unit) => number::unit_symbol(unit).to_owned(),
         None if aws && (name.ends_with("Utilization") || name.ends_with("Percent")) => "%".to_owned(),
+        None if aws && (name.ends_with("Bytes") || IN_BYTES.contains(&name)) => "B".to_owned(),
         None => String::new(),
     }
 }
 
-/// `CPUUtilization, average over 1 min,` — what is measured and how.
-fn subject(metric: &Metric) -> Option<String> {
+/// What is measured and how: `CPUUtilization, average over 1 min`.
+struct Subject {
+    text: String,
+    /// Whether its last part is an insertion, which a comma closes.
+    has_insertion: bool,
+}
+
+impl Subject {
+    fn then(self, verb: &str) -> String {
+        format!("{}{} {verb}", self.text, if self.has_insertion { "," } else { "" })
+    }
+}
+
+fn subject(metric: &Metric) -> Option<Subject> {
     let mut text = match (&metric.name, &metric.label, &metric.expression) {
         (Some(name), _, _) => name.clone(),
         (None, Some(label), Some(expression)) if label != expression => format!("{label} ({expression})"),
@@ -86,25 +134,23 @@ fn subject(metric: &Metric) -> Option<String> {
         (None, None, Some(expression)) => expression.clone(),
         (None, None, None) => return None,
     };
-    let statistic = metric.statistic.as_deref().map(statistic_words);
-    let period = metric.period_seconds.map(period);
-    match (statistic, period) {
-        (Some(statistic), Some(period)) => text.push_str(&format!(", {statistic} over {period},")),
-        (Some(statistic), None) => text.push_str(&format!(", {statistic},")),
-        (None, Some(period)) => text.push_str(&format!(", over {period},")),
-        (None, None) => {}
+    let parts: Vec<String> = metric
+        .statistic
+        .as_deref()
+        .map(statistic_words)
+        .into_iter()
+        .chain(metric.period_seconds.map(|seconds| format!("over {}", period(seconds))))
+        .collect();
+    if !parts.is_empty() {
+        text.push_str(&format!(", {}", parts.join(" ")));
     }
-    Some(text)
+    Some(Subject { text, has_insertion: !parts.is_empty() })
 }
 
 fn counts(metric: &Metric, measured: &Measured) -> Option<(u64, u64)> {
     let (count, total) = measured.breaching_of?;
     // `1 datapoint` says how many breached, not of how many.
     Some((count, total.max(metric.evaluation_periods.filter(|_| total == count).unwrap_or(total))))
-}
-
-fn plural(count: u64) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }
 
 fn statistic_words(statistic: &str) -> String {
@@ -145,6 +191,7 @@ fn words_of_sentence(said: &str) -> Option<&'static str> {
         "greater than or equal to" => "at or above",
         "less than" => "below",
         "less than or equal to" => "at or below",
+        OUTSIDE => "outside",
         _ => return None,
     })
 }
@@ -164,7 +211,7 @@ pub(super) fn breaches(value: f64, metric: &Metric, measured: &Measured) -> bool
         "LessThanOrEqualToThreshold" | "less than or equal to" => against(|v, l| v <= l, threshold),
         "GreaterThanUpperThreshold" => against(above, measured.upper),
         "LessThanLowerThreshold" => against(below, measured.lower),
-        "LessThanLowerOrGreaterThanUpperThreshold" => {
+        "LessThanLowerOrGreaterThanUpperThreshold" | OUTSIDE => {
             against(above, measured.upper) || against(below, measured.lower)
         }
         _ => false,

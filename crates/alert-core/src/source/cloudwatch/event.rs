@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::message::Tags;
-use super::{Alarm, Log, Metric, StateValue};
+use super::{Alarm, Log, Metric, PromQl, StateValue, condition};
 use crate::alert::{Alert, Cause, Fact, LinkKind, Source, State};
 use crate::forgiving;
 use crate::region::Arn;
@@ -53,12 +53,29 @@ struct Configuration {
     comparison_operator: Option<String>,
     evaluation_periods: Option<u64>,
     datapoints_to_alarm: Option<u64>,
+    query_results_to_evaluate: Option<u64>,
+    query_results_to_alarm: Option<u64>,
+    evaluation_criteria: Option<EvaluationCriteria>,
+}
+
+#[derive(Deserialize)]
+struct EvaluationCriteria {
+    #[serde(rename = "promQLCriteria", alias = "promqlCriteria", alias = "PromQLCriteria")]
+    promql: Option<PromQlCriteria>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PromQlCriteria {
+    #[serde(alias = "Query")]
+    query: Option<String>,
+    #[serde(alias = "PendingPeriod")]
+    pending_period: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MetricQuery {
-    id: Option<String>,
     label: Option<String>,
     expression: Option<String>,
     metric_stat: Option<MetricStat>,
@@ -148,10 +165,12 @@ pub(super) fn read_state_change(event: &Value) -> Option<Alarm> {
         log: configuration.query_string.is_some().then(|| Log {
             groups: configuration.log_group_identifiers.clone().unwrap_or_default(),
             query: configuration.query_string.clone(),
-            aggregation: configuration.aggregation_expression.clone(),
             lines: Vec::new(),
         }),
-        promql: None,
+        promql: configuration.evaluation_criteria.as_ref().and_then(|criteria| {
+            let promql = criteria.promql.as_ref()?;
+            Some(PromQl { query: promql.query.clone()?, pending_seconds: promql.pending_period })
+        }),
         metric: metric(configuration),
         tags: detail.alarm_tags.map(Tags::into_pairs).unwrap_or_default(),
         after_mute_window: false,
@@ -165,18 +184,25 @@ pub(super) fn read_state_change(event: &Value) -> Option<Alarm> {
 }
 
 fn metric(configuration: Configuration) -> Option<Metric> {
+    if configuration.query_string.is_some() {
+        return Some(Metric {
+            evaluation_periods: configuration.query_results_to_evaluate,
+            datapoints_to_alarm: configuration.query_results_to_alarm,
+            comparison: configuration.comparison_operator,
+            threshold: configuration.threshold,
+            ..Metric::of_log(configuration.aggregation_expression.as_deref())
+        });
+    }
     let queries = configuration.metrics.unwrap_or_default();
     let is_band = |query: &MetricQuery| {
         query.expression.as_deref().is_some_and(|text| text.contains("ANOMALY_DETECTION_BAND"))
     };
     let has_band = queries.iter().any(is_band);
-    let inputs = queries.iter().filter(|query| query.metric_stat.is_some()).count();
-    let input_dimensions: Vec<(String, String)> = queries
-        .iter()
-        .filter(|_| inputs == 1)
-        .filter_map(|query| query.metric_stat.as_ref()?.metric.as_ref()?.dimensions.clone())
-        .flatten()
-        .collect();
+    let inputs = queries.iter().filter_map(|query| {
+        let dimensions = query.metric_stat.as_ref()?.metric.as_ref()?.dimensions.clone();
+        Some(dimensions.unwrap_or_default().into_iter().collect())
+    });
+    let input_dimensions = super::shared(inputs);
     let query = queries.into_iter().find(|query| query.return_data.unwrap_or(true) && !is_band(query));
     if query.is_none() && configuration.comparison_operator.is_none() {
         return None;
@@ -198,8 +224,7 @@ fn metric(configuration: Configuration) -> Option<Metric> {
     };
     if let Some(query) = query {
         metric.expression = query.expression;
-        // The id of a plain metric is a UUID that nobody chose.
-        metric.label = query.label.or(query.id.filter(|_| metric.expression.is_some()));
+        metric.label = query.label;
         metric.period_seconds = query.period;
         if let Some(stat) = query.metric_stat {
             metric.statistic = stat.stat;
@@ -237,7 +262,7 @@ pub(super) fn read_configuration_change(event: &Value) -> Option<Alert> {
     alert.account = text(event, "account");
     alert.region = text(event, "region");
     let configuration = detail.get("configuration");
-    alert.description = configuration.and_then(|configuration| text(configuration, "description"));
+    let mut changed = Vec::new();
     if let (Some(now), Some(before)) = (
         configuration.and_then(Value::as_object),
         detail.get("previousConfiguration").and_then(Value::as_object),
@@ -246,12 +271,24 @@ pub(super) fn read_configuration_change(event: &Value) -> Option<Alert> {
         for key in keys.filter(|key| *key != "timestamp") {
             let (new, old) = (now.get(key), before.get(key));
             if new != old {
-                let show =
-                    |value: Option<&Value>| value.map_or_else(|| "not set".to_owned(), Value::to_string);
-                alert.facts.push(Fact::new(key, format!("{} → {}", show(old), show(new))));
+                alert.facts.push(Fact::new(words(key), format!("{} → {}", show(old), show(new))));
+                changed.push(key.as_str());
             }
         }
     }
+    if let Some(read) = configuration.and_then(|all| forgiving::from_value::<Configuration>(all.clone())) {
+        // What has changed stands among the facts, old and new.
+        alert.evidence.rule = read.value.alarm_rule.clone().filter(|_| !changed.contains(&"alarmRule"));
+        alert.description = read.value.description.clone().filter(|_| !changed.contains(&"description"));
+        if let Some(metric) = metric(read.value) {
+            alert.condition = condition::purpose(&metric);
+            alert.labels.set("namespace", metric.namespace.unwrap_or_default());
+        }
+    }
+    alert.labels.set("alertname", alert.name.as_str());
+    alert.labels.set("state", alert.state.as_label());
+    alert.labels.set("account", alert.account.clone().unwrap_or_default());
+    alert.labels.set("region", alert.region.clone().unwrap_or_default());
     if let Some(state) = detail.get("state").and_then(|state| text(state, "value")) {
         alert.facts.push(Fact::new("State", state));
     }
@@ -263,4 +300,39 @@ pub(super) fn read_configuration_change(event: &Value) -> Option<Alert> {
         }
     }
     Some(alert)
+}
+
+/// `alarmActions` as people write it: `Alarm actions`.
+fn words(key: &str) -> String {
+    let mut words = String::new();
+    for c in key.chars() {
+        match c {
+            c if words.is_empty() => words.extend(c.to_uppercase()),
+            c if c.is_uppercase() => {
+                words.push(' ');
+                words.extend(c.to_lowercase());
+            }
+            c => words.push(c),
+        }
+    }
+    words
+}
+
+/// A setting as people read it.
+fn show(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "not set".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "empty".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(true)) => "yes".to_owned(),
+        Some(Value::Bool(false)) => "no".to_owned(),
+        Some(Value::Number(number)) => {
+            number.as_f64().map_or_else(|| number.to_string(), crate::number::plain)
+        }
+        Some(Value::Array(items)) if items.is_empty() => "none".to_owned(),
+        Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
+            items.iter().map(|item| show(Some(item))).collect::<Vec<_>>().join(", ")
+        }
+        Some(other) => other.to_string(),
+    }
 }

@@ -42,13 +42,15 @@ pub(super) fn metric(metric: &Metric, region: Option<&str>, partition: Option<&s
 /// The first log group's page. A query cannot be linked: the console's form of it is documented nowhere.
 pub(super) fn logs(log: &Log, region: Option<&str>, partition: Option<&str>) -> Option<String> {
     let (host, code) = console(region, partition)?;
-    let group = log.groups.first()?;
-    // Events name groups by ARN, `arn:…:log-group:NAME` with an optional `:*`.
-    let group =
-        group.split_once(":log-group:").map_or(group.as_str(), |(_, name)| name.trim_end_matches(":*"));
+    let group = log_group(log.groups.first()?);
     // The console decodes this part twice, and writes `$` for the second `%`.
     let twice = percent_encode(&percent_encode(group)).replace('%', "$");
     Some(format!("https://{host}/cloudwatch/home?region={code}#logsV2:log-groups/log-group/{twice}"))
+}
+
+/// A log group's name; events name groups by ARN, `arn:…:log-group:NAME` with an optional `:*`.
+pub(super) fn log_group(group: &str) -> &str {
+    group.split_once(":log-group:").map_or(group, |(_, name)| name.trim_end_matches(":*"))
 }
 
 fn statistic(wire: &str) -> String {

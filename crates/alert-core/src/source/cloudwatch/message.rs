@@ -221,7 +221,8 @@ fn read(read: forgiving::Read<Message>) -> Option<Alarm> {
         description: message.alarm_description,
         reason: message.new_state_reason,
         reason_data: message.new_state_reason_data,
-        metric: metric(trigger),
+        metric: metric(trigger)
+            .or_else(|| is_log_alarm.then(|| Metric::of_log(message.aggregation_expression.as_deref()))),
         rule: message.alarm_rule,
         children: message
             .triggering_children
@@ -234,7 +235,6 @@ fn read(read: forgiving::Read<Message>) -> Option<Alarm> {
         log: is_log_alarm.then(|| Log {
             groups: message.log_groups.unwrap_or_default(),
             query: message.query_string,
-            aggregation: message.aggregation_expression,
             lines: Vec::new(),
         }),
         promql: promql.and_then(|criteria| {
@@ -273,28 +273,27 @@ fn metric(trigger: Trigger) -> Option<Metric> {
         is_band: band_id.is_some(),
     };
     if let Some(query) = alarmed {
-        metric.label = query.label.or(query.id);
+        // An id such as `e1` says less than the expression.
+        metric.label = query.label.or(query.id.filter(|_| query.expression.is_none()));
         metric.period_seconds = query.period.or(metric.period_seconds);
         metric.expression = query.expression;
-        // A math alarm has no metric of its own; its inputs' dimensions still say which resource it is about.
-        let stat = query.metric_stat.or_else(|| match &mut queries[..] {
-            [only] => only.metric_stat.take(),
-            _ => None,
-        });
-        if let Some(stat) = stat {
-            let is_own = metric.expression.is_none();
+        if let Some(stat) = query.metric_stat {
             if let Some(name) = stat.metric {
+                metric.name = name.metric_name;
                 metric.namespace = metric.namespace.or(name.namespace);
                 metric.dimensions.extend(pairs(name.dimensions));
-                if is_own {
-                    metric.name = name.metric_name;
-                }
             }
-            if is_own {
-                metric.statistic = stat.stat.or(metric.statistic);
-                metric.unit = stat.unit.or(metric.unit);
-                metric.period_seconds = stat.period.or(metric.period_seconds);
-            }
+            metric.statistic = stat.stat.or(metric.statistic);
+            metric.unit = stat.unit.or(metric.unit);
+            metric.period_seconds = stat.period.or(metric.period_seconds);
+        } else {
+            // A math alarm has no metric of its own.
+            let inputs: Vec<MetricName> =
+                queries.into_iter().filter_map(|query| query.metric_stat?.metric).collect();
+            metric.namespace = inputs.first().and_then(|input| input.namespace.clone()).filter(|namespace| {
+                inputs.iter().all(|input| input.namespace.as_deref() == Some(namespace.as_str()))
+            });
+            metric.dimensions.extend(super::shared(inputs.into_iter().map(|input| pairs(input.dimensions))));
         }
     }
     (metric.name.is_some() || metric.label.is_some() || metric.comparison.is_some()).then_some(metric)

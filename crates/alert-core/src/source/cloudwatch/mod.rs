@@ -13,8 +13,12 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::alert::{Alert, Cause, Child, Fact, Hush, LinkKind, Point, Previous, Source, State, Threshold};
+use crate::envelope::Record;
 use crate::region::{self, Arn};
 use reason::Measured;
+
+/// Of a contributor's attributes, in the alert's name.
+const CONTRIBUTOR_MAX_CHARS: usize = 100;
 
 /// A state as CloudWatch names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +101,7 @@ struct Metric {
     dimensions: Vec<(String, String)>,
     /// Metric math.
     expression: Option<String>,
+    /// What its author called it.
     label: Option<String>,
     evaluation_periods: Option<u64>,
     datapoints_to_alarm: Option<u64>,
@@ -111,8 +116,30 @@ struct Metric {
 struct Log {
     groups: Vec<String>,
     query: Option<String>,
-    aggregation: Option<String>,
     lines: Vec<String>,
+}
+
+impl Metric {
+    /// What a log alarm counts, in the place of a metric.
+    fn of_log(aggregation: Option<&str>) -> Self {
+        Self {
+            name: None,
+            namespace: None,
+            statistic: None,
+            unit: None,
+            period_seconds: None,
+            dimensions: Vec::new(),
+            expression: None,
+            label: Some(
+                aggregation.map_or("The log query".to_owned(), |of| format!("{of} of the log query")),
+            ),
+            evaluation_periods: None,
+            datapoints_to_alarm: None,
+            comparison: None,
+            threshold: None,
+            is_band: false,
+        }
+    }
 }
 
 /// What a PromQL alarm looks at.
@@ -123,14 +150,26 @@ struct PromQl {
 }
 
 /// Reads a text that may be an alarm message; `None` where it is something else.
-pub(super) fn interpret_text(text: &str) -> Option<Alert> {
-    message::may_be(text).then(|| message::read_text(text)).flatten().map(to_alert)
+pub(super) fn interpret_text(text: &str, record: &Record) -> Option<Alert> {
+    let alarm = message::may_be(text).then(|| message::read_text(text)).flatten()?;
+    Some(to_alert(alarm, record))
 }
 
 /// Reads JSON that may be an alarm message, an event or a direct action; `None` where it is something else.
-pub(super) fn interpret(value: &Value) -> Option<Alert> {
-    event::read_configuration_change(value)
-        .or_else(|| event::read_state_change(value).or_else(|| message::read_value(value)).map(to_alert))
+pub(super) fn interpret(value: &Value, record: &Record) -> Option<Alert> {
+    event::read_configuration_change(value).or_else(|| {
+        let alarm = event::read_state_change(value).or_else(|| message::read_value(value))?;
+        Some(to_alert(alarm, record))
+    })
+}
+
+/// The dimensions that all inputs of an expression have: they still say which resource it is about.
+fn shared(mut inputs: impl Iterator<Item = Vec<(String, String)>>) -> Vec<(String, String)> {
+    let mut shared = inputs.next().unwrap_or_default();
+    for input in inputs {
+        shared.retain(|dimension| input.contains(dimension));
+    }
+    shared
 }
 
 /// A composite alarm's child, named by its ARN.
@@ -146,7 +185,50 @@ fn child(arn: &str, state: Option<String>) -> Child {
     }
 }
 
-fn to_alert(mut alarm: Alarm) -> Alert {
+/// A message without an ARN and with a region nobody knows is at least in the region of its topic: an alarm sends to
+/// topics of its own region only.
+fn locate(alarm: &mut Alarm, record: &Record) {
+    let is_located = alarm.partition.is_some() || alarm.region.as_deref().and_then(region::code).is_some();
+    let topic = record.topic_arn.as_deref().and_then(Arn::parse);
+    if let Some(topic) = topic.filter(|topic| !is_located && !topic.region.is_empty()) {
+        alarm.region = Some(topic.region.to_owned());
+        alarm.partition = Some(topic.partition.to_owned());
+    }
+}
+
+/// A composite alarm's condition: which of its children changed, and to what.
+fn of_children(children: &[Child]) -> Option<String> {
+    const NAMED_MAX: usize = 3;
+    let names: Vec<&str> = children.iter().take(NAMED_MAX).map(|child| child.name.as_str()).collect();
+    let rest = children.len() - names.len();
+    let names = match (&names[..], rest) {
+        ([], _) => return None,
+        ([only], 0) => (*only).to_owned(),
+        ([first @ .., last], 0) => format!("{} and {last}", first.join(", ")),
+        (_, rest) => format!("{} and {rest} more", names.join(", ")),
+    };
+    let state = children[0].state.as_deref();
+    let verb = if children.len() == 1 { "is" } else { "are" };
+    Some(match state.filter(|_| children.iter().all(|child| child.state.as_deref() == state)) {
+        Some("OK") => format!("{names} {verb} OK"),
+        Some(state) => format!("{names} {verb} in {state}"),
+        None => format!("Because of {names}"),
+    })
+}
+
+/// A contributor shares its name with the others of its alarm; its attributes tell them apart, on a lock screen too.
+fn name_for_people(alarm: &Alarm) -> String {
+    let values: Vec<&str> =
+        alarm.contributor.iter().flatten().map(|(_, value)| value.trim()).filter(|v| !v.is_empty()).collect();
+    if values.is_empty() {
+        alarm.name.clone()
+    } else {
+        format!("{} ({})", alarm.name, crate::text::cut(&values.join(", "), CONTRIBUTOR_MAX_CHARS))
+    }
+}
+
+fn to_alert(mut alarm: Alarm, record: &Record) -> Alert {
+    locate(&mut alarm, record);
     let measured = reason::measured(alarm.reason_data.as_deref(), alarm.reason.as_deref());
     if alarm.children.is_empty()
         && let Some(data) = alarm.reason_data.as_deref().filter(|_| alarm.rule.is_some())
@@ -154,9 +236,14 @@ fn to_alert(mut alarm: Alarm) -> Alert {
         alarm.children =
             reason::triggering_alarms(data).into_iter().map(|(arn, state)| child(&arn, state)).collect();
     }
+    if alarm.children.is_empty()
+        && let Some((arn, value)) = alarm.reason.as_deref().and_then(reason::transition)
+    {
+        alarm.children.push(child(arn, Some(value.to_owned())));
+    }
     let state = alarm.state.state();
-    let mut alert = Alert::new(Source::CloudWatch, alarm.name.as_str(), state, alarm.state.as_str());
-    alert.condition = condition::sentence(&alarm, &measured);
+    let mut alert = Alert::new(Source::CloudWatch, name_for_people(&alarm), state, alarm.state.as_str());
+    alert.condition = condition::sentence(&alarm, &measured).or_else(|| of_children(&alarm.children));
     alert.cause = alarm.cause;
     alert.hush = hush(&alarm);
     alert.previous = alarm.previous.as_ref().map(|previous| Previous {
@@ -326,22 +413,14 @@ fn put_facts(alert: &mut Alert, alarm: &Alarm) {
     }
     if let Some(log) = &alarm.log {
         if !log.groups.is_empty() {
-            fact("Log groups", &log.groups.join("\n"));
+            let groups: Vec<&str> = log.groups.iter().map(|group| links::log_group(group)).collect();
+            fact("Log groups", &groups.join("\n"));
         }
         if let Some(query) = &log.query {
             fact("Query", query);
         }
-        if let Some(aggregation) = &log.aggregation {
-            fact("Aggregation", aggregation);
-        }
     }
     if let Some(promql) = &alarm.promql {
         fact("PromQL", &promql.query);
-        if let Some(seconds) = promql.pending_seconds {
-            fact(
-                "Pending for",
-                &crate::time::span(chrono::TimeDelta::seconds(i64::try_from(seconds).unwrap_or(0))),
-            );
-        }
     }
 }

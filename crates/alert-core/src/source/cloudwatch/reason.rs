@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::time;
 
+/// The comparison with both ends of an anomaly band, in a word of ours: the sentence has a clause for each end.
+pub(super) const OUTSIDE: &str = "outside";
+
 /// What a reason proves.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Measured {
@@ -21,7 +24,7 @@ pub(super) struct Measured {
     pub(super) unit: Option<String>,
     /// How many values breached, of how many.
     pub(super) breaching_of: Option<(u64, u64)>,
-    /// From the sentence: `greater than`, `not greater than or equal to`, …
+    /// From the sentence: `greater than`, `not greater than or equal to`, …, or [`OUTSIDE`].
     pub(super) comparison: Option<String>,
 }
 
@@ -74,6 +77,13 @@ pub(super) fn triggering_alarms(data: &str) -> Vec<(String, Option<String>)> {
         .unwrap_or_default()
 }
 
+/// The alarm, by ARN, and its new state out of a composite alarm's reason: `ARN transitioned to ALARM at …`.
+pub(super) fn transition(sentence: &str) -> Option<(&str, &str)> {
+    let (arn, rest) = sentence.split_once(" transitioned to ")?;
+    let (state, _) = rest.split_once(" at ")?;
+    (arn.starts_with("arn:") && !state.contains(' ')).then_some((arn, state))
+}
+
 /// Reads both; the data is exact and goes first.
 pub(super) fn measured(data: Option<&str>, sentence: Option<&str>) -> Measured {
     let mut measured = sentence.map(read_sentence).unwrap_or_default();
@@ -113,7 +123,11 @@ pub(super) fn measured(data: Option<&str>, sentence: Option<&str>) -> Measured {
 /// threshold (50.0) …` and its older forms.
 fn read_sentence(sentence: &str) -> Measured {
     let mut measured = Measured::default();
-    let Some(rest) = sentence.strip_prefix("Threshold Crossed: ") else { return measured };
+    // An anomaly band has several thresholds.
+    let rest = sentence
+        .strip_prefix("Threshold Crossed: ")
+        .or_else(|| sentence.strip_prefix("Thresholds Crossed: "));
+    let Some(rest) = rest else { return measured };
     let mut words = rest.split(' ');
     let first = words.next().and_then(|word| word.parse::<u64>().ok());
     let total = rest
@@ -122,11 +136,13 @@ fn read_sentence(sentence: &str) -> Measured {
         .and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
     measured.breaching_of = first.map(|count| (count, total.unwrap_or(count)));
 
-    let (values, after) = if let Some((_, tail)) = rest.split_once("The most recent datapoints: [") {
-        (tail.split(']').next().unwrap_or_default(), rest)
-    } else if let Some((_, tail)) = rest.split_once(" [").filter(|(head, _)| head.contains("datapoint")) {
+    let (values, after) = if let Some((_, tail)) = rest.split_once("The most recent datapoints") {
+        (tail.split_once('[').and_then(|(_, tail)| tail.split(']').next()).unwrap_or_default(), rest)
+    } else if let Some((_, tail)) = rest.split_once(" [").filter(|(head, _)| is_count(head)) {
         tail.split_once(']').unwrap_or_default()
-    } else if let Some((_, tail)) = rest.split_once(" datapoint (") {
+    } else if let Some((_, tail)) =
+        rest.split_once(" datapoint (").or_else(|| rest.split_once(" datapoints ("))
+    {
         tail.split_once(')').unwrap_or_default()
     } else {
         ("", rest)
@@ -140,10 +156,18 @@ fn read_sentence(sentence: &str) -> Measured {
         .or_else(|| after.strip_prefix("was ").or_else(|| after.strip_prefix("were ")).map(|rest| ("", rest)))
         .and_then(|(_, rest)| rest.split_once(" the "))
         .map(|(comparison, _)| comparison.to_owned());
+    if after.contains("lower thresholds [") && after.contains("upper thresholds [") {
+        measured.comparison = Some(OUTSIDE.to_owned());
+    }
     measured.threshold = number_after(after, "the threshold (", ')');
     measured.upper = number_after(after, "upper thresholds [", ']');
     measured.lower = number_after(after, "lower thresholds [", ']');
     measured
+}
+
+/// `2 out of the last 3 datapoints`, and what a log alarm counts.
+fn is_count(head: &str) -> bool {
+    head.contains("datapoint") || head.contains("query result")
 }
 
 /// `99.9 (14/09/26 11:18:00)` or `99.9`.
@@ -198,6 +222,21 @@ mod tests {
                 Some((2, 2)),
             ),
             (
+                "Threshold Crossed: 2 out of the last 5 datapoints were greater than the threshold (50.0). The most recent \
+                 datapoints which crossed the threshold: [56.0 (14/09/26 11:17:00), 55.0 (14/09/26 11:16:00)] (minimum 2 \
+                 datapoints for OK -> ALARM transition).",
+                vec![55.0, 56.0],
+                Some(50.0),
+                Some((2, 5)),
+            ),
+            (
+                "Threshold Crossed: 1 out of the last 1 query results [17.0 (14/09/26 11:15:00)] was greater than the \
+                 threshold (5.0).",
+                vec![17.0],
+                Some(5.0),
+                Some((1, 1)),
+            ),
+            (
                 "Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was treated as \
                  [Breaching].",
                 vec![],
@@ -213,6 +252,18 @@ mod tests {
             assert_eq!(measured.threshold, threshold, "{sentence}");
             assert_eq!(measured.breaching_of, of, "{sentence}");
         }
+    }
+
+    #[test]
+    fn bands_have_two_ends() {
+        let measured = read_sentence(
+            "Thresholds Crossed: 2 out of the last 2 datapoints [3.0 (14/09/26 11:13:00), 11.0 (14/09/26 11:08:00)] were \
+             less than the lower thresholds [41.25, 43.5] or greater than the upper thresholds [88.1, 90.25] (minimum 2 \
+             datapoints for OK -> ALARM transition).",
+        );
+        assert_eq!(values(&measured), [11.0, 3.0]);
+        assert_eq!((measured.lower, measured.upper), (Some(41.25), Some(88.1)));
+        assert_eq!(measured.comparison.as_deref(), Some(OUTSIDE));
     }
 
     #[test]
