@@ -1,0 +1,464 @@
+//! Whatever comes in: nothing panics, no alert vanishes, and every message is one that Slack and SNS take.
+//!
+//! The limits are counted here once more, from the JSON alone, so that a mistake in the renderer's own counting shows.
+//! `PROPTEST_CASES` raises the number of cases.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the purity is the core's, not its tests'")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use alert_core::config::Config;
+use alert_core::decide::Verdict;
+use alert_core::filter;
+use alert_core::relay::{self, Deployment, Plan};
+use alert_core::render::sns;
+use alert_core::{envelope, render::slack};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Value, json};
+
+/// The only mention that a message may hold.
+const MENTION: &str = "<!subteam^S012345>";
+
+/// Larger events make no difference but in time.
+const EVENT_MAX_BYTES: usize = 20_000;
+
+/// Every event of the fixtures.
+static EVENTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let mut paths: Vec<_> = fs::read_dir(root)
+        .expect("fixtures/ exists")
+        .flatten()
+        .flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten())
+        .map(|file| file.path())
+        .filter(|path| {
+            let name = path.to_string_lossy();
+            name.ends_with(".json") && !name.ends_with(".slack.json") && !name.ends_with(".published.json")
+        })
+        .collect();
+    paths.sort();
+    let events: Vec<Value> = paths
+        .iter()
+        .map(|path| fs::read(path).unwrap())
+        .filter(|text| text.len() <= EVENT_MAX_BYTES)
+        .filter_map(|text| serde_json::from_slice(&text).ok())
+        .map(opened)
+        .collect();
+    assert!(events.len() > 100, "only {} fixtures found", events.len());
+    events
+});
+
+/// JSON that was put into a text, taken out: what is inside can then be changed like everything else.
+fn opened(value: Value) -> Value {
+    match value {
+        Value::String(text) => match serde_json::from_str::<Value>(&text) {
+            Ok(inner @ (Value::Object(_) | Value::Array(_))) => json!({ TEXT: opened(inner) }),
+            _ => Value::String(text),
+        },
+        Value::Array(items) => items.into_iter().map(opened).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, opened(value))).collect(),
+        other => other,
+    }
+}
+
+/// The key under which [`opened`] keeps what was a text.
+const TEXT: &str = "\u{0}text";
+
+/// The opposite of [`opened`].
+fn closed(value: Value) -> Value {
+    match value {
+        Value::Object(mut fields) => match fields.remove(TEXT) {
+            Some(inner) => Value::String(closed(inner).to_string()),
+            None => fields.into_iter().map(|(key, value)| (key, closed(value))).collect(),
+        },
+        Value::Array(items) => items.into_iter().map(closed).collect(),
+        other => other,
+    }
+}
+
+/// The node of this number, counted from the root through all children.
+fn node<'v>(value: &'v mut Value, number: &mut usize) -> Option<&'v mut Value> {
+    if *number == 0 {
+        return Some(value);
+    }
+    *number -= 1;
+    match value {
+        Value::Array(items) => items.iter_mut().find_map(|item| node(item, number)),
+        Value::Object(fields) => fields.values_mut().find_map(|field| node(field, number)),
+        _ => None,
+    }
+}
+
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(fields) => fields.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// The texts that are no JSON, in their order.
+fn strings<'v>(value: &'v mut Value, found: &mut Vec<&'v mut Value>) {
+    match value {
+        Value::String(_) => found.push(value),
+        Value::Array(items) => items.iter_mut().for_each(|item| strings(item, found)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| strings(field, found)),
+        _ => {}
+    }
+}
+
+/// Texts of every script and length, and those that mean something to Slack, to JSON or to us.
+fn texts() -> impl Strategy<Value = String> {
+    let nasty = select(vec![
+        "",
+        " ",
+        "\n",
+        "&",
+        "<",
+        ">",
+        "&amp;",
+        "<!channel>",
+        "<!here|x>",
+        "<@U1>",
+        "<#C1>",
+        "```",
+        "`",
+        "*",
+        "_",
+        "|",
+        "https://x/|<!channel>",
+        "https://example.com/?a=1&b=<2>",
+        "http://",
+        "arn:aws:cloudwatch:eu-west-1::alarm:",
+        "ALARM",
+        "OK",
+        "INSUFFICIENT_DATA",
+        "firing",
+        "resolved",
+        "NaN",
+        "1e400",
+        "\u{202e}\u{2066}",
+        "אבגד مرحبا",
+        "👩‍👩‍👧‍👦🏳️‍🌈",
+        "e\u{301}\u{301}\u{301}",
+        "\u{0}\u{7}\u{1b}[31m",
+        "\u{ffff}\u{10ffff}",
+        "경보",
+        "0001-01-01T00:00:00Z",
+        "Threshold Crossed: 3 datapoints [",
+        "Thresholds Crossed: 1 out of the last 0 datapoints [1.0 (x), ] were less than \
+         the lower thresholds [",
+        "{\"a\":[1,{\"b\":",
+        "[]",
+        "{}",
+        "null",
+        "arn:::::",
+        "<https://a|b",
+    ]);
+    prop_oneof![
+        6 => nasty.clone().prop_map(str::to_owned),
+        6 => ".{0,40}",
+        4 => proptest::collection::vec(nasty.clone(), 1..12).prop_map(|parts| parts.concat()),
+        2 => (nasty.clone(), 1_usize..3_000).prop_map(|(text, times)| text.repeat(times)),
+        2 => (".{1,6}", 1_usize..3_000).prop_map(|(text, times)| text.repeat(times)),
+        1 => nasty.prop_map(|text| text.repeat(100_000 / text.len().max(1))),
+    ]
+}
+
+fn numbers() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i64>().prop_map(|number| json!(number)),
+        any::<u64>().prop_map(|number| json!(number)),
+        any::<f64>().prop_map(|number| json!(number)),
+        select(vec![0.0, -1.0, 1e308, -1e308, 5e-324]).prop_map(|number| json!(number)),
+    ]
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::Bool),
+        2 => numbers(),
+        4 => texts().prop_map(Value::String),
+    ];
+    leaf.prop_recursive(4, 24, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
+            proptest::collection::vec((keys(), inner), 0..6).prop_map(|fields| fields.into_iter().collect()),
+        ]
+    })
+}
+
+/// Keys that somebody reads, so that arbitrary JSON is now and then nearly an alert.
+fn keys() -> impl Strategy<Value = String> {
+    let known = select(vec![
+        "Records",
+        "Sns",
+        "Message",
+        "MessageId",
+        "TopicArn",
+        "body",
+        "messageId",
+        "detail",
+        "detail-type",
+        "source",
+        "alarmData",
+        "alarmName",
+        "AlarmName",
+        "NewStateValue",
+        "state",
+        "value",
+        "Trigger",
+        "Metrics",
+        "alerts",
+        "labels",
+        "alertname",
+        "status",
+        "annotations",
+        "requestPayload",
+        "requestContext",
+        "headers",
+        "reasonData",
+        "Dimensions",
+    ]);
+    prop_oneof![3 => known.prop_map(str::to_owned), 1 => ".{0,12}"]
+}
+
+/// One deployment with everything in it that can be in one.
+fn deployment(digest_after: usize) -> Deployment {
+    let config = format!(
+        "route:\n  receiver: oncall\nreceivers:\n  - name: oncall\n    channel: '#oncall'\n    mention: '{MENTION}'\n\
+         accounts: {{'111122223333': 'a <b> & c'}}\ntimezone: Asia/Seoul\nnotify_on: [ALARM, OK, \
+         INSUFFICIENT_DATA]\n"
+    );
+    Deployment {
+        warning: Some("Something <is> wrong & known".to_owned()),
+        ..Deployment::new(Config { digest_after, ..Config::parse(&config).unwrap() })
+    }
+}
+
+fn check_event(event: &[u8], digest_after: usize) {
+    let now = "2026-09-14T11:20:00Z".parse().unwrap();
+    let decoded = envelope::decode(event);
+    let records = decoded.records.len();
+    let deployment = deployment(digest_after);
+    let plan = relay::plan(decoded, &deployment, "request", now, |_| false);
+    check_plan(&plan, records);
+
+    let decoded = envelope::decode(event);
+    let plan = filter::plan(decoded, &deployment.config, Some("Something is wrong"), now);
+    for record in 0..records {
+        assert!(plan.items.iter().any(|item| item.record == record), "record {record} vanished");
+    }
+    for (place, item) in plan.items.iter().enumerate() {
+        let published = plan.publications.iter().any(|publication| publication.items.contains(&place));
+        assert!(published || item.dropped.is_some(), "{:?} vanished", item.alert.name);
+    }
+    for publication in &plan.publications {
+        assert!(sns::size(&publication.message) <= sns::MESSAGE_MAX_BYTES);
+        assert!(!publication.message.message.trim().is_empty());
+    }
+}
+
+fn check_plan(plan: &Plan<'_>, records: usize) {
+    for record in 0..records {
+        assert!(plan.items.iter().any(|item| item.record == record), "record {record} vanished");
+    }
+    for (place, item) in plan.items.iter().enumerate() {
+        assert!(!item.alert.name.trim().is_empty());
+        let posts = plan.posts.iter().filter(|post| post.items.contains(&place)).count();
+        match &item.verdict {
+            Verdict::Deliver { receivers } => assert_eq!(posts, receivers.len(), "{:?}", item.alert.name),
+            Verdict::Drop(_) => assert_eq!(posts, 0),
+        }
+    }
+    for post in &plan.posts {
+        check_message(&post.message);
+        if post.items.len() > 1 {
+            plan.take_apart(post).iter().for_each(|post| check_message(&post.message));
+        }
+    }
+}
+
+fn check_message(message: &slack::Message) {
+    check_payload(&message.to_json());
+    let plain = message.plain().to_json();
+    check_payload(&plain);
+    assert!(!plain.contains("\"blocks\""));
+}
+
+/// Slack's limits, counted in UTF-16 code units, which no way of counting exceeds.
+fn check_payload(payload: &str) {
+    let payload: Value = serde_json::from_str(payload).unwrap();
+    let text = payload["text"].as_str().unwrap();
+    check_mrkdwn(text, 40_000);
+    let mut total = 0;
+    let attachments = payload.get("attachments").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    assert!(attachments.len() <= 100);
+    for owner in std::iter::once(&payload).chain(attachments) {
+        if let Some(fallback) = owner.get("fallback") {
+            check_mrkdwn(fallback.as_str().unwrap(), 3_000);
+        }
+        let Some(blocks) = owner.get("blocks") else { continue };
+        total += length(&blocks.to_string());
+        let blocks = blocks.as_array().unwrap();
+        assert!((1..=50).contains(&blocks.len()));
+        blocks.iter().for_each(check_block);
+    }
+    assert!(total <= 12_000, "all blocks together are {total} characters");
+}
+
+fn check_block(block: &Value) {
+    let elements = || block["elements"].as_array().unwrap();
+    match block["type"].as_str().unwrap() {
+        "section" => {
+            assert!(block.get("text").is_some() || block.get("fields").is_some());
+            if let Some(text) = block.get("text") {
+                assert_eq!(text["type"], "mrkdwn");
+                check_mrkdwn(text["text"].as_str().unwrap(), 3_000);
+            }
+            if let Some(fields) = block.get("fields") {
+                let fields = fields.as_array().unwrap();
+                assert!((1..=10).contains(&fields.len()));
+                fields.iter().for_each(|field| check_mrkdwn(field["text"].as_str().unwrap(), 2_000));
+            }
+        }
+        "context" => {
+            assert!((1..=10).contains(&elements().len()));
+            elements().iter().for_each(|element| check_mrkdwn(element["text"].as_str().unwrap(), 3_000));
+        }
+        "actions" => {
+            assert!((1..=25).contains(&elements().len()));
+            for button in elements() {
+                assert_eq!(button["type"], "button");
+                let (text, url) = (button["text"]["text"].as_str().unwrap(), button["url"].as_str().unwrap());
+                assert!((1..=75).contains(&length(text)));
+                assert!((1..=3_000).contains(&length(url)));
+                assert!(url.starts_with("https://") || url.starts_with("http://"), "{url:?}");
+                assert!(!url.contains(['<', '>', '|', '"', ' ', '\n']), "{url:?}");
+            }
+        }
+        other => panic!("unknown block {other}"),
+    }
+}
+
+/// No entity is broken, and every `<…>` is a link, a date or the one mention.
+fn check_mrkdwn(text: &str, max: usize) {
+    let shown: String = text.chars().take(200).collect();
+    assert!(!text.trim().is_empty(), "an empty text");
+    assert!(length(text) <= max, "{} of {max} characters: {shown}", length(text));
+    assert!(
+        !text.contains(|c: char| c.is_control() && c != '\n' && c != '\t'),
+        "control character in {shown:?}"
+    );
+    for (at, _) in text.match_indices('&') {
+        let rest = &text[at..];
+        let is_entity = ["&amp;", "&lt;", "&gt;"].iter().any(|entity| rest.starts_with(entity));
+        assert!(is_entity, "bare & in {shown:?}");
+    }
+    let mut rest = text;
+    while let Some(start) = rest.find(['<', '>']) {
+        assert!(rest[start..].starts_with('<'), "bare > in {shown:?}");
+        let end = rest[start..].find('>').unwrap_or_else(|| panic!("open < in {shown:?}"));
+        let token = &rest[start + 1..start + end];
+        assert!(!token.contains('<'), "nested < in {token:?}");
+        let is_link = (token.starts_with("https://") || token.starts_with("http://"))
+            && token.split_once('|').is_some_and(|(url, label)| url.len() > 8 && !label.trim().is_empty());
+        let is_mention = token == &MENTION[1..MENTION.len() - 1];
+        assert!(is_link || is_date(token) || is_mention, "{token:?} in {shown:?}");
+        rest = &rest[start + end + 1..];
+    }
+}
+
+/// `!date^1789384724^{date_short_pretty} {time_secs}|2026-09-14 11:18:44 UTC`
+fn is_date(token: &str) -> bool {
+    let Some(rest) = token.strip_prefix("!date^") else { return false };
+    let Some((seconds, rest)) = rest.split_once('^') else { return false };
+    let Some(fallback) = rest.strip_prefix("{date_short_pretty} {time_secs}|") else { return false };
+    seconds.parse::<i64>().is_ok() && !fallback.is_empty()
+}
+
+fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// The default leaves the suite within seconds; `PROPTEST_CASES` overrides it.
+fn cases(default: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(default);
+    ProptestConfig { failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::with_cases(cases) }
+}
+
+#[test]
+fn every_fixture_keeps_the_limits() {
+    for event in EVENTS.iter() {
+        let event = closed(event.clone()).to_string();
+        check_event(event.as_bytes(), 5);
+        check_event(event.as_bytes(), 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(40))]
+
+    #[test]
+    fn any_json_at_any_place(event in any::<Index>(), places in proptest::collection::vec((any::<Index>(), values()), 1..4)) {
+        let mut event = event.get(&EVENTS[..]).clone();
+        for (place, value) in places {
+            let mut number = place.index(count(&event));
+            *node(&mut event, &mut number).unwrap() = value;
+        }
+        check_event(closed(event).to_string().as_bytes(), 5);
+    }
+
+    #[test]
+    fn any_string_in_any_field(
+        event in any::<Index>(), places in proptest::collection::vec((any::<Index>(), texts()), 1..5), digest_after in 0_usize..6,
+    ) {
+        let mut event = event.get(&EVENTS[..]).clone();
+        for (place, text) in places {
+            let mut found = Vec::new();
+            strings(&mut event, &mut found);
+            if !found.is_empty() {
+                let place = place.index(found.len());
+                *found[place] = Value::String(text);
+            }
+        }
+        check_event(closed(event).to_string().as_bytes(), digest_after);
+    }
+
+    #[test]
+    fn every_string_at_once(event in any::<Index>(), text in texts(), digest_after in 0_usize..6) {
+        // The keys' own words stay, or no source would know the event any more.
+        let mut event = event.get(&EVENTS[..]).clone();
+        let mut found = Vec::new();
+        strings(&mut event, &mut found);
+        for value in found {
+            let keep = value.as_str().is_some_and(|old| {
+                ["aws", "ALARM", "OK", "arn:", "CloudWatch", "firing", "resolved"].iter().any(|word| old.starts_with(word))
+            });
+            if !keep {
+                *value = Value::String(text.chars().take(20_000).collect());
+            }
+        }
+        check_event(closed(event).to_string().as_bytes(), digest_after);
+    }
+
+    #[test]
+    fn any_json(event in values()) {
+        check_event(event.to_string().as_bytes(), 5);
+    }
+
+    #[test]
+    fn any_bytes(event in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+        check_event(&event, 5);
+    }
+
+    #[test]
+    fn any_event_that_breaks_off(event in any::<Index>(), at in any::<Index>()) {
+        let event = closed(event.get(&EVENTS[..]).clone()).to_string().into_bytes();
+        check_event(&event[..at.index(event.len())], 5);
+    }
+}
