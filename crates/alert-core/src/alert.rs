@@ -329,7 +329,7 @@ pub struct Alert {
 impl Alert {
     /// An alert of which nothing is known but this; the rest is filled in by its source.
     ///
-    /// An empty name becomes `(no name)`.
+    /// A name of which nothing would be seen becomes `(no name)`.
     pub fn new(
         source: Source,
         name: impl Into<String>,
@@ -338,7 +338,11 @@ impl Alert {
     ) -> Self {
         let name = name.into();
         Self {
-            name: if name.trim().is_empty() { "(no name)".to_owned() } else { name },
+            name: if name.chars().all(|c| c.is_whitespace() || c.is_control()) {
+                "(no name)".to_owned()
+            } else {
+                name
+            },
             state,
             state_value: state_value.into(),
             previous: None,
@@ -366,10 +370,11 @@ impl Alert {
         }
     }
 
-    /// Adds a link, unless the URL is empty or no http(s) URL.
+    /// Adds a link, unless the URL is no http(s) URL with a host.
     pub fn link(&mut self, kind: LinkKind, url: impl Into<String>) {
         let url = url.into();
-        if url.starts_with("https://") || url.starts_with("http://") {
+        let after_scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if after_scheme.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '[')) {
             self.links.push(Link { kind, url });
         }
     }

@@ -323,12 +323,16 @@ fn check_block(block: &Value) {
             if let Some(fields) = block.get("fields") {
                 let fields = fields.as_array().unwrap();
                 assert!((1..=10).contains(&fields.len()));
-                fields.iter().for_each(|field| check_mrkdwn(field["text"].as_str().unwrap(), 2_000));
+                for field in fields {
+                    check_mrkdwn(field["text"].as_str().unwrap(), 2_000);
+                }
             }
         }
         "context" => {
             assert!((1..=10).contains(&elements().len()));
-            elements().iter().for_each(|element| check_mrkdwn(element["text"].as_str().unwrap(), 3_000));
+            for element in elements() {
+                check_mrkdwn(element["text"].as_str().unwrap(), 3_000);
+            }
         }
         "actions" => {
             assert!((1..=25).contains(&elements().len()));

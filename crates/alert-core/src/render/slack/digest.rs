@@ -13,8 +13,6 @@ use crate::text;
 /// A line is as long as a short reason needs; the whole reason is in the alarm.
 const REASON_MAX_CHARS: usize = 110;
 const NAME_MAX_CHARS: usize = 100;
-/// For the headline, the warning and the grey line of each message, as JSON.
-const ENDS_MAX_CHARS: usize = 2_600;
 const WARNING_MAX_CHARS: usize = 1_200;
 
 /// One line of a digest: an alert, with all its changes in this batch.
@@ -31,17 +29,17 @@ struct Line<'a> {
 #[must_use]
 pub fn digest(alerts: &[(usize, &Alert)], context: &Context<'_>) -> Vec<(Message, Vec<usize>)> {
     let lines = lines(alerts);
-    let counts = counts(&lines);
     let worst = lines.first().map_or(State::Informational, |line| line.alert.state);
     let texts: Vec<Mrkdwn> = lines.iter().map(|line| text_of(line, context)).collect();
-    let pages = pages(&texts);
+    let frame = Frame { title: title(alerts.len(), &lines), worst, context };
+    let pages = pages(&texts, frame.room());
     let page_count = pages.len();
     pages
         .into_iter()
         .enumerate()
         .map(|(page, sections)| {
-            let items: Vec<usize> =
-                sections.iter().flatten().flat_map(|line| lines[*line].items.iter().copied()).collect();
+            let on_page: Vec<&Line<'_>> = sections.iter().flatten().map(|line| &lines[*line]).collect();
+            let items: Vec<usize> = on_page.iter().flat_map(|line| line.items.iter().copied()).collect();
             let body = sections.iter().filter_map(|section| {
                 let text = section.iter().enumerate().fold(Mrkdwn::new(), |text, (index, line)| {
                     let text = if index > 0 { text.markup("\n") } else { text };
@@ -49,40 +47,73 @@ pub fn digest(alerts: &[(usize, &Alert)], context: &Context<'_>) -> Vec<(Message
                 });
                 Block::section(&text)
             });
-            let part =
-                if page_count > 1 { format!(" (part {} of {page_count})", page + 1) } else { String::new() };
-            // Counted are the alerts; what changed several times is one of them.
-            let changes = match alerts.len() {
-                changes if changes == lines.len() => String::new(),
-                changes => format!(" in {changes} changes"),
-            };
-            let title = format!("{} alerts{changes}: {counts}{part}", lines.len());
-            // People are called once for a storm.
-            let mention =
-                context.mention.filter(|_| page == 0 && matches!(worst, State::Firing | State::NoData));
-            let lead = mention.map_or_else(Mrkdwn::new, |mention| Mrkdwn::new().markup(mention).markup(" "));
-            let first = sections
-                .iter()
-                .flatten()
-                .next()
-                .map(|line| lines[*line].alert.name.as_str())
-                .unwrap_or_default();
+            let title = frame.title_of(page, page_count);
+            let lead = frame.lead(page);
+            let first = on_page.first().map_or("", |line| line.alert.name.as_str());
             let fallback =
                 lead.clone().text(&format!("{title}, first: {}", text::cut(first, NAME_MAX_CHARS)));
-            let mut head = Vec::new();
-            head.extend(Block::section(&lead.bold(&title)));
-            if let Some(warning) = context.warning {
-                let warning = text::cut(warning, WARNING_MAX_CHARS);
-                head.extend(Block::section(&Mrkdwn::new().markup(":warning: ").text(&warning)));
-            }
-            let grey = Mrkdwn::new().text(&format!(
-                "One line for each alert, because there were many at once · {}",
-                context.route
-            ));
-            let ends = Block::context(&grey).into_iter().collect();
+            let (head, ends) = (frame.head(&lead, &title), frame.ends());
             (Message::new(context.channel, &fallback, color(worst), head, body.collect(), ends), items)
         })
         .collect()
+}
+
+/// Counted are the alerts; what changed several times is one of them.
+fn title(changes: usize, lines: &[Line<'_>]) -> String {
+    let changes = if changes == lines.len() { String::new() } else { format!(" in {changes} changes") };
+    format!("{} alerts{changes}: {}", lines.len(), counts(lines))
+}
+
+/// What stands above and below the lines of every message.
+struct Frame<'f> {
+    title: String,
+    worst: State,
+    context: &'f Context<'f>,
+}
+
+impl Frame<'_> {
+    fn title_of(&self, page: usize, page_count: usize) -> String {
+        if page_count > 1 {
+            format!("{} (part {} of {page_count})", self.title, page + 1)
+        } else {
+            self.title.clone()
+        }
+    }
+
+    /// People are called once for a storm.
+    fn lead(&self, page: usize) -> Mrkdwn {
+        let mention =
+            self.context.mention.filter(|_| page == 0 && matches!(self.worst, State::Firing | State::NoData));
+        mention.map_or_else(Mrkdwn::new, |mention| Mrkdwn::new().markup(mention).markup(" "))
+    }
+
+    fn head(&self, lead: &Mrkdwn, title: &str) -> Vec<Block> {
+        let warning = self
+            .context
+            .warning
+            .map(|warning| Mrkdwn::new().markup(":warning: ").text(&text::cut(warning, WARNING_MAX_CHARS)));
+        Block::section(&lead.clone().bold(title))
+            .into_iter()
+            .chain(warning.as_ref().and_then(Block::section))
+            .collect()
+    }
+
+    fn ends(&self) -> Vec<Block> {
+        let grey = Mrkdwn::new().text(&format!(
+            "One line for each alert, because there were many at once · {}",
+            self.context.route
+        ));
+        Block::context(&grey).into_iter().collect()
+    }
+
+    /// The room for lines beside the largest head, as JSON.
+    fn room(&self) -> usize {
+        const PAGES_MAX: usize = 999_999;
+        let head = self.head(&self.lead(0), &self.title_of(PAGES_MAX, PAGES_MAX));
+        let width = |blocks: &[Block]| blocks.iter().map(|block| block.json_width() + 1).sum::<usize>();
+        // The brackets of two lists.
+        BLOCKS_JSON_MAX_CHARS.saturating_sub(width(&head) + width(&self.ends()) + 4)
+    }
 }
 
 fn lines<'a>(alerts: &[(usize, &'a Alert)]) -> Vec<Line<'a>> {
@@ -157,8 +188,7 @@ fn text_of(line: &Line<'_>, context: &Context<'_>) -> Mrkdwn {
 }
 
 /// Packs lines into sections, and sections into messages, each as full as the limits allow.
-fn pages(lines: &[Mrkdwn]) -> Vec<Vec<Vec<usize>>> {
-    let room = BLOCKS_JSON_MAX_CHARS - ENDS_MAX_CHARS;
+fn pages(lines: &[Mrkdwn], room: usize) -> Vec<Vec<Vec<usize>>> {
     let blocks = BLOCKS_MAX - 4;
     // `{"type":"section","text":{"type":"mrkdwn","text":""}},`
     let section_overhead = 60;
@@ -166,8 +196,8 @@ fn pages(lines: &[Mrkdwn]) -> Vec<Vec<Vec<usize>>> {
     let (mut page_width, mut section_width) = (0, 0);
     for (index, line) in lines.iter().enumerate() {
         let text_width = line.width() + 1;
-        // The line break is two characters in JSON.
-        let json_width = serde_json::to_string(line.as_str()).map_or(0, |json| width(&json)) + 2;
+        // Without its quotes, and with the line break before it, which is two characters in JSON.
+        let json_width = serde_json::to_string(line.as_str()).map_or(0, |json| width(&json));
         let fits_section = section_width > 0 && section_width + text_width <= SECTION_TEXT_MAX_CHARS;
         let needed = json_width + if fits_section { 0 } else { section_overhead };
         let fits_page = pages.last().is_some_and(|page: &Vec<Vec<usize>>| {
@@ -190,4 +220,119 @@ fn pages(lines: &[Mrkdwn]) -> Vec<Vec<Vec<usize>>> {
         page_width += needed;
     }
     pages
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::{DateTime, TimeDelta};
+    use chrono_tz::Tz;
+
+    use super::*;
+    use crate::alert::Source;
+
+    fn alarm(number: usize) -> Alert {
+        let name = format!("web-{number:05} CPU high");
+        let mut alert = Alert::new(Source::CloudWatch, name.as_str(), State::Firing, "ALARM");
+        alert.link(
+            LinkKind::Alarm,
+            format!(
+                "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#alarmsV2:alarm/{}",
+                crate::region::percent_encode(&name)
+            ),
+        );
+        alert.account = Some("111122223333".to_owned());
+        alert.region = Some("eu-west-1".to_owned());
+        alert.condition = Some(
+            "CPUUtilization, average over 1 min, was 99.9 % for 3 of 3 datapoints: above 50 %".to_owned(),
+        );
+        alert.fingerprint = Some(name);
+        alert.changed_at = DateTime::from_timestamp(1_789_384_724, 0);
+        alert
+    }
+
+    fn rendered(alerts: &[Alert], warning: Option<&str>) -> Vec<(Message, Vec<usize>)> {
+        let accounts = BTreeMap::new();
+        let context = Context {
+            now: DateTime::from_timestamp(1_789_384_725, 0).unwrap(),
+            timezone: Tz::UTC,
+            accounts: &accounts,
+            channel: None,
+            mention: None,
+            path: &[],
+            tries: 1,
+            delivery_id: None,
+            route: "digest",
+            warning,
+        };
+        let alerts: Vec<(usize, &Alert)> = alerts.iter().enumerate().collect();
+        let digests = digest(&alerts, &context);
+        let mut items: Vec<usize> = digests.iter().flat_map(|(_, items)| items.iter().copied()).collect();
+        items.sort_unstable();
+        assert_eq!(items, (0..alerts.len()).collect::<Vec<_>>());
+        for (message, items) in &digests {
+            let json = message.to_json();
+            for item in items {
+                assert!(json.contains(&alerts[*item].1.name), "{} has no line", alerts[*item].1.name);
+            }
+        }
+        digests
+    }
+
+    fn blocks_width(message: &Message) -> usize {
+        let lists = message.attachments.iter().map(|attachment| &attachment.blocks).chain([&message.blocks]);
+        lists.map(|blocks| width(&serde_json::to_string(blocks).unwrap())).sum()
+    }
+
+    #[test]
+    fn as_few_messages_as_the_limits_allow() {
+        let alarms: Vec<Alert> = (0..300).map(alarm).collect();
+        for batch in alarms.chunks(100) {
+            let digests = rendered(batch, None);
+            assert_eq!(digests.len(), 3);
+            // All but the last are so full that no line more would fit beside the longest head.
+            let line = 400;
+            for (message, _) in &digests[..2] {
+                assert!(blocks_width(message) > BLOCKS_JSON_MAX_CHARS - line, "{}", blocks_width(message));
+            }
+        }
+        assert_eq!(rendered(&alarms[..30], None).len(), 1);
+    }
+
+    #[test]
+    fn ten_thousand_alarms_keep_their_lines() {
+        let alarms: Vec<Alert> = (0..10_000).map(alarm).collect();
+        let few = rendered(&alarms[..1_000], None).len();
+        let many = rendered(&alarms, None).len();
+        assert!(many <= few * 10 && many >= few * 10 - 10, "{few} messages for 1,000, {many} for 10,000");
+    }
+
+    #[test]
+    fn a_warning_full_of_entities_takes_no_line_away() {
+        let alarms: Vec<Alert> = (0..100).map(alarm).collect();
+        for (message, _) in rendered(&alarms, Some(&"<&>".repeat(2_000))) {
+            assert!(blocks_width(&message) <= BLOCKS_JSON_MAX_CHARS);
+        }
+    }
+
+    #[test]
+    fn changes_of_one_alarm_share_a_line() {
+        let mut changes: Vec<Alert> = (0..7).map(|_| alarm(1)).collect();
+        for (minutes, change) in (0..).zip(&mut changes) {
+            change.changed_at = change.changed_at.map(|at| at + TimeDelta::minutes(minutes));
+        }
+        changes[6].state = State::Resolved;
+        changes[6].state_value = "OK".to_owned();
+        // The last by its time, not by its place.
+        changes.reverse();
+        changes.push(alarm(2));
+        let digests = rendered(&changes, None);
+        let [(message, items)] = &digests[..] else { panic!("{} messages", digests.len()) };
+        assert_eq!(items.len(), 8);
+        let json = message.to_json();
+        assert!(json.contains("2 alerts in 8 changes: 🔴 1 firing, ✅ 1 resolved"), "{json}");
+        assert!(json.contains("✅ OK <") && json.contains("(changed 7 times)"), "{json}");
+        assert_eq!(json.matches("|web-00001").count(), 1);
+    }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::links::Row;
 use super::message::Tags;
 use super::{Alarm, Log, Metric, PromQl, StateValue, condition};
 use crate::alert::{Alert, Cause, Fact, LinkKind, Source, State};
@@ -76,6 +77,7 @@ struct PromQlCriteria {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MetricQuery {
+    id: Option<String>,
     label: Option<String>,
     expression: Option<String>,
     metric_stat: Option<MetricStat>,
@@ -109,6 +111,24 @@ struct MuteDetail {
 struct Contributor {
     id: Option<String>,
     attributes: Option<BTreeMap<String, String>>,
+}
+
+impl MetricQuery {
+    fn row(&self) -> Row<'_> {
+        let stat = self.metric_stat.as_ref();
+        let metric = stat.and_then(|stat| stat.metric.as_ref());
+        Row {
+            id: self.id.as_deref(),
+            label: self.label.as_deref(),
+            expression: self.expression.as_deref(),
+            namespace: metric.and_then(|metric| metric.namespace.as_deref()),
+            name: metric.and_then(|metric| metric.name.as_deref()),
+            dimensions: metric.and_then(|metric| metric.dimensions.clone()).into_iter().flatten().collect(),
+            statistic: stat.and_then(|stat| stat.stat.as_deref()),
+            period: stat.and_then(|stat| stat.period).or(self.period),
+            is_shown: self.return_data.unwrap_or(true),
+        }
+    }
 }
 
 /// Reads a state change, of an alarm or of one of its contributors; `None` where the event is something else.
@@ -198,6 +218,9 @@ fn metric(configuration: Configuration) -> Option<Metric> {
         query.expression.as_deref().is_some_and(|text| text.contains("ANOMALY_DETECTION_BAND"))
     };
     let has_band = queries.iter().any(is_band);
+    // A plain metric is one query, whose id is a UUID that nobody chose.
+    let is_math = queries.iter().any(|query| query.expression.is_some());
+    let graph = queries.iter().filter(|_| is_math).filter_map(|query| query.row().render()).collect();
     let inputs = queries.iter().filter_map(|query| {
         let dimensions = query.metric_stat.as_ref()?.metric.as_ref()?.dimensions.clone();
         Some(dimensions.unwrap_or_default().into_iter().collect())
@@ -221,6 +244,7 @@ fn metric(configuration: Configuration) -> Option<Metric> {
         comparison: configuration.comparison_operator,
         threshold: configuration.threshold,
         is_band: has_band,
+        graph,
     };
     if let Some(query) = query {
         metric.expression = query.expression;

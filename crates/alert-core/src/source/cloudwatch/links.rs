@@ -1,6 +1,6 @@
 //! Where in the console an alarm, its metric and its logs are found.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{Log, Metric};
 use crate::region::{self, console_host, percent_encode};
@@ -21,12 +21,17 @@ pub(super) fn alarm(name: &str, region: Option<&str>, partition: Option<&str>) -
 /// The metric's graph over the last three hours.
 pub(super) fn metric(metric: &Metric, region: Option<&str>, partition: Option<&str>) -> Option<String> {
     let (host, code) = console(region, partition)?;
-    let mut row = vec![json!(metric.namespace.as_deref()?), json!(metric.name.as_deref()?)];
-    for (name, value) in &metric.dimensions {
-        row.push(json!(name));
-        row.push(json!(value));
-    }
-    let mut graph = json!({"region": code, "view": "timeSeries", "metrics": [row]});
+    let rows = if metric.graph.is_empty() {
+        let mut row = vec![json!(metric.namespace.as_deref()?), json!(metric.name.as_deref()?)];
+        for (name, value) in &metric.dimensions {
+            row.push(json!(name));
+            row.push(json!(value));
+        }
+        vec![json!(row)]
+    } else {
+        metric.graph.clone()
+    };
+    let mut graph = json!({"region": code, "view": "timeSeries", "metrics": rows});
     if let Some(period) = metric.period_seconds {
         graph["period"] = json!(period);
     }
@@ -37,6 +42,45 @@ pub(super) fn metric(metric: &Metric, region: Option<&str>, partition: Option<&s
         "https://{host}/cloudwatch/home?region={code}#metricsV2?graph={}",
         percent_encode(&graph.to_string())
     ))
+}
+
+/// One query of metric math as a row of a graph; `None` for one that is neither an expression nor a metric.
+pub(super) struct Row<'q> {
+    pub(super) id: Option<&'q str>,
+    pub(super) label: Option<&'q str>,
+    pub(super) expression: Option<&'q str>,
+    pub(super) namespace: Option<&'q str>,
+    pub(super) name: Option<&'q str>,
+    pub(super) dimensions: Vec<(String, String)>,
+    pub(super) statistic: Option<&'q str>,
+    pub(super) period: Option<u64>,
+    pub(super) is_shown: bool,
+}
+
+impl Row<'_> {
+    pub(super) fn render(&self) -> Option<Value> {
+        let mut options = Map::new();
+        let statistic = self.statistic.map(statistic);
+        for (key, value) in [
+            ("expression", self.expression),
+            ("id", self.id),
+            ("label", self.label),
+            ("stat", statistic.as_deref().filter(|_| self.expression.is_none())),
+        ] {
+            options.extend(value.map(|value| (key.to_owned(), json!(value))));
+        }
+        options.extend(self.period.map(|period| ("period".to_owned(), json!(period))));
+        if !self.is_shown {
+            options.insert("visible".to_owned(), json!(false));
+        }
+        if self.expression.is_some() {
+            return Some(json!([options]));
+        }
+        let mut row = vec![json!(self.namespace?), json!(self.name?)];
+        row.extend(self.dimensions.iter().flat_map(|(name, value)| [json!(name), json!(value)]));
+        row.push(json!(options));
+        Some(json!(row))
+    }
 }
 
 /// The first log group's page. A query cannot be linked: the console's form of it is documented nowhere.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::links::Row;
 use super::{Alarm, Log, Metric, PromQl, StateValue};
 use crate::alert::{Cause, Child};
 use crate::forgiving;
@@ -253,6 +254,7 @@ fn read(read: forgiving::Read<Message>) -> Option<Alarm> {
 
 fn metric(trigger: Trigger) -> Option<Metric> {
     let mut queries = trigger.metrics.unwrap_or_default();
+    let graph = queries.iter().filter_map(|query| query.row().render()).collect();
     let band_id = trigger.threshold_metric_id;
     let comparison = trigger.comparison_operator;
     let alarmed = alarmed_query(&queries, band_id.as_deref());
@@ -271,6 +273,7 @@ fn metric(trigger: Trigger) -> Option<Metric> {
         comparison,
         threshold: trigger.threshold,
         is_band: band_id.is_some(),
+        graph,
     };
     if let Some(query) = alarmed {
         // An id such as `e1` says less than the expression.
@@ -315,6 +318,28 @@ fn pairs(dimensions: Option<Vec<Dimension>>) -> Vec<(String, String)> {
         .flatten()
         .filter_map(|dimension| Some((dimension.name?, dimension.value?)))
         .collect()
+}
+
+impl MetricQuery {
+    fn row(&self) -> Row<'_> {
+        let stat = self.metric_stat.as_ref();
+        let metric = stat.and_then(|stat| stat.metric.as_ref());
+        let dimensions = metric.and_then(|metric| metric.dimensions.as_deref()).unwrap_or_default();
+        Row {
+            id: self.id.as_deref(),
+            label: self.label.as_deref(),
+            expression: self.expression.as_deref(),
+            namespace: metric.and_then(|metric| metric.namespace.as_deref()),
+            name: metric.and_then(|metric| metric.metric_name.as_deref()),
+            dimensions: dimensions
+                .iter()
+                .filter_map(|dimension| Some((dimension.name.clone()?, dimension.value.clone()?)))
+                .collect(),
+            statistic: stat.and_then(|stat| stat.stat.as_deref()),
+            period: stat.and_then(|stat| stat.period).or(self.period),
+            is_shown: self.return_data.unwrap_or(true),
+        }
+    }
 }
 
 impl TriggeringChild {

@@ -109,6 +109,8 @@ struct Metric {
     threshold: Option<f64>,
     /// Compared with an anomaly detection band.
     is_band: bool,
+    /// The queries of metric math as the rows of a graph.
+    graph: Vec<Value>,
 }
 
 /// What a log alarm looks at.
@@ -138,6 +140,7 @@ impl Metric {
             comparison: None,
             threshold: None,
             is_band: false,
+            graph: Vec::new(),
         }
     }
 }
@@ -268,7 +271,13 @@ fn to_alert(mut alarm: Alarm, record: &Record) -> Alert {
         alarm.arn.as_deref().unwrap_or(&alarm.name),
         alarm.contributor_id.as_deref().unwrap_or_default()
     ));
-    alert.reason = alarm.reason.filter(|reason| !reason.trim().is_empty());
+    // A lock screen has no room for a child's whole ARN.
+    alert.reason = alarm.reason.filter(|reason| !reason.trim().is_empty()).map(|reason| {
+        match reason::transition(&reason).and_then(|(arn, _)| Some((arn, Arn::parse(arn)?.alarm_name()?))) {
+            Some((arn, name)) => format!("{name}{}", &reason[arn.len()..]),
+            None => reason,
+        }
+    });
     alert.description = alarm.description.filter(|description| !description.trim().is_empty());
     alert.account = alarm.account;
     // Old messages name the region for people; everything else here goes by its code.
