@@ -233,7 +233,7 @@ fn twenty_five_alerts_are_three_calls() {
     let batches = sns::batches(messages.clone());
     assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
     assert_eq!(batches.concat(), messages);
-    assert_eq!(sns::batches(Vec::new()), Vec::<Vec<SnsMessage>>::new());
+    assert_eq!(sns::batches::<SnsMessage>(Vec::new()), Vec::<Vec<SnsMessage>>::new());
 }
 
 #[test]

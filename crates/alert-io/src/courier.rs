@@ -2,16 +2,18 @@
 //!
 //! What an answer means is decided in [`alert_core::answer`]; here is only when to post next.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use alert_core::answer::{self, Failure, Outcome};
 use alert_core::relay::{DeliveryKey, Plan, Post};
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use rand::Rng as _;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::backoff;
 use crate::deadline::Deadline;
 use crate::memory::Memory;
 use crate::slack;
@@ -29,7 +31,6 @@ const ATTEMPT_MIN: Duration = Duration::from_millis(100);
 /// Attempts for one message in one invocation; Lambda and SQS try again after that.
 const TRIES_MAX: u32 = 6;
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// Names a webhook without knowing it: its ciphertext in the configuration, `None` for the function's own.
 pub type HookId = Option<String>;
@@ -37,14 +38,31 @@ pub type HookId = Option<String>;
 /// What an invocation delivered, and what it could not.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Items that are delivered to every receiver they were posted to, by their place in the plan.
-    pub delivered: HashSet<usize>,
-    /// Items that failed for a receiver, and why.
-    pub failed: BTreeMap<usize, Failure>,
+    /// Items that are delivered to every receiver they were posted to, by their place in the plan, and when the last got it.
+    pub delivered: BTreeMap<usize, DateTime<Utc>>,
+    /// Items that failed, by their place and the receiver's name, and why.
+    pub failed: BTreeMap<(usize, String), Failure>,
     /// Attempts by item.
     pub tries: HashMap<usize, u32>,
-    /// Attempts that had to be repeated.
+    /// Posts that had to be repeated.
     pub retries: u32,
+}
+
+impl Report {
+    /// Why an item failed for the first of the receivers who did not get it.
+    #[must_use]
+    pub fn failure(&self, item: usize) -> Option<&Failure> {
+        let (_, failure) =
+            self.failed.range((item, String::new())..).next().filter(|((of, _), _)| *of == item)?;
+        Some(failure)
+    }
+
+    fn fail(&mut self, post: &Post, failure: &Failure) {
+        for item in &post.items {
+            let place = (*item, post.receiver.name.clone());
+            self.failed.entry(place).or_insert_with(|| failure.clone());
+        }
+    }
 }
 
 /// Delivers posts; lives as long as the process, and remembers what the next invocation must know.
@@ -57,11 +75,21 @@ pub struct Courier {
 }
 
 /// A post on its way, with what it has been through.
-struct Parcel {
-    post: Post,
+struct Parcel<'p> {
+    post: Cow<'p, Post>,
     tries: u32,
     is_plain: bool,
     failure: Option<Failure>,
+}
+
+impl<'p> Parcel<'p> {
+    fn new(post: Cow<'p, Post>) -> Self {
+        Self { post, tries: 0, is_plain: false, failure: None }
+    }
+
+    fn json(&self) -> String {
+        if self.is_plain { self.post.message.plain().to_json() } else { self.post.message.to_json() }
+    }
 }
 
 /// One webhook's part of an invocation.
@@ -97,10 +125,10 @@ impl Courier {
         webhooks: &BTreeMap<HookId, Result<WebhookUrl, Failure>>,
         deadline: Deadline,
     ) -> Report {
-        let mut queues: BTreeMap<HookId, VecDeque<Parcel>> = BTreeMap::new();
+        let mut queues: BTreeMap<HookId, VecDeque<Parcel<'_>>> = BTreeMap::new();
         for post in &plan.posts {
-            let parcel = Parcel { post: post.clone(), tries: 0, is_plain: false, failure: None };
-            queues.entry(post.receiver.webhook.clone()).or_default().push_back(parcel);
+            let queue = queues.entry(post.receiver.webhook.clone()).or_default();
+            queue.push_back(Parcel::new(Cow::Borrowed(post)));
         }
         let rounds = queues.into_iter().map(|(hook, queue)| async move {
             match webhooks.get(&hook) {
@@ -122,16 +150,18 @@ impl Courier {
         });
         let mut report = Report::default();
         for part in join_all(rounds).await {
-            report.delivered.extend(part.delivered);
-            report.retries += part.retries;
-            for (item, failure) in part.failed {
-                report.failed.entry(item).or_insert(failure);
+            for (item, at) in part.delivered {
+                report.delivered.entry(item).and_modify(|last| *last = at.max(*last)).or_insert(at);
             }
+            report.retries += part.retries;
+            report.failed.extend(part.failed);
             for (item, tries) in part.tries {
                 *report.tries.entry(item).or_default() += tries;
             }
         }
-        report.delivered.retain(|item| !report.failed.contains_key(item));
+        for (item, _) in report.failed.keys() {
+            report.delivered.remove(item);
+        }
         report
     }
 
@@ -146,15 +176,18 @@ impl Courier {
     }
 }
 
-fn all_failed(queue: &VecDeque<Parcel>, failure: &Failure) -> Report {
-    let items = queue.iter().flat_map(|parcel| &parcel.post.items);
-    Report { failed: items.map(|item| (*item, failure.clone())).collect(), ..Report::default() }
+fn all_failed(queue: &VecDeque<Parcel<'_>>, failure: &Failure) -> Report {
+    let mut report = Report::default();
+    for parcel in queue {
+        report.fail(&parcel.post, failure);
+    }
+    report
 }
 
 impl Round<'_> {
     /// First every post once, then those that may pass later, until none is left or the time is over.
-    async fn run(mut self, plan: &Plan<'_>, mut queue: VecDeque<Parcel>) -> Report {
-        let mut again: VecDeque<Parcel> = VecDeque::new();
+    async fn run(mut self, plan: &Plan<'_>, mut queue: VecDeque<Parcel<'_>>) -> Report {
+        let mut again = VecDeque::new();
         let mut round = 0;
         loop {
             while let Some(parcel) = queue.pop_front() {
@@ -170,7 +203,7 @@ impl Round<'_> {
             if again.is_empty() {
                 return self.report;
             }
-            let pause = backoff(round);
+            let pause = backoff::pause(BACKOFF_FIRST, round);
             round += 1;
             if !self.deadline.allows(pause + ATTEMPT_MIN) {
                 let late = Failure::new(answer::TIMEOUT, "the invocation's time is over");
@@ -183,81 +216,94 @@ impl Round<'_> {
     }
 
     /// Posts once. `Ok(Some)` gives the post back for a later try, `Err` says that the webhook takes nothing more.
-    async fn attempt(
+    async fn attempt<'p>(
         &mut self,
         plan: &Plan<'_>,
-        mut parcel: Parcel,
-        queue: &mut VecDeque<Parcel>,
-    ) -> Result<Option<Parcel>, Failure> {
-        if let Err(failure) = self.wait_for_turn().await {
-            self.fail(&parcel.post.items, &failure);
+        mut parcel: Parcel<'p>,
+        queue: &mut VecDeque<Parcel<'p>>,
+    ) -> Result<Option<Parcel<'p>>, Failure> {
+        let turn = self.wait_for_turn().await;
+        if let Err(late) = turn.and_then(|()| self.limit(!queue.is_empty()).map(|_| ())) {
+            // What Slack said of the post says more than that the time is over.
+            self.report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(&late));
             return Ok(None);
         }
-        let limit = self.attempt_limit(!queue.is_empty());
-        if limit < ATTEMPT_MIN {
-            let failure = parcel.failure.unwrap_or_else(|| {
-                Failure::new(answer::TIMEOUT, "the invocation's time was over before its turn came")
-            });
-            self.fail(&parcel.post.items, &failure);
-            return Ok(None);
-        }
-        let message = if parcel.is_plain {
-            parcel.post.message.plain().to_json()
-        } else {
-            parcel.post.message.to_json()
-        };
-        let mut attempt = slack::post(&self.courier.http, self.webhook, message.clone(), limit).await;
-        if parcel.tries == 0 && attempt.connection_lost {
-            // A connection that died while the process was frozen is no fault of Slack's: once more, on a new one.
-            let limit = self.attempt_limit(!queue.is_empty());
-            attempt = slack::post(&self.courier.http, self.webhook, message, limit).await;
-        }
-        parcel.tries += 1;
-        for item in &parcel.post.items {
-            *self.report.tries.entry(*item).or_default() += 1;
-        }
-        match attempt.outcome {
+        let outcome = self.post(&mut parcel, !queue.is_empty()).await;
+        match outcome {
             Outcome::Delivered => {
+                let now = Utc::now();
                 for item in &parcel.post.items {
                     self.courier.memory.keep(plan.key(*item, &parcel.post.receiver));
-                    self.report.delivered.insert(*item);
+                    self.report.delivered.insert(*item, now);
                 }
             }
             Outcome::Retry { after, failure } => {
                 if let Some(time) = after {
                     self.courier.pause(&self.hook, time);
                 }
-                if parcel.tries < TRIES_MAX {
+                let is_too_long = after.is_some_and(|time| !self.deadline.allows(time + ATTEMPT_MIN));
+                if parcel.tries < TRIES_MAX && !is_too_long {
                     self.report.retries += 1;
                     parcel.failure = Some(failure);
                     return Ok(Some(parcel));
                 }
-                self.fail(&parcel.post.items, &failure);
-            }
-            Outcome::MessageRefused(_) if parcel.post.items.len() > 1 => {
-                // One bad text takes no other alert along: each goes by itself.
-                for post in plan.take_apart(&parcel.post).into_iter().rev() {
-                    queue.push_front(Parcel { post, tries: 0, is_plain: false, failure: None });
-                }
+                self.report.fail(&parcel.post, &failure);
             }
             Outcome::MessageRefused(_) if !parcel.is_plain => {
                 self.report.retries += 1;
                 queue.push_front(Parcel { is_plain: true, ..parcel });
             }
-            Outcome::MessageRefused(failure) => self.fail(&parcel.post.items, &failure),
+            Outcome::MessageRefused(_) if parcel.post.items.len() > 1 => {
+                // One bad text takes no other alert along: each goes by itself, after the first tries of all others.
+                queue.extend(
+                    plan.take_apart(&parcel.post).into_iter().map(|post| Parcel::new(Cow::Owned(post))),
+                );
+            }
+            Outcome::MessageRefused(failure) => self.report.fail(&parcel.post, &failure),
             Outcome::WebhookRefused(failure) => {
-                self.fail(&parcel.post.items, &failure);
+                self.report.fail(&parcel.post, &failure);
                 return Err(failure);
             }
         }
         Ok(None)
     }
 
-    /// How long one attempt may take. One post that hangs must not cost the others their first try.
-    fn attempt_limit(&self, others_wait: bool) -> Duration {
+    /// Sends the post, once more at once where the connection had died.
+    async fn post(&mut self, parcel: &mut Parcel<'_>, others_wait: bool) -> Outcome {
+        let mut tries = 0;
+        let outcome = loop {
+            let limit = match self.limit(others_wait) {
+                Ok(limit) => limit,
+                Err(failure) => break Outcome::Retry { after: None, failure },
+            };
+            let attempt = slack::post(&self.courier.http, self.webhook, parcel.json(), limit).await;
+            tries += 1;
+            // A connection that died while the process was frozen is no fault of Slack's: once more, on a new one.
+            if !attempt.connection_lost || parcel.tries > 0 || tries > 1 {
+                break attempt.outcome;
+            }
+        };
+        parcel.tries += 1;
+        for item in &parcel.post.items {
+            *self.report.tries.entry(*item).or_default() += tries;
+        }
+        outcome
+    }
+
+    /// What one attempt may take; an error where nothing is left that is worth one.
+    ///
+    /// One post that hangs must not cost the others their first try: while they wait, it gets a share of the time.
+    fn limit(&self, others_wait: bool) -> Result<Duration, Failure> {
         let left = self.deadline.left();
         let share = if others_wait { (left / 2).max(ATTEMPT_SHARE_MIN) } else { left };
-        share.min(left).min(ATTEMPT_TIMEOUT)
+        let limit = share.min(left).min(ATTEMPT_TIMEOUT);
+        if limit < ATTEMPT_MIN {
+            return Err(Failure::new(
+                answer::TIMEOUT,
+                "the invocation's time was over before the message's turn came",
+            ));
+        }
+        Ok(limit)
     }
 
     /// Waits out a pause that Slack asked for and the pace of many posts; an error where the time does not allow it.
@@ -283,22 +329,9 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn fail(&mut self, items: &[usize], failure: &Failure) {
-        for item in items {
-            self.report.failed.entry(*item).or_insert_with(|| failure.clone());
-        }
-    }
-
-    fn fail_all(&mut self, parcels: impl IntoIterator<Item = Parcel>, otherwise: &Failure) {
+    fn fail_all<'p>(&mut self, parcels: impl IntoIterator<Item = Parcel<'p>>, otherwise: &Failure) {
         for parcel in parcels {
-            let failure = parcel.failure.unwrap_or_else(|| otherwise.clone());
-            self.fail(&parcel.post.items, &failure);
+            self.report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(otherwise));
         }
     }
-}
-
-/// Exponential, with full jitter so that many functions do not come back at once.
-fn backoff(round: u32) -> Duration {
-    let most = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(round)).min(BACKOFF_MAX);
-    most.mul_f64(rand::rng().random_range(0.5..=1.0))
 }

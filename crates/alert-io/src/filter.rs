@@ -1,31 +1,32 @@
 //! `grafana-filter-to-sns`: from an event to SNS's answers, and from these to the answer for Lambda.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::time::Duration;
 
 use alert_core::answer::Failure;
 use alert_core::config::Config;
-use alert_core::envelope::{self, Hop};
+use alert_core::envelope;
 use alert_core::filter::{self, Plan, Publication};
 use alert_core::region::Arn;
 use alert_core::relay::DeliveryKey;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::aws::{self, Identity};
 use crate::configuration;
 use crate::deadline::Deadline;
 use crate::http;
 use crate::lambda::{self, InvocationError};
+use crate::log::{AlertLine, Fate};
 use crate::memory::Memory;
-use crate::publisher::Publisher;
+use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
+use crate::publisher::{Publisher, Report};
 use crate::settings::{Environment, SNS_TOPIC_ARN, StartError};
 
 /// For whoever must mend the setting.
 const TOPIC_EXPECTED: &str =
     "arn:aws:sns:REGION:ACCOUNT:NAME; `aws sns list-topics` and the SNS console's list of topics show it";
+/// What the topic is called where receivers have names.
+const TOPIC: &str = "sns";
 
 /// The filter, as long as its process lives.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Filter {
     warning: Option<String>,
     publisher: Publisher,
     memory: Memory,
+    metrics: Metrics,
 }
 
 impl Filter {
@@ -50,12 +52,20 @@ impl Filter {
         let region = topic_region(&topic_arn)?;
         let http = http::client(environment)?;
         let identity = Identity::from_environment(environment)?;
+        let metrics = Metrics::from_environment(environment);
         let loaded = configuration::load(environment);
         if let Some(warning) = &loaded.warning {
-            tracing::error!(error_type = "config_invalid", "{warning}");
+            tracing::error!(error_type = CONFIG_INVALID, "{warning}");
+            metrics.print_config_invalid();
         }
         let publisher = Publisher::new(aws::sns(environment, &identity, &http, &region), topic_arn);
-        Ok(Self { config: loaded.config, warning: loaded.warning, publisher, memory: Memory::default() })
+        Ok(Self {
+            config: loaded.config,
+            warning: loaded.warning,
+            publisher,
+            memory: Memory::default(),
+            metrics,
+        })
     }
 
     /// Filters and publishes one event; the answer is the JSON for Lambda.
@@ -67,36 +77,37 @@ impl Filter {
         request_id: &str,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
-        let started = Instant::now();
+        let started_at = Utc::now();
         let decoded = envelope::decode(event);
         let reply = decoded.reply;
-        let plan = filter::plan(decoded, &self.config, self.warning.as_deref(), Utc::now());
-        let messages: Vec<_> = plan
+        let plan = filter::plan(decoded, &self.config, self.warning.as_deref(), started_at);
+        let keys: Vec<_> =
+            plan.publications.iter().map(|publication| key(&plan, publication, request_id)).collect();
+        let messages = plan
             .publications
             .iter()
+            .zip(&keys)
             .enumerate()
-            .filter(|(_, publication)| !self.memory.holds(&key(&plan, publication, request_id)))
-            .map(|(place, publication)| (place, publication.message.clone()))
+            .filter(|(_, (_, key))| !self.memory.holds(key))
+            .map(|(place, (publication, _))| (place, &publication.message))
             .collect();
         let report = self.publisher.publish(messages, deadline).await;
-        let mut published = BTreeSet::new();
-        for publication in report.published.iter().filter_map(|place| plan.publications.get(*place)) {
-            self.memory.keep(key(&plan, publication, request_id));
-            published.extend(publication.items.iter().copied());
+        for key in report.published.keys().filter_map(|place| keys.get(*place)) {
+            self.memory.keep(key.clone());
         }
-        let mut failed: BTreeMap<usize, &Failure> = BTreeMap::new();
-        for (place, failure) in &report.failed {
-            for item in plan.publications.get(*place).iter().flat_map(|publication| &publication.items) {
-                failed.entry(*item).or_insert(failure);
-            }
-        }
-        log(&plan, &published, &failed, request_id, started.elapsed());
-        let failed =
-            failed.into_iter().filter_map(|(item, failure)| Some((plan.items.get(item)?.record, failure)));
+        let outcomes = outcomes(&plan, &report);
+        log(&plan, &outcomes, request_id, started_at);
+        self.metrics.print(&tally(&plan, &report, &outcomes, self.warning.is_some()), request_id);
+        let failed: Vec<_> = plan
+            .items
+            .iter()
+            .zip(&outcomes)
+            .filter_map(|(item, outcome)| Some((item.record, outcome.failure?)))
+            .collect();
         let dropped = plan.items.iter().filter(|item| item.dropped.is_some()).count();
         let done =
             json!({"alerts": plan.items.len(), "dropped": dropped, "published": plan.publications.len()});
-        lambda::answer(reply, &plan.records, plan.items.len(), &failed.collect::<Vec<_>>(), done)
+        lambda::answer(reply, &plan.records, plan.items.len(), &failed, done)
     }
 }
 
@@ -136,13 +147,13 @@ fn key(plan: &Plan, publication: &Publication, request_id: &str) -> DeliveryKey 
     let (record, place) = items.first().map_or((0, 0), |first| (first.record, first.place));
     let id = plan.records.get(record).and_then(|record| record.id.clone());
     let receiver = match &items[..] {
-        [] | [_] => "sns".to_owned(),
+        [] | [_] => TOPIC.to_owned(),
         many => {
             let mut hasher = DefaultHasher::new();
             for item in many {
                 item.place.hash(&mut hasher);
             }
-            format!("sns {:016x}", hasher.finish())
+            format!("{TOPIC} {:016x}", hasher.finish())
         }
     };
     DeliveryKey {
@@ -152,49 +163,79 @@ fn key(plan: &Plan, publication: &Publication, request_id: &str) -> DeliveryKey 
     }
 }
 
-/// One line for each alert: what it was, what was decided, what became of it.
-fn log(
-    plan: &Plan,
-    published: &BTreeSet<usize>,
-    failed: &BTreeMap<usize, &Failure>,
-    request_id: &str,
-    duration: Duration,
-) {
-    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    for (index, item) in plan.items.iter().enumerate() {
-        let record = plan.records.get(item.record);
-        let id = record.and_then(|record| record.id.as_deref()).unwrap_or(request_id);
-        let path = record.map(|record| Hop::way(&record.path)).unwrap_or_default();
-        let (alert, state) = (item.alert.name.as_str(), item.alert.state_value.as_str());
-        if let Some(dropped) = &item.dropped {
-            tracing::info!(
-                request_id,
-                id,
-                path,
-                alert,
-                state,
-                verdict = "dropped",
-                rule = dropped.rule,
-                why = dropped.why
-            );
-        } else if let Some(failure) = failed.get(&index) {
-            let (error_type, why) = (failure.error_type, failure.detail.as_str());
-            tracing::error!(
-                request_id,
-                id,
-                path,
-                alert,
-                state,
-                verdict = "publish",
-                outcome = "failed",
-                error_type,
-                why,
-                duration_ms
-            );
-        } else {
-            let outcome = if published.contains(&index) { "published" } else { "published before" };
-            tracing::info!(request_id, id, path, alert, state, verdict = "publish", outcome, duration_ms);
+/// What became of one item in all its publications.
+#[derive(Debug, Default, Clone)]
+struct ItemOutcome<'r> {
+    /// In how many messages it is.
+    messages: usize,
+    /// When the last of them was published in this invocation.
+    published_at: Option<DateTime<Utc>>,
+    failure: Option<&'r Failure>,
+    tries: u32,
+}
+
+fn outcomes<'r>(plan: &Plan, report: &'r Report) -> Vec<ItemOutcome<'r>> {
+    let mut outcomes = vec![ItemOutcome::default(); plan.items.len()];
+    for (place, publication) in plan.publications.iter().enumerate() {
+        for item in &publication.items {
+            let Some(outcome) = outcomes.get_mut(*item) else { continue };
+            outcome.messages += 1;
+            outcome.published_at = outcome.published_at.max(report.published.get(&place).copied());
+            outcome.failure = outcome.failure.or(report.failed.get(&place));
+            outcome.tries = outcome.tries.max(report.tries.get(&place).copied().unwrap_or(0));
         }
+    }
+    outcomes
+}
+
+/// What the invocation counts.
+fn tally(plan: &Plan, report: &Report, outcomes: &[ItemOutcome<'_>], is_config_invalid: bool) -> Tally {
+    let mut tally = Tally {
+        received: plan.items.len(),
+        retried: usize::try_from(report.retries).unwrap_or(usize::MAX),
+        is_config_invalid,
+        ..Tally::default()
+    };
+    for (item, outcome) in plan.items.iter().zip(outcomes) {
+        if let Some(dropped) = &item.dropped {
+            *tally.dropped.entry(dropped.rule.clone()).or_default() += 1;
+        } else if let Some(failure) = outcome.failure {
+            tally.failed += 1;
+            *tally.failed_by_reason.entry((TOPIC.to_owned(), failure.error_type)).or_default() += 1;
+        } else if let Some(published_at) = outcome.published_at {
+            let record = plan.records.get(item.record);
+            tally.add_delivered(record.and_then(|record| record.sent_at), published_at);
+        }
+    }
+    tally
+}
+
+/// One line for each alert: what it was, what was decided, what became of it.
+fn log(plan: &Plan, outcomes: &[ItemOutcome<'_>], request_id: &str, started_at: DateTime<Utc>) {
+    let ended_at = Utc::now();
+    for (item, outcome) in plan.items.iter().zip(outcomes) {
+        let fate = match (&item.dropped, outcome.failure) {
+            (Some(dropped), _) => Fate::Dropped(dropped),
+            (None, Some(failure)) => Fate::Failed(failure),
+            (None, None) => {
+                let outcome = match (outcome.messages, outcome.published_at) {
+                    (0, _) => "nothing to publish",
+                    (_, Some(_)) => "published",
+                    (_, None) => "published before",
+                };
+                Fate::Done { outcome, receivers: TOPIC }
+            }
+        };
+        AlertLine {
+            request_id,
+            record: plan.records.get(item.record),
+            alert: &item.alert,
+            verdict: "publish",
+            fate,
+            tries: outcome.tries,
+            duration: (outcome.published_at.unwrap_or(ended_at) - started_at).to_std().unwrap_or_default(),
+        }
+        .write();
     }
 }
 

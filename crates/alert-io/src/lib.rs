@@ -1,6 +1,7 @@
 //! What touches the world: settings, trust, KMS, Slack, logs. Every decision is [`alert_core`]'s.
 
 pub mod aws;
+pub mod backoff;
 pub mod configuration;
 pub mod courier;
 pub mod deadline;
@@ -9,6 +10,7 @@ pub mod http;
 pub mod lambda;
 pub mod log;
 pub mod memory;
+pub mod metrics;
 pub mod publisher;
 pub mod relay;
 pub mod settings;

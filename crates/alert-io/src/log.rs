@@ -2,6 +2,12 @@
 //!
 //! No message bodies at any level that is on by default, and no secret at any level.
 
+use std::time::Duration;
+
+use alert_core::alert::Alert;
+use alert_core::answer::Failure;
+use alert_core::decide::Dropped;
+use alert_core::envelope::{Hop, Record};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -43,4 +49,101 @@ pub fn start(environment: Environment<'_>) {
         .with_target(false)
         .with_env_filter(filter)
         .try_init();
+}
+
+/// What became of one alert.
+#[derive(Debug, Clone, Copy)]
+pub enum Fate<'l> {
+    /// A rule held it back.
+    Dropped(&'l Dropped),
+    /// Everybody has it who gets it, `before` in an earlier invocation of this process already.
+    Done {
+        /// `delivered`, `published before` and so on.
+        outcome: &'static str,
+        /// Who.
+        receivers: &'l str,
+    },
+    /// Somebody did not get it.
+    Failed(&'l Failure),
+}
+
+/// One alert's line in the log.
+#[derive(Debug, Clone, Copy)]
+pub struct AlertLine<'l> {
+    /// The invocation's id.
+    pub request_id: &'l str,
+    /// The record that it came in.
+    pub record: Option<&'l Record>,
+    /// The alert.
+    pub alert: &'l Alert,
+    /// What was to be done with it, unless it was dropped: `deliver`, `publish`.
+    pub verdict: &'static str,
+    /// What became of it.
+    pub fate: Fate<'l>,
+    /// How often it was posted or published.
+    pub tries: u32,
+    /// From the invocation's start.
+    pub duration: Duration,
+}
+
+impl AlertLine<'_> {
+    /// Writes the line.
+    pub fn write(&self) {
+        let Self { request_id, record, tries, .. } = *self;
+        let id = record.and_then(|record| record.id.as_deref()).unwrap_or(request_id);
+        // Where a queue carries a topic's message, both ids lead somewhere.
+        let item = record.and_then(|record| record.item.as_deref()).filter(|item| *item != id);
+        let path = record.map(|record| Hop::way(&record.path)).unwrap_or_default();
+        let (alert, state) = (self.alert.name.as_str(), self.alert.state_value.as_str());
+        let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
+        let verdict = self.verdict;
+        match self.fate {
+            Fate::Dropped(Dropped { rule, why }) => {
+                tracing::info!(
+                    request_id,
+                    id,
+                    item,
+                    path,
+                    alert,
+                    state,
+                    verdict = "dropped",
+                    rule,
+                    why,
+                    tries,
+                    duration_ms
+                );
+            }
+            Fate::Done { outcome, receivers } => {
+                tracing::info!(
+                    request_id,
+                    id,
+                    item,
+                    path,
+                    alert,
+                    state,
+                    verdict,
+                    outcome,
+                    receivers,
+                    tries,
+                    duration_ms
+                );
+            }
+            Fate::Failed(Failure { error_type, detail }) => {
+                tracing::error!(
+                    request_id,
+                    id,
+                    item,
+                    path,
+                    alert,
+                    state,
+                    verdict,
+                    outcome = "failed",
+                    error_type,
+                    why = detail,
+                    tries,
+                    duration_ms
+                );
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Publishes messages to SNS: in batches, what was refused for a passing reason once more, nothing else twice.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alert_core::answer::Failure;
@@ -9,9 +10,10 @@ use aws_sdk_sns::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_sns::operation::publish_batch::{PublishBatchError, PublishBatchOutput};
 use aws_sdk_sns::primitives::Blob;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
-use rand::Rng as _;
+use chrono::{DateTime, Utc};
 use tokio::time::{sleep, timeout};
 
+use crate::backoff;
 use crate::deadline::Deadline;
 
 /// SNS refuses for good: the topic, the right or the message.
@@ -28,17 +30,16 @@ const CALL_MIN: Duration = Duration::from_millis(100);
 /// Calls for one message in one invocation; Lambda and SQS try again after that.
 const TRIES_MAX: u32 = 6;
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// What was published, and what was not, by the messages' places.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Published.
-    pub published: Vec<usize>,
+    /// Published, and when.
+    pub published: BTreeMap<usize, DateTime<Utc>>,
     /// Not published, and why.
     pub failed: BTreeMap<usize, Failure>,
-    /// Calls that were made.
-    pub calls: u32,
+    /// How often each was sent.
+    pub tries: BTreeMap<usize, u32>,
     /// Messages that were sent once more.
     pub retries: u32,
 }
@@ -51,11 +52,21 @@ pub struct Publisher {
 }
 
 /// A message on its way.
-struct Parcel {
+struct Parcel<'m> {
     place: usize,
-    message: SnsMessage,
+    message: &'m SnsMessage,
+    /// SNS refused its subject.
+    without_subject: bool,
+    /// SNS refused a batch as a whole, so each of its messages goes by itself.
+    alone: bool,
     tries: u32,
     failure: Option<Failure>,
+}
+
+impl Borrow<SnsMessage> for Parcel<'_> {
+    fn borrow(&self) -> &SnsMessage {
+        self.message
+    }
 }
 
 impl Publisher {
@@ -70,65 +81,66 @@ impl Publisher {
     }
 
     /// Publishes messages by `deadline`, each with its place in the report, in order.
-    pub async fn publish(&self, messages: Vec<(usize, SnsMessage)>, deadline: Deadline) -> Report {
+    pub async fn publish(&self, messages: Vec<(usize, &SnsMessage)>, deadline: Deadline) -> Report {
         let mut report = Report::default();
-        let mut waiting: Vec<Parcel> = messages
+        let mut waiting: Vec<Parcel<'_>> = messages
             .into_iter()
-            .map(|(place, message)| Parcel { place, message, tries: 0, failure: None })
+            .map(|(place, message)| Parcel {
+                place,
+                message,
+                without_subject: false,
+                alone: false,
+                tries: 0,
+                failure: None,
+            })
             .collect();
         let mut round = 0;
-        while !waiting.is_empty() {
+        loop {
             let mut again = Vec::new();
             for batch in in_batches(waiting) {
                 self.publish_batch(batch, deadline, &mut again, &mut report).await;
             }
-            waiting = again;
-            let pause = backoff(round);
-            round += 1;
-            if !waiting.is_empty() && !deadline.allows(pause + CALL_MIN) {
-                for parcel in waiting {
-                    let late = || Failure::new(UNAVAILABLE, "the invocation's time is over");
-                    report.failed.insert(parcel.place, parcel.failure.unwrap_or_else(late));
-                }
+            if again.is_empty() {
                 return report;
             }
-            if !waiting.is_empty() {
-                sleep(pause).await;
+            let pause = backoff::pause(BACKOFF_FIRST, round);
+            round += 1;
+            if !deadline.allows(pause + CALL_MIN) {
+                fail_all(again, "the invocation's time is over", &mut report);
+                return report;
             }
+            sleep(pause).await;
+            waiting = again;
         }
-        report
     }
 
-    async fn publish_batch(
+    async fn publish_batch<'m>(
         &self,
-        mut batch: Vec<Parcel>,
+        mut batch: Vec<Parcel<'m>>,
         deadline: Deadline,
-        again: &mut Vec<Parcel>,
+        again: &mut Vec<Parcel<'m>>,
         report: &mut Report,
     ) {
         let limit = deadline.left().min(CALL_TIMEOUT);
         if limit < CALL_MIN {
-            let late = Failure::new(UNAVAILABLE, "the invocation's time was over before its turn came");
-            report.failed.extend(
-                batch.into_iter().map(|parcel| (parcel.place, parcel.failure.unwrap_or(late.clone()))),
-            );
+            fail_all(batch, "the invocation's time was over before its turn came", report);
             return;
         }
         let entries: Vec<_> =
-            batch.iter().enumerate().filter_map(|(id, parcel)| self.entry(id, &parcel.message)).collect();
+            batch.iter().enumerate().filter_map(|(id, parcel)| self.entry(id, parcel)).collect();
         let call = self
             .sns
             .publish_batch()
             .topic_arn(&self.topic_arn)
             .set_publish_batch_request_entries(Some(entries));
-        report.calls += 1;
         for parcel in &mut batch {
             parcel.tries += 1;
+            report.tries.insert(parcel.place, parcel.tries);
         }
         let answer = timeout(limit, call.send()).await;
         let verdict = match &answer {
             Ok(Ok(output)) => return settle(batch, output, again, report),
-            Ok(Err(error)) => classify_call(error, &self.topic_arn),
+            Ok(Err(error)) => classify_call(error, &self.topic_arn, &batch),
             Err(_) => Verdict::Again(Failure::new(UNAVAILABLE, "SNS did not answer in time")),
         };
         for parcel in batch {
@@ -136,7 +148,8 @@ impl Publisher {
         }
     }
 
-    fn entry(&self, id: usize, message: &SnsMessage) -> Option<PublishBatchRequestEntry> {
+    fn entry(&self, id: usize, parcel: &Parcel<'_>) -> Option<PublishBatchRequestEntry> {
+        let message = parcel.message;
         let attributes = message
             .attributes
             .iter()
@@ -144,7 +157,7 @@ impl Publisher {
         let mut entry = PublishBatchRequestEntry::builder()
             .id(id.to_string())
             .message(&message.message)
-            .set_subject(message.subject.clone())
+            .set_subject(message.subject.clone().filter(|_| !parcel.without_subject))
             .set_message_attributes(Some(attributes.collect()));
         if self.is_fifo() {
             entry = entry.message_group_id(&message.group_id).message_deduplication_id(&message.dedup_id);
@@ -165,11 +178,16 @@ fn value(attribute: &Attribute) -> Option<MessageAttributeValue> {
 }
 
 /// Batches as SNS takes them, in order.
-fn in_batches(parcels: Vec<Parcel>) -> Vec<Vec<Parcel>> {
-    let sizes: Vec<usize> =
-        batches(parcels.iter().map(|parcel| parcel.message.clone()).collect()).iter().map(Vec::len).collect();
-    let mut parcels: VecDeque<Parcel> = parcels.into();
-    sizes.into_iter().map(|size| parcels.drain(..size).collect()).collect()
+fn in_batches(parcels: Vec<Parcel<'_>>) -> Vec<Vec<Parcel<'_>>> {
+    let (alone, together): (Vec<_>, Vec<_>) = parcels.into_iter().partition(|parcel| parcel.alone);
+    batches(together).into_iter().chain(alone.into_iter().map(|parcel| vec![parcel])).collect()
+}
+
+fn fail_all(parcels: Vec<Parcel<'_>>, otherwise: &str, report: &mut Report) {
+    for parcel in parcels {
+        let failure = parcel.failure.unwrap_or_else(|| Failure::new(UNAVAILABLE, otherwise));
+        report.failed.insert(parcel.place, failure);
+    }
 }
 
 /// What is to be done with a message that was not published.
@@ -177,35 +195,45 @@ fn in_batches(parcels: Vec<Parcel>) -> Vec<Vec<Parcel>> {
 enum Verdict {
     Again(Failure),
     WithoutSubject(Failure),
+    /// SNS refuses the batch for what is in it, without a word on which message it is.
+    Alone(Failure),
     Failed(Failure),
 }
 
 /// Takes a batch's answer apart: SNS may take nine and refuse one.
-fn settle(batch: Vec<Parcel>, output: &PublishBatchOutput, again: &mut Vec<Parcel>, report: &mut Report) {
+fn settle<'m>(
+    batch: Vec<Parcel<'m>>,
+    output: &PublishBatchOutput,
+    again: &mut Vec<Parcel<'m>>,
+    report: &mut Report,
+) {
+    let now = Utc::now();
     for (id, parcel) in batch.into_iter().enumerate() {
         let id = id.to_string();
         if output.successful().iter().any(|entry| entry.id() == Some(id.as_str())) {
-            report.published.push(parcel.place);
+            report.published.insert(parcel.place, now);
             continue;
         }
         let verdict = match output.failed().iter().find(|entry| entry.id() == id) {
-            Some(entry) => {
-                classify_entry(entry.code(), entry.sender_fault(), entry.message(), &parcel.message)
-            }
+            Some(entry) => classify_entry(entry.code(), entry.sender_fault(), entry.message(), &parcel),
             None => Verdict::Again(Failure::new(UNAVAILABLE, "SNS's answer does not name the message")),
         };
         put(parcel, verdict, again, report);
     }
 }
 
-fn put(mut parcel: Parcel, verdict: Verdict, again: &mut Vec<Parcel>, report: &mut Report) {
+fn put<'m>(mut parcel: Parcel<'m>, verdict: Verdict, again: &mut Vec<Parcel<'m>>, report: &mut Report) {
     let failure = match verdict {
         Verdict::Failed(failure) => {
             report.failed.insert(parcel.place, failure);
             return;
         }
         Verdict::WithoutSubject(failure) => {
-            parcel.message.subject = None;
+            parcel.without_subject = true;
+            failure
+        }
+        Verdict::Alone(failure) => {
+            parcel.alone = true;
             failure
         }
         Verdict::Again(failure) => failure,
@@ -219,7 +247,7 @@ fn put(mut parcel: Parcel, verdict: Verdict, again: &mut Vec<Parcel>, report: &m
     again.push(parcel);
 }
 
-fn classify_entry(code: &str, sender_fault: bool, message: Option<&str>, sent: &SnsMessage) -> Verdict {
+fn classify_entry(code: &str, sender_fault: bool, message: Option<&str>, sent: &Parcel<'_>) -> Verdict {
     let text = message.unwrap_or_default();
     if is_throttling(code) {
         return Verdict::Again(Failure::new(THROTTLED, format!("SNS asks for fewer calls ({code})")));
@@ -229,14 +257,14 @@ fn classify_entry(code: &str, sender_fault: bool, message: Option<&str>, sent: &
     }
     let failure = Failure::new(REFUSED, format!("SNS refuses the message ({code}): {text}"));
     // A subject is worth less than the alert under it.
-    if sent.subject.is_some() && (text.to_ascii_lowercase().contains("subject") || code == "InvalidParameter")
-    {
+    let names_subject = text.to_ascii_lowercase().contains("subject") || code.starts_with("InvalidParameter");
+    if names_subject && sent.message.subject.is_some() && !sent.without_subject {
         return Verdict::WithoutSubject(failure);
     }
     Verdict::Failed(failure)
 }
 
-fn classify_call(error: &SdkError<PublishBatchError>, topic_arn: &str) -> Verdict {
+fn classify_call(error: &SdkError<PublishBatchError>, topic_arn: &str, batch: &[Parcel<'_>]) -> Verdict {
     let code = error.code().unwrap_or("no answer");
     let SdkError::ServiceError(inner) = error else {
         return Verdict::Again(Failure::new(UNAVAILABLE, format!("SNS could not be reached ({code})")));
@@ -246,6 +274,13 @@ fn classify_call(error: &SdkError<PublishBatchError>, topic_arn: &str) -> Verdic
     }
     if inner.raw().status().as_u16() >= 500 || error.code().is_none() {
         return Verdict::Again(Failure::new(UNAVAILABLE, format!("SNS has a fault of its own ({code})")));
+    }
+    if is_about_content(code) {
+        // One bad message takes no other along.
+        return match batch {
+            [only] => classify_entry(code, true, error.message(), only),
+            _ => Verdict::Alone(Failure::new(REFUSED, format!("SNS refuses the batch ({code})"))),
+        };
     }
     let remedy = match code {
         "NotFound" | "NotFoundException" => "the topic does not exist: check SNS_TOPIC_ARN".to_owned(),
@@ -263,6 +298,21 @@ fn classify_call(error: &SdkError<PublishBatchError>, topic_arn: &str) -> Verdic
     ))
 }
 
+/// Errors of a whole call that one of its messages may be the cause of. Source: Amazon SNS API Reference, PublishBatch.
+fn is_about_content(code: &str) -> bool {
+    [
+        "InvalidParameter",
+        "InvalidParameterException",
+        "InvalidParameterValue",
+        "ParameterValueInvalid",
+        "BatchRequestTooLong",
+        "BatchRequestTooLongException",
+        "ValidationException",
+        "ValidationError",
+    ]
+    .contains(&code)
+}
+
 /// Source: Amazon SNS API Reference, Common Errors; the SDKs' lists of throttling codes.
 fn is_throttling(code: &str) -> bool {
     [
@@ -276,10 +326,4 @@ fn is_throttling(code: &str) -> bool {
         "TooManyRequestsException",
     ]
     .contains(&code)
-}
-
-/// Exponential, with jitter so that many functions do not come back at once.
-fn backoff(round: u32) -> Duration {
-    let most = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(round)).min(BACKOFF_MAX);
-    most.mul_f64(rand::rng().random_range(0.5..=1.0))
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use alert_core::answer::Failure;
 use alert_core::decide::Verdict;
-use alert_core::envelope::{self, Hop};
+use alert_core::envelope;
 use alert_core::relay::{self, Deployment, Plan};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::aws::{self, Identity};
 use crate::configuration;
@@ -19,6 +19,8 @@ use crate::courier::{Courier, HookId, Report};
 use crate::deadline::Deadline;
 use crate::http;
 use crate::lambda::{self, InvocationError};
+use crate::log::{AlertLine, Fate};
+use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
 use crate::settings::{
     AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_HOOK_URL, SLACK_CHANNEL, StartError,
 };
@@ -39,6 +41,7 @@ pub struct Relay {
     hooks: Vec<Hook>,
     decryptor: Decryptor,
     courier: Courier,
+    metrics: Metrics,
 }
 
 /// One webhook, decrypted or still to be.
@@ -60,9 +63,11 @@ impl Relay {
     /// Fails only where nothing could be delivered at all; everything else is said in the messages.
     pub async fn start(environment: Environment<'_>) -> Result<Self, StartError> {
         let http = http::client(environment)?;
+        let metrics = Metrics::from_environment(environment);
         let loaded = configuration::load(environment);
         if let Some(warning) = &loaded.warning {
-            tracing::error!(error_type = "config_invalid", "{warning}");
+            tracing::error!(error_type = CONFIG_INVALID, "{warning}");
+            metrics.print_config_invalid();
         }
         let ciphertext = environment(KMS_ENCRYPTED_HOOK_URL).ok_or_else(|| {
             StartError::new(
@@ -82,6 +87,7 @@ impl Relay {
             deployment,
             decryptor,
             courier: Courier::new(http),
+            metrics,
         };
         let outcomes = relay.decrypt_pending(START_LIMIT).await;
         // The first hook is the function's own: without it nothing could be delivered.
@@ -103,7 +109,7 @@ impl Relay {
         request_id: &str,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
-        let started = Instant::now();
+        let started_at = Utc::now();
         let webhooks = self.webhooks(deadline).await;
         let mut deployment = self.deployment.clone();
         for hook in self.hooks.iter().filter(|hook| hook.id.is_some()) {
@@ -118,13 +124,16 @@ impl Relay {
         let plan =
             relay::plan(decoded, &deployment, request_id, Utc::now(), |key| self.courier.is_delivered(key));
         let report = self.courier.deliver(&plan, &webhooks, deadline).await;
-        log(&plan, &report, request_id, started.elapsed());
-        let failed = report
-            .failed
+        log(&plan, &report, request_id, started_at);
+        self.metrics.print(&tally(&plan, &report, deployment.warning.is_some()), request_id);
+        let failed: Vec<_> = plan
+            .items
             .iter()
-            .filter_map(|(index, failure)| Some((plan.items.get(*index)?.record, failure)));
+            .enumerate()
+            .filter_map(|(index, item)| Some((item.record, report.failure(index)?)))
+            .collect();
         let done = json!({"alerts": plan.items.len(), "posts": plan.posts.len()});
-        lambda::answer(reply, &plan.records, plan.items.len(), &failed.collect::<Vec<_>>(), done)
+        lambda::answer(reply, &plan.records, plan.items.len(), &failed, done)
     }
 
     /// Every webhook for this invocation: its URL, or why there is none.
@@ -227,65 +236,115 @@ fn hooks(deployment: &Deployment, own: String) -> Vec<Hook> {
     hooks
 }
 
+/// What the invocation counts.
+fn tally(plan: &Plan<'_>, report: &Report, is_config_invalid: bool) -> Tally {
+    let digests = plan.posts.iter().map(|post| post.items.len()).filter(|items| *items > 1);
+    let mut tally = Tally {
+        received: plan.items.len(),
+        digested: digests.sum(),
+        retried: usize::try_from(report.retries).unwrap_or(usize::MAX),
+        is_config_invalid,
+        ..Tally::default()
+    };
+    for (_, dropped) in plan.dropped() {
+        *tally.dropped.entry(dropped.rule.clone()).or_default() += 1;
+    }
+    for (item, delivered_at) in &report.delivered {
+        let record = plan.items.get(*item).and_then(|item| plan.records.get(item.record));
+        tally.add_delivered(record.and_then(|record| record.sent_at), *delivered_at);
+    }
+    let mut last = None;
+    for ((item, receiver), failure) in &report.failed {
+        // The receivers of one item stand side by side.
+        tally.failed += usize::from(last.replace(item) != Some(item));
+        *tally.failed_by_reason.entry((receiver.clone(), failure.error_type)).or_default() += 1;
+    }
+    tally
+}
+
 /// One line for each alert: what it was, what was decided, what became of it.
-fn log(plan: &Plan<'_>, report: &Report, request_id: &str, duration: Duration) {
-    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+fn log(plan: &Plan<'_>, report: &Report, request_id: &str, started_at: DateTime<Utc>) {
+    let ended_at = Utc::now();
     for (index, item) in plan.items.iter().enumerate() {
-        let record = plan.records.get(item.record);
-        let id = record.and_then(|record| record.id.as_deref()).unwrap_or(request_id);
-        let path: Vec<&str> =
-            record.iter().flat_map(|record| record.path.iter().copied().map(Hop::name)).collect();
-        let path = path.join(" → ");
-        let (alert, state) = (item.alert.name.as_str(), item.alert.state_value.as_str());
-        let tries = report.tries.get(&index).copied().unwrap_or(0);
-        match (&item.verdict, report.failed.get(&index)) {
-            (Verdict::Drop(dropped), _) => {
-                tracing::info!(
-                    request_id,
-                    id,
-                    path,
-                    alert,
-                    state,
-                    verdict = "dropped",
-                    rule = dropped.rule,
-                    why = dropped.why
-                );
+        let delivered_at = report.delivered.get(&index);
+        let names: Vec<&str> = match &item.verdict {
+            Verdict::Deliver { receivers } => {
+                receivers.iter().map(|routed| routed.receiver.name.as_str()).collect()
             }
-            (Verdict::Deliver { .. }, Some(failure)) => {
-                let (error_type, why) = (failure.error_type, failure.detail.as_str());
-                tracing::error!(
-                    request_id,
-                    id,
-                    path,
-                    alert,
-                    state,
-                    verdict = "deliver",
-                    outcome = "failed",
-                    error_type,
-                    why,
-                    tries,
-                    duration_ms
-                );
-            }
-            (Verdict::Deliver { receivers }, None) => {
-                let receivers: Vec<&str> =
-                    receivers.iter().map(|routed| routed.receiver.name.as_str()).collect();
-                let outcome =
-                    if report.delivered.contains(&index) { "delivered" } else { "delivered before" };
-                let receivers = receivers.join(", ");
-                tracing::info!(
-                    request_id,
-                    id,
-                    path,
-                    alert,
-                    state,
-                    verdict = "deliver",
-                    outcome,
-                    receivers,
-                    tries,
-                    duration_ms
-                );
-            }
+            Verdict::Drop(_) => Vec::new(),
+        };
+        let receivers = names.join(", ");
+        let fate = match (&item.verdict, report.failure(index)) {
+            (Verdict::Drop(dropped), _) => Fate::Dropped(dropped),
+            (Verdict::Deliver { .. }, Some(failure)) => Fate::Failed(failure),
+            (Verdict::Deliver { .. }, None) => Fate::Done {
+                outcome: if delivered_at.is_some() { "delivered" } else { "delivered before" },
+                receivers: &receivers,
+            },
+        };
+        AlertLine {
+            request_id,
+            record: plan.records.get(item.record),
+            alert: &item.alert,
+            verdict: "deliver",
+            fate,
+            tries: report.tries.get(&index).copied().unwrap_or(0),
+            duration: (*delivered_at.unwrap_or(&ended_at) - started_at).to_std().unwrap_or_default(),
         }
+        .write();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alert_core::config::Config;
+
+    use super::*;
+
+    /// Eight alarms from a queue, one of them only news of a new alarm, for a configuration that drops one by name.
+    #[test]
+    fn an_invocation_is_counted() {
+        let config = Config::parse("drop:\n  - name: known\n    matchers: ['alertname=\"a-1\"']\n").unwrap();
+        let deployment = Deployment::new(config);
+        let records: Vec<Value> = (0..8)
+            .map(|n| {
+                json!({
+                    "messageId": format!("m-{n}"),
+                    "attributes": {"SentTimestamp": "1789268400000"},
+                    "body": json!({
+                        "AlarmName": format!("a-{n}"),
+                        "NewStateValue": "ALARM",
+                        "NewStateReason": "Threshold crossed",
+                        "OldStateValue": "OK",
+                    })
+                    .to_string(),
+                })
+            })
+            .collect();
+        let event = json!({ "Records": records }).to_string();
+        let now = "2026-09-13T03:00:02Z".parse().unwrap();
+        let plan = relay::plan(envelope::decode(event.as_bytes()), &deployment, "r-1", now, |_| false);
+        let failure = Failure::new("slack_timeout", "");
+        let mut report = Report { retries: 2, ..Report::default() };
+        report.delivered = (2..8).map(|item| (item, now)).collect();
+        report.failed.insert((0, "default".to_owned()), failure.clone());
+        report.failed.insert((0, "oncall".to_owned()), failure);
+        let tally = tally(&plan, &report, false);
+        let expected = Tally {
+            received: 8,
+            delivered: 6,
+            digested: 7,
+            retried: 2,
+            dropped: [("known".to_owned(), 1)].into(),
+            failed: 1,
+            failed_by_reason: [
+                (("default".to_owned(), "slack_timeout"), 1),
+                (("oncall".to_owned(), "slack_timeout"), 1),
+            ]
+            .into(),
+            latencies_ms: vec![2_000; 6],
+            is_config_invalid: false,
+        };
+        assert_eq!(tally, expected);
     }
 }

@@ -10,6 +10,7 @@ mod safe;
 mod shrink;
 mod text;
 
+use std::borrow::Borrow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -213,11 +214,11 @@ pub fn size(message: &SnsMessage) -> usize {
 
 /// Puts messages into as few `PublishBatch` calls as their order allows.
 #[must_use]
-pub fn batches(messages: Vec<SnsMessage>) -> Vec<Vec<SnsMessage>> {
-    let mut batches: Vec<Vec<SnsMessage>> = Vec::new();
+pub fn batches<M: Borrow<SnsMessage>>(messages: Vec<M>) -> Vec<Vec<M>> {
+    let mut batches: Vec<Vec<M>> = Vec::new();
     let mut bytes = 0;
     for message in messages {
-        let own = size(&message);
+        let own = size(message.borrow());
         match batches.last_mut() {
             Some(batch) if batch.len() < BATCH_MAX_MESSAGES && bytes + own <= MESSAGE_MAX_BYTES => {
                 bytes += own;
