@@ -1,0 +1,330 @@
+//! Two thousand alerts by all three ways while everything misbehaves: each is shown, or lies where it can be found.
+//!
+//! What goes wrong follows from a seed; `ALERT_CHAOS_SEED=7 cargo test -p alertctl --test chaos` plays one again. Which
+//! alerts meet in a batch is a matter of time, so that a second run of a seed is much alike and not the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(missing_docs, reason = "the names of tests say what they show")]
+
+mod stage;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use alert_sandbox::kms::KmsFault;
+use alert_sandbox::lambda::{Function, FunctionSpec};
+use alert_sandbox::slack::{Answer, PostInfo};
+use alert_sandbox::sns::{Message, SnsError, SnsFault};
+use alert_sandbox::sqs::{DeliveryOptions, Queue, QueueOptions};
+use alert_sandbox::{Sandbox, SandboxOptions};
+use serde_json::{Value, json};
+
+use stage::{alarm, binary, named, relay, say};
+
+/// By an alarm's topic straight to the relay.
+const DIRECT: usize = 600;
+/// By a topic and a queue.
+const BUFFERED: usize = 700;
+/// By Grafana's webhooks, the filter, a topic and a queue.
+const WEBHOOKS: usize = 35;
+const ALERTS_PER_WEBHOOK: usize = 20;
+const TOTAL: usize = DIRECT + BUFFERED + WEBHOOKS * ALERTS_PER_WEBHOOK;
+/// What every alert's name begins with.
+const WORD: &str = "chaos";
+
+const SEEDS: [u64; 2] = [1, 2];
+const SEED_VARIABLE: &str = "ALERT_CHAOS_SEED";
+
+/// Bounds what a hanging Slack costs.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(4);
+/// Longer than any invocation with its cold start.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6);
+const RUN_MAX: Duration = Duration::from_secs(80);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_alert_is_shown_or_lies_in_a_dead_letter_queue() {
+    let replayed = std::env::var(SEED_VARIABLE).ok().map(|seed| seed.parse().expect("a number"));
+    let seeds = replayed.map_or_else(|| vec![SEEDS[0], SEEDS[1], rand::random()], |seed| vec![seed]);
+    let runs: Vec<_> = seeds.into_iter().map(|seed| tokio::spawn(run(seed))).collect();
+    let mut problems = Vec::new();
+    for run in runs {
+        problems.extend(run.await.unwrap());
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// A number below 1,000 that follows from the seed and a text.
+fn chance(seed: u64, text: &str, time: u32) -> u64 {
+    // Its keys are constant.
+    let mut hasher = DefaultHasher::new();
+    (seed, text, time).hash(&mut hasher);
+    hasher.finish() % 1_000
+}
+
+/// Whether Slack refuses the alert in every form.
+fn is_poison(seed: u64, name: &str) -> bool {
+    chance(seed, name, 0) < 6
+}
+
+/// The posts whose answers never reach the relay, by their number.
+type Lost = Arc<Mutex<BTreeSet<usize>>>;
+
+/// What Slack does with each post: it follows from the alerts in it, and from how often they came.
+fn misbehave(seed: u64, lost: Lost) -> impl FnMut(&PostInfo<'_>) -> Option<Answer> {
+    let mut times: HashMap<(String, usize), u32> = HashMap::new();
+    let outage_at = 150 + usize::try_from(chance(seed, "outage", 0)).unwrap() / 4;
+    let refused = |code: u16, body: &str, retry_after: Option<u64>| {
+        Some(Answer::Status { code, body: body.to_owned(), retry_after })
+    };
+    move |post| {
+        let names = named(post.payload, WORD);
+        if names.iter().any(|name| is_poison(seed, name)) {
+            return refused(400, "invalid_payload", None);
+        }
+        if (outage_at..outage_at + 40).contains(&post.number) {
+            return refused(503, "", None);
+        }
+        let first = names.first().cloned().unwrap_or_default();
+        let time = times.entry((first.clone(), names.len())).or_default();
+        *time += 1;
+        let answer = match chance(seed, &first, *time) {
+            0..30 => refused(429, "rate_limited", Some(1))?,
+            30..50 => refused(500, "rollup_error", None)?,
+            50..70 => refused(502, "<html>Bad gateway</html>", None)?,
+            70..85 => Answer::Reset { accepted: false },
+            85..110 => Answer::Reset { accepted: true },
+            110..117 => Answer::Hang(Duration::from_secs(10)),
+            117..122 => Answer::Slow(Duration::from_secs(10)),
+            122..150 => Answer::Slow(Duration::from_millis(150)),
+            150..180 => Answer::RefuseBlocks,
+            _ => return None,
+        };
+        if matches!(answer, Answer::Reset { accepted: true } | Answer::Slow(_)) {
+            lost.lock().unwrap().insert(post.number);
+        }
+        Some(answer)
+    }
+}
+
+/// What SNS does with each message of a batch.
+fn refuse_some(seed: u64) -> impl FnMut(&str) -> Option<SnsError> {
+    let mut times: HashMap<String, u32> = HashMap::new();
+    move |text| {
+        let name = named(&text.into(), WORD).pop_first().unwrap_or_default();
+        let time = times.entry(name.clone()).or_default();
+        *time += 1;
+        match chance(seed, &format!("sns {name}"), *time) {
+            0..60 => Some(SnsError::new(500, "InternalError", "Internal error")),
+            60..90 => Some(SnsError::new(400, "Throttled", "Rate exceeded")),
+            _ => None,
+        }
+    }
+}
+
+/// What SNS does with whole calls, one after the other.
+async fn trouble(sandbox: Arc<Sandbox>, seed: u64) {
+    for time in 0.. {
+        let fault = match chance(seed, "sns", time) {
+            0..100 => SnsFault::Throttle(1),
+            100..200 => SnsFault::Internal(1),
+            200..300 => SnsFault::LoseAnswer(1),
+            300..350 => SnsFault::Hang(Duration::from_millis(300)),
+            _ => SnsFault::None,
+        };
+        sandbox.sns.set_fault(fault);
+        tokio::time::sleep(Duration::from_millis(120)).await;
+    }
+}
+
+fn webhook(number: usize) -> Value {
+    let alerts: Vec<Value> = (0..ALERTS_PER_WEBHOOK)
+        .map(|n| {
+            let n = DIRECT + BUFFERED + number * ALERTS_PER_WEBHOOK + n;
+            json!({
+                "status": "firing",
+                "labels": {"alertname": name(n), "grafana_folder": "Production", "severity": "critical"},
+                "annotations": {"summary": "Checkout is slow"},
+                "startsAt": "2026-09-13T02:58:00Z",
+                "endsAt": "0001-01-01T00:00:00Z",
+                "generatorURL": "https://grafana.example.com/alerting/grafana/rule/view?orgId=1",
+                "fingerprint": format!("{n:016x}"),
+                "values": {"A": 4.2},
+                "valueString": "[ var='A' labels={} value=4.2 ]",
+                "orgId": 1,
+            })
+        })
+        .collect();
+    json!({
+        "receiver": "eventbridge", "status": "firing", "alerts": alerts, "groupLabels": {}, "commonLabels": {},
+        "commonAnnotations": {}, "externalURL": "https://grafana.example.com/", "version": "1", "orgId": 1,
+        "groupKey": format!("{{}}:{{number=\"{number}\"}}"), "truncatedAlerts": 0, "state": "alerting",
+        "title": "[FIRING:20]", "message": "",
+    })
+}
+
+fn name(number: usize) -> String {
+    format!("{WORD}-{number:04}")
+}
+
+/// Everything that one seed needs.
+struct Stage {
+    sandbox: Arc<Sandbox>,
+    direct: Function,
+    buffered: Function,
+    filter: Function,
+    queues: [Queue; 2],
+    lost: Lost,
+    alarms: String,
+    alarms_to_queue: String,
+}
+
+impl Stage {
+    async fn build(seed: u64) -> Self {
+        let sandbox = Sandbox::start(SandboxOptions { tls: false, seed }).await.unwrap();
+        let hook = sandbox.slack.webhook("alerts");
+        // KMS throttles the first cold starts: they must start all the same.
+        sandbox.kms.set_fault(KmsFault::Throttle(4 + u32::try_from(chance(seed, "kms", 0)).unwrap() % 8));
+        let lost = Lost::default();
+        sandbox.slack.set_plan(Box::new(misbehave(seed, Arc::clone(&lost))));
+        let mut refuse_some = refuse_some(seed);
+        sandbox.sns.set_entry_plan(Box::new(move |entry| refuse_some(&entry.message.message)));
+
+        let start = async |spec: FunctionSpec, concurrency: usize| {
+            let function = Function::start_seeded(spec.with_timeout(FUNCTION_TIMEOUT), seed).await.unwrap();
+            function.set_concurrency(concurrency);
+            function.set_retries(&[Duration::from_millis(100), Duration::from_millis(300)]);
+            function
+        };
+        let direct = start(relay(&sandbox, "relay-direct", &hook), 4).await;
+        let buffered = start(relay(&sandbox, "relay-buffered", &hook), 4).await;
+        let grafana = sandbox.sns.create_topic("grafana");
+        let filter = FunctionSpec::new("filter", binary("grafana-filter-to-sns"))
+            .with_environment(sandbox.environment())
+            .with_environment([("SNS_TOPIC_ARN", grafana.clone())]);
+        // One process, so that a retry meets the memory of what was published.
+        let filter = start(filter, 1).await;
+        sandbox.eventbridge.add_target(&filter);
+
+        let options = QueueOptions { visibility_timeout: VISIBILITY_TIMEOUT, max_receive_count: 3 };
+        let queues = ["alarms", "grafana"].map(|name| Queue::new_seeded(name, options, seed));
+        let alarms = sandbox.sns.create_topic("alarms");
+        let alarms_to_queue = sandbox.sns.create_topic("alarms-to-queue");
+        sandbox.sns.subscribe_function(&alarms, &direct).unwrap();
+        sandbox.sns.subscribe_queue(&alarms_to_queue, &queues[0], false).unwrap();
+        sandbox.sns.subscribe_queue(&grafana, &queues[1], true).unwrap();
+        let sandbox = Arc::new(sandbox);
+        Self { sandbox, direct, buffered, filter, queues, lost, alarms, alarms_to_queue }
+    }
+
+    /// Sends every alert, and waits until each is done with; says whether that came in time.
+    async fn play(&self, seed: u64) -> bool {
+        let trouble = tokio::spawn(trouble(Arc::clone(&self.sandbox), seed));
+        for n in 0..DIRECT {
+            self.sandbox.sns.publish(&self.alarms, Message::new(alarm(&name(n)))).unwrap();
+        }
+        for n in DIRECT..DIRECT + BUFFERED {
+            self.sandbox.sns.publish(&self.alarms_to_queue, Message::new(alarm(&name(n)))).unwrap();
+        }
+        for number in 0..WEBHOOKS {
+            self.sandbox.eventbridge.put_event("grafana", "grafana-alert", &webhook(number));
+        }
+        let options = DeliveryOptions { concurrency: 2, ..DeliveryOptions::default() };
+        let deliveries = self.queues.each_ref().map(|queue| queue.deliver_with(&self.buffered, options));
+        let is_done = self.sandbox.eventbridge.settled(RUN_MAX).await
+            && self.sandbox.sns.settled(RUN_MAX).await
+            && self.queues[0].wait_until_empty(RUN_MAX).await
+            && self.queues[1].wait_until_empty(RUN_MAX).await;
+        trouble.abort();
+        drop(deliveries);
+        is_done
+    }
+
+    /// The alerts in dead-letter queues and on-failure destinations.
+    fn dead(&self) -> BTreeSet<String> {
+        let functions = [&self.direct, &self.filter];
+        let records = functions.iter().flat_map(|function| function.dead_letters());
+        let messages = self.queues.iter().flat_map(Queue::dead_letters);
+        let texts = messages.map(|message| Value::String(message.body));
+        records.chain(texts).flat_map(|letter| named(&letter, WORD)).collect()
+    }
+}
+
+/// Plays one seed, prints its figures, and says what is not as promised.
+async fn run(seed: u64) -> Vec<String> {
+    let started = Instant::now();
+    let stage = Stage::build(seed).await;
+    let mut problems = Vec::new();
+    if !stage.play(seed).await {
+        problems.push("it did not come to an end in time".to_owned());
+    }
+    let posts = stage.sandbox.slack.posts();
+    let lost = stage.lost.lock().unwrap().clone();
+    let (mut shown, mut without_answer) =
+        (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
+    for (number, post) in posts.iter().enumerate().filter(|(_, post)| post.accepted) {
+        for name in named(&post.payload, WORD) {
+            *without_answer.entry(name.clone()).or_default() += usize::from(lost.contains(&number));
+            *shown.entry(name).or_default() += 1;
+        }
+    }
+    let mut published = BTreeMap::<String, usize>::new();
+    for message in stage.sandbox.sns.published() {
+        for name in named(&message.message.message.into(), WORD) {
+            *published.entry(name).or_default() += 1;
+        }
+    }
+    let dead = stage.dead();
+
+    for name in (0..TOTAL).map(name).filter(|name| !shown.contains_key(name) && !dead.contains(name)) {
+        problems.push(format!("{name} is lost: neither shown nor in a dead-letter queue"));
+    }
+    let (mut by_slack, mut by_sns) = (0, 0);
+    for (name, times) in shown.iter().filter(|(_, times)| **times > 1) {
+        let by_answers = without_answer.get(name).copied().unwrap_or(0);
+        let by_publications = published.get(name).copied().unwrap_or(1) - 1;
+        if times - 1 > by_answers + by_publications {
+            problems.push(format!("{name} is shown {times} times, without a lost answer to explain it"));
+        }
+        if by_publications > 0 { by_sns += 1 } else { by_slack += 1 }
+    }
+    // The filter publishes twice only what it was not told of.
+    let calls = stage.sandbox.sns.calls();
+    let unanswered: usize =
+        calls.iter().filter(|call| call.outcome == "no answer").map(|call| call.entries).sum();
+    let twice: usize = published.values().map(|times| times - 1).sum();
+    if twice > unanswered {
+        problems
+            .push(format!("{twice} messages are published twice, but SNS lost {unanswered} answers alone"));
+    }
+    for post in posts.iter().filter(|post| !post.accepted) {
+        let why = post.why.as_deref().unwrap_or_default();
+        if !why.starts_with("scripted") {
+            problems.push(format!("Slack refuses a message by its own rules: {} {why}", post.answer));
+        }
+    }
+    for record in stage.direct.dead_letters().iter().chain(&stage.filter.dead_letters()) {
+        let error_type = record["responsePayload"]["errorType"].as_str().unwrap_or_default();
+        if !error_type.starts_with("slack_")
+            && !error_type.starts_with("sns_")
+            && error_type != "kms_unavailable"
+        {
+            problems.push(format!("an invocation ended with {error_type:?} instead of an error of its own"));
+        }
+    }
+    let poison = (0..TOTAL).filter(|n| is_poison(seed, &name(*n))).count();
+    say(&format!(
+        "chaos: seed {seed}: {TOTAL} alerts in {:.1} s, {} posts: {} shown, {} dead letters not shown ({poison} alerts were refused \
+         for good); shown twice: {by_slack} because Slack's answer was lost, {by_sns} because SNS's was",
+        started.elapsed().as_secs_f64(),
+        posts.len(),
+        shown.len(),
+        dead.iter().filter(|name| !shown.contains_key(*name)).count(),
+    ));
+    if !problems.is_empty() {
+        let replay = format!("replay with {SEED_VARIABLE}={seed}");
+        problems.insert(0, format!("seed {seed} ({replay}):"));
+        problems.truncate(40);
+    }
+    problems
+}
