@@ -274,22 +274,23 @@ impl Round<'_> {
 
     /// Sends the post, once more at once where the connection had died.
     async fn post(&mut self, parcel: &mut Parcel<'_>, others_wait: bool) -> Outcome {
-        let mut tries = 0;
+        let mut was_lost = false;
         let outcome = loop {
             let limit = match self.limit(others_wait) {
                 Ok(limit) => limit,
                 Err(failure) => break Outcome::Retry { after: None, failure },
             };
             let attempt = slack::post(&self.courier.http, self.webhook, parcel.json(), limit).await;
-            tries += 1;
-            // A connection that died while the process was frozen is no fault of Slack's: once more, on a new one.
-            if !attempt.connection_lost || parcel.tries > 0 || tries > 1 {
+            // A connection that died while the process was frozen is no fault of Slack's, and no try: once more, on a new
+            // one.
+            if !attempt.connection_lost || parcel.tries > 0 || was_lost {
                 break attempt.outcome;
             }
+            was_lost = true;
         };
         parcel.tries += 1;
         for item in &parcel.post.items {
-            *self.report.tries.entry(*item).or_default() += tries;
+            *self.report.tries.entry(*item).or_default() += 1;
         }
         outcome
     }

@@ -241,6 +241,8 @@ fn log(plan: &Plan, outcomes: &[ItemOutcome<'_>], request_id: &str, started_at: 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
