@@ -1,0 +1,44 @@
+import json
+import logging
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+import stack
+
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+WAYS = ("buffered", "direct")
+EVERYTHING = {"WatchedInstanceId": "i-0123456789abcdef0", "KmsEncryptedHookUrl": "QUJD", "KmsEncryptedCredential": "QUJD"}
+
+
+@pytest.fixture(scope="session")
+def template():
+    return stack.translated()
+
+
+@pytest.fixture(scope="session", params=WAYS)
+def resolved(request, template):
+    """The stack as it will be: each property with its value."""
+    return stack.Stack(template, {**stack.PARAMETERS, **EVERYTHING, "Way": request.param})
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """The endpoint of an emulator of AWS, which lives as long as the tests do."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=WAYS)
+def deployed(request, moto):
+    """The stack in the emulator: the endpoint, the way, and the outputs."""
+    way = request.param
+    parameters = {**EVERYTHING, "Way": way}
+    return moto, way, stack.deploy(moto, parameters, stack=f"alerts-{way}")
+
+
+def pretty(value):
+    return json.dumps(value, indent=2, sort_keys=True)

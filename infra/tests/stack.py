@@ -1,0 +1,187 @@
+"""Makes the stack of template.yaml anywhere that speaks CloudFormation, an emulator above all.
+
+    python stack.py --endpoint http://127.0.0.1:5000 --way direct --set WatchedInstanceId=i-0123456789abcdef0
+
+prints the stack's outputs, and what a test wants to know beyond them, as one JSON object.
+"""
+
+import argparse
+import io
+import json
+import pathlib
+import zipfile
+
+import boto3
+from botocore.config import Config
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+from resolve import REGION, Stack
+
+TEMPLATE = pathlib.Path(__file__).resolve().parent.parent / "template.yaml"
+PARAMETERS = {"OperatorEmail": "operators@example.com"}
+FUNCTIONS = {"Relay": "cloudwatch-to-slack", "Filter": "grafana-filter-to-sns", "Authorizer": "grafana-webhook-authorizer"}
+
+
+def source():
+    """The template as it is written, with `!Ref` and its kin in their long form."""
+    return yaml_parse(TEMPLATE.read_text())
+
+
+def translated(parameters=None, bucket="code"):
+    """The template as CloudFormation sees it: SAM's transform done here, the code in a bucket."""
+    template = source()
+    for logical, name in FUNCTIONS.items():
+        template["Resources"][logical]["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": f"{name}.zip"}
+    # The translator asks the session for a region and calls nothing; the template names none of AWS's managed policies.
+    translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=boto3.Session(region_name=REGION))
+    return translator.translate(template, {**PARAMETERS, **(parameters or {})})
+
+
+def client(service, endpoint):
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
+    )
+
+
+def deploy(endpoint, parameters=None, stack="alerts"):
+    """Creates the stack, and returns its outputs by name."""
+    parameters = {**PARAMETERS, **(parameters or {})}
+    bucket = f"{stack}-code"
+    s3 = client("s3", endpoint)
+    s3.create_bucket(Bucket=bucket)
+    for name in FUNCTIONS.values():
+        s3.put_object(Bucket=bucket, Key=f"{name}.zip", Body=_package())
+    template = translated(parameters, bucket)
+    ours = {key: resource for key, resource in template["Resources"].items() if resource["Type"] in FINISH}
+    body = {**template, "Resources": {k: v for k, v in template["Resources"].items() if k not in ours}}
+    # The outputs are computed below: one of them names a resource that is ours.
+    outputs = body.pop("Outputs")
+    for resource in body["Resources"].values():
+        # An order that only real AWS needs, and that names what is ours.
+        resource.pop("DependsOn", None)
+    cloudformation = client("cloudformation", endpoint)
+    cloudformation.create_stack(
+        StackName=stack,
+        TemplateBody=json.dumps(body, separators=(",", ":")),
+        Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    description = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    if description["StackStatus"] != "CREATE_COMPLETE":
+        raise RuntimeError(f"{description['StackStatus']}: {description.get('StackStatusReason')}")
+    made = cloudformation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
+    ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in made}
+    resolved = Stack(template, parameters, stack, ids)
+    missing = [k for k, v in body["Resources"].items() if resolved.exists(v) and k not in ids]
+    if missing:
+        raise RuntimeError(f"the emulator's CloudFormation did not make {missing}")
+    for kind, finish in FINISH.items():
+        for logical, properties in resolved.resources(kind).items():
+            finish(endpoint, properties, resolved, logical)
+    return {
+        name: resolved.value(output["Value"])
+        for name, output in outputs.items()
+        if "Condition" not in output or resolved.holds(output["Condition"])
+    }
+
+
+# What moto's CloudFormation does not make is made by the services' own calls, from the same template.
+
+
+def _topic_policy(endpoint, properties, *_):
+    for topic in properties["Topics"]:
+        policy = json.dumps(properties["PolicyDocument"])
+        client("sns", endpoint).set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+
+
+def _queue_policy(endpoint, properties, *_):
+    for queue in properties["Queues"]:
+        policy = json.dumps(properties["PolicyDocument"])
+        client("sqs", endpoint).set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+
+
+def _subscription(endpoint, properties, *_):
+    attributes = {
+        name: json.dumps(properties[name]) for name in ("RawMessageDelivery", "RedrivePolicy") if name in properties
+    }
+    client("sns", endpoint).subscribe(
+        TopicArn=properties["TopicArn"],
+        Protocol=properties["Protocol"],
+        Endpoint=properties["Endpoint"],
+        Attributes=attributes,
+    )
+
+
+def _alarm(endpoint, properties, *_):
+    client("cloudwatch", endpoint).put_metric_alarm(**properties)
+
+
+def _metric_filter(endpoint, properties, _, logical):
+    transformations = [
+        {key[0].lower() + key[1:]: value for key, value in transformation.items()}
+        for transformation in properties["MetricTransformations"]
+    ]
+    client("logs", endpoint).put_metric_filter(
+        logGroupName=properties["LogGroupName"],
+        filterName=logical,
+        filterPattern=properties["FilterPattern"],
+        metricTransformations=transformations,
+    )
+
+
+def _event_invoke_config(endpoint, properties, *_):
+    # Only in real AWS is `$LATEST` the same as no qualifier.
+    properties.pop("Qualifier", None)
+    destinations = {key: {"Destination": value["Destination"]} for key, value in properties["DestinationConfig"].items()}
+    client("lambda", endpoint).put_function_event_invoke_config(**{**properties, "DestinationConfig": destinations})
+
+
+def _rest_api(endpoint, properties, resolved, logical):
+    api = client("apigateway", endpoint)
+    api.put_rest_api(restApiId=resolved.ids[logical], mode="overwrite", body=json.dumps(properties["Body"]).encode())
+    api.create_deployment(restApiId=resolved.ids[logical], stageName="live")
+
+
+FINISH = {
+    "AWS::SNS::TopicPolicy": _topic_policy,
+    "AWS::SQS::QueuePolicy": _queue_policy,
+    "AWS::SNS::Subscription": _subscription,
+    "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::Logs::MetricFilter": _metric_filter,
+    "AWS::Lambda::EventInvokeConfig": _event_invoke_config,
+    # The API's body, its deployment and its stage in one go.
+    "AWS::ApiGateway::Deployment": lambda *_: None,
+    "AWS::ApiGateway::Stage": lambda endpoint, properties, resolved, _: _rest_api(
+        endpoint, resolved.resources("AWS::ApiGateway::RestApi")["Ingress"], resolved, "Ingress"
+    ),
+}
+
+
+def _package():
+    """A zip that no emulator looks into."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as package:
+        package.writestr("bootstrap", "#!/bin/sh\n")
+    return content.getvalue()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Deploy template.yaml to an emulator, and print its outputs as JSON.")
+    parser.add_argument("--endpoint", required=True, help="where the emulator listens: http://127.0.0.1:5000")
+    parser.add_argument("--stack", default="alerts", help="the stack's name")
+    parser.add_argument("--way", choices=["buffered", "direct"], default="buffered")
+    parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE", help="a parameter of the template")
+    arguments = parser.parse_args()
+    parameters = {"Way": arguments.way, **dict(setting.split("=", 1) for setting in arguments.set)}
+    print(json.dumps(deploy(arguments.endpoint, parameters, arguments.stack), indent=2, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""The template: well-formed, deployable, and without a place where an event could die unseen."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import stack
+from conftest import pretty
+
+BIN = pathlib.Path(sys.executable).parent
+
+
+def run(*command):
+    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": stack.REGION}
+    result = subprocess.run(
+        [BIN / command[0], *command[1:]], capture_output=True, text=True, env=environment, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_cfn_lint_has_nothing_to_say():
+    run("cfn-lint", stack.TEMPLATE)
+
+
+def test_sam_validate_has_nothing_to_say():
+    run("sam", "validate", "--lint", "--template", stack.TEMPLATE)
+
+
+def test_every_parameter_is_described():
+    assert [name for name, parameter in stack.source()["Parameters"].items() if "Description" not in parameter] == []
+
+
+def test_no_secret_can_be_pasted_into_a_parameter():
+    for name in ("KmsEncryptedHookUrl", "KmsEncryptedCredential"):
+        pattern = stack.source()["Parameters"][name]["AllowedPattern"]
+        assert re.fullmatch(pattern, "AQICAHg+/abc==") and re.fullmatch(pattern, "")
+        for secret in ("https://hooks.slack.com/services/T0/B0/x", "hooks.slack.com/services/T0/B0/x", "grafana:password"):
+            assert not re.fullmatch(pattern, secret), (name, secret)
+
+
+# ------------------------------------------------------------------------------------------------------------ nothing is lost
+
+
+def dead_letter_queues(resolved):
+    """Every queue but the buffer."""
+    return {name for name in resolved.resources("AWS::SQS::Queue") if name != "BufferQueue"}
+
+
+def arn(resolved, queue):
+    return resolved.value({"Fn::GetAtt": [queue, "Arn"]})
+
+
+def test_every_subscription_to_a_service_has_a_dead_letter_queue(resolved):
+    for name, subscription in resolved.resources("AWS::SNS::Subscription").items():
+        if subscription["Protocol"] != "email":
+            assert subscription["RedrivePolicy"]["deadLetterTargetArn"] == arn(resolved, "SubscriptionDeadLetterQueue"), name
+
+
+def test_every_asynchronous_function_has_a_destination_for_failures(resolved):
+    configs = resolved.resources("AWS::Lambda::EventInvokeConfig")
+    destinations = {c["FunctionName"]: c["DestinationConfig"]["OnFailure"]["Destination"] for c in configs.values()}
+    assert destinations == {
+        "alerts-cloudwatch-to-slack": arn(resolved, "RelayFailureQueue"),
+        "alerts-grafana-filter-to-sns": arn(resolved, "FilterFailureQueue"),
+    }
+
+
+def test_every_target_of_a_rule_has_a_dead_letter_queue(resolved):
+    for rule in resolved.resources("AWS::Events::Rule").values():
+        for target in rule["Targets"]:
+            assert target["DeadLetterConfig"]["Arn"] == arn(resolved, "GrafanaRuleDeadLetterQueue")
+
+
+def test_every_dead_letter_queue_keeps_for_14_days_and_has_an_alarm(resolved):
+    alarms = [a for a in resolved.resources("AWS::CloudWatch::Alarm").values() if a["Namespace"] == "AWS/SQS"]
+    watched = {a["Dimensions"][0]["Value"]: a for a in alarms if a["MetricName"] == "ApproximateNumberOfMessagesVisible"}
+    queues = resolved.resources("AWS::SQS::Queue")
+    for name in dead_letter_queues(resolved):
+        assert queues[name]["MessageRetentionPeriod"] == 14 * 24 * 3600, name
+        alarm = watched.pop(queues[name]["QueueName"])
+        assert (alarm["Threshold"], alarm["Statistic"]) == (0, "Maximum")
+    assert not watched
+
+
+def test_the_buffer_is_as_lambda_wants_it(resolved):
+    if not resolved.holds("IsBuffered"):
+        return
+    queue = resolved.resources()["BufferQueue"]
+    timeout = resolved.resources()["Relay"]["Timeout"]
+    assert queue["VisibilityTimeout"] == 180 == 6 * timeout
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 40
+    assert queue["MessageRetentionPeriod"] == 4 * 24 * 3600
+    # All tries end before the queue forgets the message.
+    assert 40 * 180 < queue["MessageRetentionPeriod"]
+    mapping = resolved.resources()["RelayFromBuffer"]
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (10, 0)
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
+def test_the_ways_exclude_each_other(resolved):
+    is_buffered = resolved.holds("IsBuffered")
+    names = set(resolved.resources())
+    assert ({"BufferQueue", "BufferSubscription", "RelayFromBuffer"} <= names) == is_buffered
+    assert ({"RelaySubscription", "RelayPermission"} <= names) != is_buffered
+
+
+def test_operators_hear_of_trouble_by_another_way(resolved):
+    operators = resolved.value({"Ref": "OperatorsTopic"})
+    alarms_topic = resolved.value({"Ref": "AlarmsTopic"})
+    through = {"TestAlarm", "WatchedInstanceCpu"}
+    for name, alarm in resolved.resources("AWS::CloudWatch::Alarm").items():
+        assert alarm["AlarmActions"] == [alarms_topic if name in through else operators], name
+        # Operators' topic lets only this stack's alarms publish.
+        assert alarm["AlarmName"].startswith("alerts-"), name
+        assert alarm["AlarmDescription"], name
+
+
+def test_what_the_issue_wants_watched_is_watched(resolved):
+    alarms = resolved.resources("AWS::CloudWatch::Alarm").values()
+    metrics = {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms}
+    wanted = {
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+        ("AlertRelay/alerts", "delivery_failed"),
+        ("AlertRelay/alerts", "config_invalid"),
+        ("AWS/Lambda", "Errors"),
+        ("AWS/Lambda", "Throttles"),
+        ("AWS/Lambda", "Duration"),
+        ("AWS/ApiGateway", "4XXError"),
+        ("AWS/ApiGateway", "5XXError"),
+    }
+    if resolved.holds("IsBuffered"):
+        wanted.add(("AWS/SQS", "ApproximateAgeOfOldestMessage"))
+    assert wanted <= metrics
+
+
+def test_own_metrics_are_counted_by_fields_that_the_functions_log(resolved):
+    filters = resolved.resources("AWS::Logs::MetricFilter").values()
+    crates = stack.TEMPLATE.parent.parent / "crates" / "alert-io" / "src"
+    code = "".join(path.read_text() for path in crates.rglob("*.rs"))
+    for pattern in {f["FilterPattern"] for f in filters}:
+        field, value = pattern.strip("{ }").removeprefix("$.").split(" = ")
+        assert f"{field} = {value}" in code, pattern
+
+
+def test_reserved_concurrency_belongs_to_the_direct_way(template):
+    def relay(**parameters):
+        return stack.Stack(template, {**stack.PARAMETERS, **parameters}).resources()["Relay"]
+
+    assert "ReservedConcurrentExecutions" not in relay(Way="direct")
+    assert relay(Way="direct", ReservedConcurrency="2")["ReservedConcurrentExecutions"] == "2"
+    assert "ReservedConcurrentExecutions" not in relay(Way="buffered", ReservedConcurrency="2")
+
+
+def test_without_the_ingress_nothing_of_it_is_left(template):
+    resources = stack.Stack(template, {**stack.PARAMETERS, "GrafanaIngress": "disabled"}).resources()
+    assert not [name for name in resources if name.startswith(("Ingress", "Authorizer"))]
+
+
+# -------------------------------------------------------------------------------------------------------------- the emulator
+
+
+def test_the_stack_is_made_and_a_message_reaches_the_relays_end_of_the_topic(deployed):
+    endpoint, way, outputs = deployed
+    sns, sqs = stack.client("sns", endpoint), stack.client("sqs", endpoint)
+    subscriptions = sns.list_subscriptions_by_topic(TopicArn=outputs["AlarmsTopicArn"])["Subscriptions"]
+    assert [s["Protocol"] for s in subscriptions] == [{"buffered": "sqs", "direct": "lambda"}[way]]
+    if way == "buffered":
+        sns.publish(TopicArn=outputs["AlarmsTopicArn"], Subject="s", Message="the alarm")
+        messages = sqs.receive_message(QueueUrl=outputs["BufferQueueUrl"]).get("Messages", [])
+        assert [json.loads(message["Body"])["Message"] for message in messages] == ["the alarm"]
+        for message in messages:
+            sqs.delete_message(QueueUrl=outputs["BufferQueueUrl"], ReceiptHandle=message["ReceiptHandle"])
+    topic = sns.get_topic_attributes(TopicArn=outputs["AlarmsTopicArn"])["Attributes"]
+    assert topic["KmsMasterKeyId"] and "alias/aws/sns" not in topic["KmsMasterKeyId"]
+
+
+def test_the_functions_are_made_with_their_settings(deployed):
+    endpoint, _, outputs = deployed
+    functions = stack.client("lambda", endpoint)
+    relay = functions.get_function_configuration(FunctionName=outputs["RelayFunction"])
+    assert relay["Environment"]["Variables"] == {"kmsEncryptedHookUrl": "QUJD"}
+    assert (relay["Runtime"], relay["Timeout"], relay["Architectures"]) == ("provided.al2023", 30, ["x86_64"])
+    filter_ = functions.get_function_configuration(FunctionName=outputs["FilterFunction"])
+    assert filter_["Environment"]["Variables"] == {"SNS_TOPIC_ARN": outputs["AlarmsTopicArn"]}
+    authorizer = functions.get_function_configuration(FunctionName=outputs["AuthorizerFunction"])
+    assert authorizer["Environment"]["Variables"] == {"kmsEncryptedCredential": "QUJD"}
+
+
+def test_an_event_on_the_bus_is_the_filters(deployed):
+    endpoint, _, outputs = deployed
+    events = stack.client("events", endpoint)
+    rules = events.list_rules(EventBusName=outputs["GrafanaBusName"])["Rules"]
+    ours = [rule for rule in rules if "filter" in str(events.list_targets_by_rule(
+        Rule=rule["Name"], EventBusName=outputs["GrafanaBusName"])["Targets"])]
+    assert len(ours) == 1, pretty(rules)
+    assert json.loads(ours[0]["EventPattern"]) == {"account": ["123456789012"]}
+    archives = [a for a in events.list_archives()["Archives"] if a["EventSourceArn"].endswith(outputs["GrafanaBusName"])]
+    assert len(archives) == 1
+
+
+def test_the_ingress_asks_for_the_credential(deployed):
+    endpoint, _, outputs = deployed
+    api = stack.client("apigateway", endpoint)
+    rest_api = outputs["IngressUrl"].split("//")[1].split(".")[0]
+    resources = {r["path"]: r for r in api.get_resources(restApiId=rest_api)["items"]}
+    assert "POST" in resources["/grafana"]["resourceMethods"]
+
+
+@pytest.mark.parametrize("alarm", ["test", "cpu-i-0123456789abcdef0", "buffer-dead-letters"])
+def test_alarms_are_taken_by_cloudwatch(deployed, alarm):
+    endpoint, way, _ = deployed
+    names = [a["AlarmName"] for a in stack.client("cloudwatch", endpoint).describe_alarms()["MetricAlarms"]]
+    assert (f"alerts-{way}-{alarm}" in names) or (way == "direct" and alarm.startswith("buffer"))
