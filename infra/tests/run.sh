@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Every check of infra/: makes the two Python environments where they are missing or old, and runs pytest in them.
+# Arguments go to pytest: `infra/tests/run.sh -k rights`. `--install` makes the environments, and no more.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# A stamp beside the environment says which requirements it was made of.
+environment() {
+    local folder=$1 requirements=$2
+    if ! cmp -s "$requirements" "$folder/requirements.txt"; then
+        echo "making $folder from $requirements" >&2
+        rm -rf "$folder"
+        python3 -m venv "$folder"
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
+        cp "$requirements" "$folder/requirements.txt"
+    fi
+}
+
+mkdir -p target
+environment target/venv infra/requirements-test.txt
+environment target/venv-checkov infra/requirements-checkov.txt
+[[ ${1-} == --install ]] && exit
+
+# The emulator wants some credentials, and must never meet real ones.
+export AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing AWS_DEFAULT_REGION=us-east-1
+unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL
+export CHECKOV=$PWD/target/venv-checkov/bin/checkov PYTHONDONTWRITEBYTECODE=1
+exec target/venv/bin/python -m pytest --quiet -p no:cacheprovider infra/tests "$@"
