@@ -1,5 +1,6 @@
 //! What touches the world: settings, trust, KMS, Slack, logs. Every decision is [`alert_core`]'s.
 
+pub mod authorizer;
 pub mod aws;
 pub mod backoff;
 pub mod configuration;
@@ -13,6 +14,7 @@ pub mod memory;
 pub mod metrics;
 pub mod publisher;
 pub mod relay;
+pub mod secret;
 pub mod settings;
 pub mod slack;
 pub mod webhook;

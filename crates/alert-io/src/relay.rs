@@ -21,10 +21,11 @@ use crate::http;
 use crate::lambda::{self, InvocationError};
 use crate::log::{AlertLine, Fate};
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
+use crate::secret::{DecryptFailure, Decryptor};
 use crate::settings::{
     AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_HOOK_URL, SLACK_CHANNEL, StartError,
 };
-use crate::webhook::{DecryptFailure, Decryptor, WebhookUrl};
+use crate::webhook::WebhookUrl;
 
 /// Lambda gives the init phase 10 s; KMS may use this much of it before the first invocation tries again.
 const START_LIMIT: Duration = Duration::from_millis(4_500);

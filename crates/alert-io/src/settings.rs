@@ -4,6 +4,8 @@ use thiserror::Error;
 
 /// Base64 of the KMS ciphertext of the webhook's URL; the name is that of AWS's blueprint.
 pub const KMS_ENCRYPTED_HOOK_URL: &str = "kmsEncryptedHookUrl";
+/// Base64 of the KMS ciphertext of the credential that Grafana's webhook must show.
+pub const KMS_ENCRYPTED_CREDENTIAL: &str = "kmsEncryptedCredential";
 /// The channel to ask for; only legacy webhooks honour it. The name is that of AWS's blueprint.
 pub const SLACK_CHANNEL: &str = "slackChannel";
 /// The topic that surviving alerts go to, standard or FIFO.

@@ -2,21 +2,14 @@
 
 use std::time::Duration;
 
-use aws_sdk_kms::error::{ProvideErrorMetadata as _, SdkError};
-use aws_sdk_kms::operation::decrypt::DecryptError;
+use aws_sdk_kms::error::ProvideErrorMetadata as _;
 use aws_sdk_kms::primitives::Blob;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use secrecy::zeroize::Zeroize as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
-use tokio::time::timeout;
 
-/// The key of the encryption context; the Lambda console's encryption helpers use it, and AWS's blueprint after them.
-pub const CONTEXT_KEY: &str = "LambdaFunctionName";
-
-/// KMS takes no larger ciphertext. Source: KMS API Reference, Decrypt.
-const CIPHERTEXT_MAX_BYTES: usize = 6_144;
+use crate::secret::{CONTEXT_KEY, Decryptor, ErrorTypes, Secret};
 
 /// A webhook's URL. Debug is redacted, and there is no Display.
 #[derive(Debug, Clone)]
@@ -68,130 +61,21 @@ impl WebhookUrl {
     }
 }
 
-/// Why a webhook's URL cannot be had.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum DecryptFailure {
-    /// Only a change of the deployment can mend it.
-    #[error("{detail}")]
-    Permanent {
-        /// Stable, for `errorType`.
-        error_type: &'static str,
-        /// What was expected and found, and what to do; without secrets.
-        detail: String,
-    },
-    /// It may work a moment later.
-    #[error("{0}")]
-    Transient(String),
-}
+impl Secret for WebhookUrl {
+    type Error = WebhookUrlError;
 
-impl DecryptFailure {
-    fn permanent(error_type: &'static str, detail: impl Into<String>) -> Self {
-        Self::Permanent { error_type, detail: detail.into() }
-    }
-}
+    const KIND: &str = "webhook";
+    const NAME: &str = "the webhook's URL";
+    const ENCRYPT_WITH: &str = "`alertctl encrypt-hook` or `aws kms encrypt`";
+    const EXPECTED: &str = "encrypt the URL that Slack shows under Incoming Webhooks";
+    const ERROR_TYPES: ErrorTypes = ErrorTypes {
+        not_base64: "hook_url_not_base64",
+        not_ciphertext: "hook_url_not_ciphertext",
+        invalid: "hook_url_invalid",
+    };
 
-/// Decrypts webhooks for one function.
-#[derive(Debug, Clone)]
-pub struct Decryptor {
-    kms: aws_sdk_kms::Client,
-    function_name: String,
-}
-
-impl Decryptor {
-    /// For the function of this name, which is the encryption context.
-    #[must_use]
-    pub fn new(kms: aws_sdk_kms::Client, function_name: String) -> Self {
-        Self { kms, function_name }
-    }
-
-    /// Decrypts the base64 text of a ciphertext within `limit`.
-    ///
-    /// First with the encryption context, then, where KMS says that it does not fit, without; when that fails too, the
-    /// first error is the one that is reported. `setting` names the text for the error.
-    pub async fn decrypt(
-        &self,
-        setting: &str,
-        encoded: &str,
-        limit: Duration,
-    ) -> Result<WebhookUrl, DecryptFailure> {
-        // Pasted values often hold line breaks; base64 has none of its own.
-        let compact: String = encoded.split_whitespace().collect();
-        let Ok(ciphertext) = BASE64_STANDARD.decode(&compact) else {
-            return Err(DecryptFailure::permanent(
-                "hook_url_not_base64",
-                format!(
-                    "{setting} is not base64: expected the base64 text of a KMS ciphertext, as `aws kms encrypt … --query CiphertextBlob --output text` and `alertctl encrypt-hook` print it"
-                ),
-            ));
-        };
-        if ciphertext.is_empty() || ciphertext.len() > CIPHERTEXT_MAX_BYTES {
-            return Err(DecryptFailure::permanent(
-                "hook_url_not_ciphertext",
-                format!(
-                    "{setting} holds {} bytes: expected a KMS ciphertext of 1 to {CIPHERTEXT_MAX_BYTES} bytes; encrypt the webhook's URL with `alertctl encrypt-hook` or `aws kms encrypt`",
-                    ciphertext.len()
-                ),
-            ));
-        }
-        let call = self.call(setting, ciphertext);
-        let mut plaintext = timeout(limit, call)
-            .await
-            .map_err(|_| DecryptFailure::Transient(format!("KMS did not answer in time for {setting}")))??;
-        let url = WebhookUrl::parse(&plaintext);
-        plaintext.zeroize();
-        url.map_err(|error| {
-            DecryptFailure::permanent(
-                "hook_url_invalid",
-                format!(
-                    "{setting} was decrypted, but what it holds is no webhook: {error}; encrypt the URL that Slack shows under Incoming Webhooks"
-                ),
-            )
-        })
-    }
-
-    async fn call(&self, setting: &str, ciphertext: Vec<u8>) -> Result<Vec<u8>, DecryptFailure> {
-        let request = || self.kms.decrypt().ciphertext_blob(Blob::new(ciphertext.clone()));
-        let first = match request().encryption_context(CONTEXT_KEY, &self.function_name).send().await {
-            Ok(answer) => return Ok(answer.plaintext.map(Blob::into_inner).unwrap_or_default()),
-            Err(error) => error,
-        };
-        if is_invalid_ciphertext(&first) {
-            match request().send().await {
-                Ok(answer) => return Ok(answer.plaintext.map(Blob::into_inner).unwrap_or_default()),
-                Err(second) if is_transient(&second) => return Err(self.failure(setting, &second)),
-                Err(_) => {}
-            }
-        }
-        Err(self.failure(setting, &first))
-    }
-
-    fn failure(&self, setting: &str, error: &SdkError<DecryptError>) -> DecryptFailure {
-        let code = error.code().unwrap_or("no answer");
-        if is_transient(error) {
-            return DecryptFailure::Transient(format!("KMS could not decrypt {setting} now ({code})"));
-        }
-        let remedy = match code {
-            "InvalidCiphertextException" => format!(
-                "the ciphertext is damaged, or was encrypted with another encryption context than {CONTEXT_KEY}={}: encrypt the URL again for this function, with its name as it is now",
-                self.function_name
-            ),
-            "AccessDeniedException" => format!(
-                "the function's role may not decrypt: allow kms:Decrypt on the key, with the condition kms:EncryptionContext:{CONTEXT_KEY}={}",
-                self.function_name
-            ),
-            "NotFoundException" => "the key does not exist in this region and account: encrypt the URL again with a key that does".to_owned(),
-            "DisabledException" => "the key is disabled: enable it".to_owned(),
-            "KMSInvalidStateException" => "the key is pending deletion or import: cancel the deletion, or encrypt the URL again with another key".to_owned(),
-            "IncorrectKeyException" => "the ciphertext belongs to another key: encrypt the URL again".to_owned(),
-            "UnrecognizedClientException" | "InvalidSignatureException" | "ExpiredTokenException" | "MissingAuthenticationTokenException" => {
-                "the function's credentials are not accepted: check its role".to_owned()
-            }
-            _ => "see the AWS KMS API Reference, Decrypt, for this error".to_owned(),
-        };
-        DecryptFailure::permanent(
-            "kms_refused",
-            format!("KMS refuses to decrypt {setting} ({code}): {remedy}"),
-        )
+    fn parse(plaintext: &[u8]) -> Result<Self, WebhookUrlError> {
+        Self::parse(plaintext)
     }
 }
 
@@ -219,39 +103,12 @@ pub async fn encrypt(
     let ciphertext = answer.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
     let encoded = BASE64_STANDARD.encode(ciphertext);
     let decryptor = Decryptor::new(kms.clone(), function_name.to_owned());
-    match decryptor.decrypt("the new ciphertext", &encoded, Duration::from_secs(20)).await {
+    match decryptor.decrypt::<WebhookUrl>("the new ciphertext", &encoded, Duration::from_secs(20)).await {
         Ok(read) if read.expose() == url.expose() => Ok(encoded),
         Ok(_) => Err("KMS decrypted the new ciphertext to something else".to_owned()),
         Err(error) => {
             Err(format!("the ciphertext was made, but cannot be decrypted here to check it: {error}"))
         }
-    }
-}
-
-fn is_invalid_ciphertext(error: &SdkError<DecryptError>) -> bool {
-    error.code() == Some("InvalidCiphertextException")
-}
-
-/// Source of the codes: KMS API Reference, Decrypt and Common Errors.
-fn is_transient(error: &SdkError<DecryptError>) -> bool {
-    const CODES: [&str; 9] = [
-        "DependencyTimeoutException",
-        "KMSInternalException",
-        "KeyUnavailableException",
-        "ThrottlingException",
-        "Throttling",
-        "RequestLimitExceeded",
-        "InternalFailure",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-    ];
-    match error {
-        SdkError::ServiceError(inner) => {
-            error.code().is_none_or(|code| CODES.contains(&code)) || inner.raw().status().as_u16() >= 500
-        }
-        // No connection, no answer, or one that cannot be read.
-        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-        _ => false,
     }
 }
 
