@@ -6,7 +6,6 @@ SHELL := bash
 
 VENV := target/venv
 PYTHON := $(VENV)/bin/python
-REQUIREMENTS := .ci/requirements.txt
 
 .PHONY: help
 help: ## This list
@@ -22,6 +21,7 @@ test: cargo venv ## Run every test, also against published emulators
 	cargo build --workspace --all-targets
 	cargo test --workspace
 	$(PYTHON) crates/alert-core/tests/slack_sdk.py fixtures
+	infra/tests/run.sh
 	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test -p alertctl --test moto -- --ignored
 
 .PHONY: check
@@ -53,9 +53,5 @@ python:
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing. Install it: sudo apt-get install python3-venv" >&2; exit 1; }
 
 .PHONY: venv
-venv: python $(VENV)/installed
-
-$(VENV)/installed: $(REQUIREMENTS)
-	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
-	@touch $@
+venv: python
+	@infra/tests/run.sh --install
