@@ -39,8 +39,9 @@ const SEED_VARIABLE: &str = "ALERT_CHAOS_SEED";
 /// Bounds what a hanging Slack costs.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(4);
 /// Longer than any invocation with its cold start.
-const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6);
-const RUN_MAX: Duration = Duration::from_secs(80);
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(8);
+/// It takes a minute at most; a machine that others use, too, may need longer.
+const RUN_MAX: Duration = Duration::from_secs(200);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_alert_is_shown_or_lies_in_a_dead_letter_queue() {
@@ -64,10 +65,10 @@ fn chance(seed: u64, text: &str, time: u32) -> u64 {
 
 /// Whether Slack refuses the alert in every form.
 fn is_poison(seed: u64, name: &str) -> bool {
-    chance(seed, name, 0) < 6
+    chance(seed, name, 0) < 4
 }
 
-/// The posts whose answers never reach the relay, by their number.
+/// The posts that Slack took before the connection broke, by their number.
 type Lost = Arc<Mutex<BTreeSet<usize>>>;
 
 /// What Slack does with each post: it follows from the alerts in it, and from how often they came.
@@ -94,13 +95,13 @@ fn misbehave(seed: u64, lost: Lost) -> impl FnMut(&PostInfo<'_>) -> Option<Answe
             50..70 => refused(502, "<html>Bad gateway</html>", None)?,
             70..85 => Answer::Reset { accepted: false },
             85..110 => Answer::Reset { accepted: true },
-            110..117 => Answer::Hang(Duration::from_secs(10)),
-            117..122 => Answer::Slow(Duration::from_secs(10)),
-            122..150 => Answer::Slow(Duration::from_millis(150)),
+            110..115 => Answer::Hang(Duration::from_secs(10)),
+            115..120 => Answer::Slow(Duration::from_secs(10)),
+            120..150 => Answer::Slow(Duration::from_millis(150)),
             150..180 => Answer::RefuseBlocks,
             _ => return None,
         };
-        if matches!(answer, Answer::Reset { accepted: true } | Answer::Slow(_)) {
+        if matches!(answer, Answer::Reset { accepted: true }) {
             lost.lock().unwrap().insert(post.number);
         }
         Some(answer)
@@ -196,8 +197,8 @@ impl Stage {
             function.set_retries(&[Duration::from_millis(100), Duration::from_millis(300)]);
             function
         };
-        let direct = start(relay(&sandbox, "relay-direct", &hook), 4).await;
-        let buffered = start(relay(&sandbox, "relay-buffered", &hook), 4).await;
+        let direct = start(relay(&sandbox, "relay-direct", &hook), 6).await;
+        let buffered = start(relay(&sandbox, "relay-buffered", &hook), 6).await;
         let grafana = sandbox.sns.create_topic("grafana");
         let filter = FunctionSpec::new("filter", binary("grafana-filter-to-sns"))
             .with_environment(sandbox.environment())
@@ -229,15 +230,57 @@ impl Stage {
         for number in 0..WEBHOOKS {
             self.sandbox.eventbridge.put_event("grafana", "grafana-alert", &webhook(number));
         }
-        let options = DeliveryOptions { concurrency: 2, ..DeliveryOptions::default() };
+        let options = DeliveryOptions { concurrency: 3, ..DeliveryOptions::default() };
         let deliveries = self.queues.each_ref().map(|queue| queue.deliver_with(&self.buffered, options));
-        let is_done = self.sandbox.eventbridge.settled(RUN_MAX).await
-            && self.sandbox.sns.settled(RUN_MAX).await
-            && self.queues[0].wait_until_empty(RUN_MAX).await
-            && self.queues[1].wait_until_empty(RUN_MAX).await;
+        let is_done = async {
+            self.sandbox.eventbridge.settled(RUN_MAX).await
+                && self.sandbox.sns.settled(RUN_MAX).await
+                && self.queues[0].wait_until_empty(RUN_MAX).await
+                && self.queues[1].wait_until_empty(RUN_MAX).await
+        };
+        let is_done = tokio::time::timeout(RUN_MAX, is_done).await.unwrap_or(false);
         trouble.abort();
         drop(deliveries);
         is_done
+    }
+
+    /// Posts whose answer came too late for the relay, by alert: as planned, or because the machine was so busy. Where
+    /// Lambda ended the process first, nobody tells of the post; then it counts, too.
+    fn unheard(&self) -> BTreeMap<String, usize> {
+        let (mut given_up, mut told) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
+        let logs = [self.direct.log(), self.buffered.log()];
+        for line in logs.iter().flat_map(|log| log.lines()) {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            let (Some(alert), Some(tries)) = (line["alert"].as_str(), line["tries"].as_u64()) else {
+                continue;
+            };
+            *told.entry(alert.to_owned()).or_default() += usize::try_from(tries).unwrap();
+            let is_late = line["why"].as_str().is_some_and(|why| why.contains("no answer in time"));
+            *given_up.entry(alert.to_owned()).or_default() += usize::from(is_late);
+        }
+        let mut unheard = given_up;
+        for name in self.sandbox.slack.posts().iter().flat_map(|post| named(&post.payload, WORD)) {
+            match told.get_mut(&name).filter(|tries| **tries > 0) {
+                Some(tries) => *tries -= 1,
+                None => *unheard.entry(name).or_default() += 1,
+            }
+        }
+        unheard
+    }
+
+    /// What Slack and the relays have to say of an alert.
+    fn history(&self, name: &str, lost: &BTreeSet<usize>) -> String {
+        let posts = self.sandbox.slack.posts();
+        let posts = posts.iter().enumerate().filter(|(_, post)| named(&post.payload, WORD).contains(name));
+        let posts = posts.map(|(number, post)| {
+            let at = chrono::DateTime::<chrono::Utc>::from(post.at).format("%T%.3f");
+            let answer = if lost.contains(&number) { "answer lost" } else { &post.answer };
+            let (accepted, took) = (post.accepted, post.duration);
+            format!("  post {number} at {at}: {} {answer:?}, accepted: {accepted}, {took:?}", post.status)
+        });
+        let logs = [self.direct.log(), self.buffered.log()];
+        let lines = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains(name));
+        posts.chain(lines.map(|line| format!("  {line}"))).collect::<Vec<_>>().join("\n")
     }
 
     /// The alerts in dead-letter queues and on-failure destinations.
@@ -274,17 +317,21 @@ async fn run(seed: u64) -> Vec<String> {
             *published.entry(name).or_default() += 1;
         }
     }
-    let dead = stage.dead();
+    let (dead, unheard) = (stage.dead(), stage.unheard());
 
     for name in (0..TOTAL).map(name).filter(|name| !shown.contains_key(name) && !dead.contains(name)) {
         problems.push(format!("{name} is lost: neither shown nor in a dead-letter queue"));
     }
     let (mut by_slack, mut by_sns) = (0, 0);
     for (name, times) in shown.iter().filter(|(_, times)| **times > 1) {
-        let by_answers = without_answer.get(name).copied().unwrap_or(0);
+        let by_answers =
+            [&without_answer, &unheard].iter().filter_map(|times| times.get(name)).sum::<usize>();
         let by_publications = published.get(name).copied().unwrap_or(1) - 1;
         if times - 1 > by_answers + by_publications {
-            problems.push(format!("{name} is shown {times} times, without a lost answer to explain it"));
+            problems.push(format!(
+                "{name} is shown {times} times, without a lost answer to explain it:\n{}",
+                stage.history(name, &lost)
+            ));
         }
         if by_publications > 0 { by_sns += 1 } else { by_slack += 1 }
     }
