@@ -1,0 +1,76 @@
+#!/bin/sh
+# Fuzzes each target for the given number of seconds (60), starting from the fixtures. Findings lie in
+# target/fuzz/findings; a finding becomes a fixture.
+set -eu
+seconds=${1:-60}
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+work=$root/target/fuzz
+
+missing=
+rustup run nightly rustc --version >/dev/null 2>&1 || missing="$missing
+  the nightly toolchain: rustup toolchain install nightly --profile minimal"
+cargo fuzz --version >/dev/null 2>&1 || missing="$missing
+  cargo-fuzz: cargo install cargo-fuzz"
+if [ -n "$missing" ]; then
+    echo "Fuzzing needs:$missing" >&2
+    exit 1
+fi
+
+# Every event of the fixtures, without the golden files; the file's number keeps equal names apart.
+for target in decode relay filter; do
+    mkdir -p "$work/corpus/$target"
+done
+number=0
+find "$root/fixtures" -name '*.json' ! -name '*.slack.json' ! -name '*.published.json' | sort | while read -r file; do
+    number=$((number + 1))
+    for target in decode relay filter; do
+        cp "$file" "$work/corpus/$target/fixture-$number"
+    done
+done
+mkdir -p "$work/corpus/config" "$work/corpus/matcher" "$work/corpus/time"
+find "$root/fixtures" "$root/crates" -name '*.yaml' -not -path '*/target/*' | sort | while read -r file; do
+    cp "$file" "$work/corpus/config/$(echo "$file" | tr / _)"
+done
+number=0
+while read -r line; do
+    number=$((number + 1))
+    printf '%s' "$line" >"$work/corpus/matcher/line-$number"
+done <<'MATCHERS'
+alertname="DatasourceError"
+alertname=~"DatasourceError|DatasourceNoData"
+{severity!="critical", team!~"a.*|\"b\""}
+severity = warning
+"label with spaces"="äöü \n 日本"
+MATCHERS
+number=0
+while read -r line; do
+    number=$((number + 1))
+    printf '%s' "$line" >"$work/corpus/time/line-$number"
+done <<'TIMES'
+2026-09-13T03:00:00Z
+2017-01-12T16:30:42.236+0000
+0001-01-01T00:00:00Z
+Sun, 13 Sep 2026 03:00:00 GMT
+21:50-24:00
+monday:friday
+-3:-1
+january:march
+2026:2030
+Asia/Seoul
+1789268400000
+TIMES
+
+cd "$here"
+failed=
+for target in decode relay filter matcher config time; do
+    echo "fuzzing $target for $seconds s"
+    mkdir -p "$work/findings/$target"
+    cargo +nightly fuzz run --fuzz-dir "$here" --target-dir "$work/build" "$target" "$work/corpus/$target" -- \
+        -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=1024 \
+        -artifact_prefix="$work/findings/$target/" -verbosity=0 -print_final_stats=1 || failed="$failed $target"
+done
+if [ -n "$failed" ]; then
+    echo "Findings of$failed lie in $work/findings" >&2
+    exit 1
+fi
