@@ -28,7 +28,7 @@ test: cargo venv ## Run every test, also against published emulators
 check: cargo python ## Formatting, lints, documentation, the core's purity, licences
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items --quiet
 	python3 .ci/dependencies.py
 	@if command -v cargo-audit >/dev/null; then cargo audit; \
 	else echo "advisories: not checked, because cargo-audit is not installed (cargo install cargo-audit)"; fi
@@ -37,6 +37,22 @@ check: cargo python ## Formatting, lints, documentation, the core's purity, lice
 bless: cargo ## Rewrite the golden files; read the difference before you commit it
 	BLESS=1 cargo test --quiet -p alert-core --test fixtures
 	@git --no-pager diff --stat -- fixtures
+
+.PHONY: deploy
+deploy: cargo python ## Build, deploy to AWS with SAM, encrypt the webhook, send a test alarm
+	infra/deploy.sh
+
+.PHONY: package
+package: cargo python ## Build the functions' zips for Lambda (x86_64), and print their sizes
+	@test -x target/venv-lambda/bin/cargo-lambda || { python3 -m venv target/venv-lambda && \
+	target/venv-lambda/bin/python -m pip install --quiet --disable-pip-version-check cargo-lambda==1.9.2 ziglang==0.15.2; }
+	PATH="$(CURDIR)/target/venv-lambda/bin:$$PATH" cargo lambda build --release --output-format zip \
+	--bin cloudwatch-to-slack --bin grafana-filter-to-sns --bin grafana-webhook-authorizer
+	@ls -l target/lambda/*/bootstrap.zip | awk '{ printf "%s %.2f MB\n", $$NF, $$5 / 1e6 }'
+
+.PHONY: fuzz
+fuzz: cargo ## Fuzz every decoder and parser for FUZZ_SECONDS (60) each; needs nightly Rust and cargo-fuzz
+	crates/alert-core/fuzz/run.sh
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed
