@@ -52,7 +52,7 @@ package: cargo python ## Build the functions' zips for Lambda (x86_64), and prin
 
 .PHONY: fuzz
 fuzz: cargo ## Fuzz every decoder and parser for FUZZ_SECONDS (60) each; needs nightly Rust and cargo-fuzz
-	crates/alert-core/fuzz/run.sh
+	crates/alert-core/fuzz/run.sh $(or $(FUZZ_SECONDS),60)
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed
