@@ -7,6 +7,7 @@ mod demo;
 mod encrypt_hook;
 mod explain;
 mod input;
+mod redrive;
 mod render;
 mod terminal;
 
@@ -31,6 +32,7 @@ Examples:
   alertctl explain my-event.json --config alerts.yaml --at 2026-09-13T03:00:00+09:00
   alertctl check alerts.yaml                      find every mistake in a configuration
   alertctl encrypt-hook --key-id alias/alert-relay --function-name cloudwatch-to-slack
+  alertctl redrive alerts-relay-failures --dry-run   show what lies in a dead-letter queue
 
 Exit codes: 0 all went well; 1 something did not, and it is printed; 2 the command line is wrong.";
 
@@ -92,6 +94,8 @@ enum Command {
         #[arg(long)]
         region: Option<String>,
     },
+    /// Hand what lies in a dead-letter queue back to its function, and delete what the function delivered.
+    Redrive(redrive::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -106,6 +110,7 @@ async fn main() -> ExitCode {
         Command::EncryptHook { key_id, function_name, region } => {
             encrypt_hook::run(&key_id, &function_name, region).await
         }
+        Command::Redrive(options) => redrive::run(options).await,
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

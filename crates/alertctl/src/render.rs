@@ -31,9 +31,20 @@ pub(crate) fn run(
 ) -> Result<bool, String> {
     let event = input::read(file)?;
     let deployment = Deployment::new(input::config(config)?);
-    let decoded = envelope::decode(&event);
-    let now = input::moment(at)?.unwrap_or_else(|| arrival(&decoded));
-    let plan = relay::plan(decoded, &deployment, "render", now, |_| false);
+    show(&event, format, &deployment, input::moment(at)?)?;
+    Ok(true)
+}
+
+/// Prints the messages that an event becomes, and what is dropped of it.
+pub(crate) fn show(
+    event: &[u8],
+    format: Format,
+    deployment: &Deployment,
+    at: Option<DateTime<Utc>>,
+) -> Result<(), String> {
+    let decoded = envelope::decode(event);
+    let now = at.unwrap_or_else(|| arrival(&decoded));
+    let plan = relay::plan(decoded, deployment, "render", now, |_| false);
     for post in &plan.posts {
         let json = post.message.to_json();
         match format {
@@ -53,7 +64,7 @@ pub(crate) fn run(
     for (item, dropped) in plan.dropped() {
         anstream::eprintln!("{} is not sent: {} ({})", item.alert.name, dropped.rule, dropped.why);
     }
-    Ok(true)
+    Ok(())
 }
 
 /// A second after the event was sent; now, where its envelope does not tell.

@@ -3,115 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod emulator;
+
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use alert_sandbox::lambda::{Function, FunctionSpec, Outcome};
 use alert_sandbox::{Sandbox, SandboxOptions};
-use serde_json::Value;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
 
-const REGION: &str = "eu-west-1";
-
-/// moto's server, ended with its owner.
-struct Moto {
-    process: Child,
-    url: String,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn venv(program: &str) -> PathBuf {
-    let venv = std::env::var("ALERT_RELAY_VENV").expect("run by `make test`, which sets ALERT_RELAY_VENV");
-    Path::new(&venv).join("bin").join(program)
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn binary(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_alertctl")).with_file_name(name);
-    assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins`", path.display());
-    path
-}
-
-impl Moto {
-    fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(venv("moto_server"))
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("moto_server starts");
-        let moto = Self { process, url: format!("http://127.0.0.1:{port}") };
-        let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begin.elapsed() < Duration::from_mins(1), "moto does not listen");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        moto
-    }
-
-    fn environment(&self) -> Vec<(String, String)> {
-        [
-            ("AWS_ENDPOINT_URL", self.url.as_str()),
-            ("AWS_REGION", REGION),
-            ("AWS_DEFAULT_REGION", REGION),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
-    }
-
-    /// AWS's command line, version 1; `what` is split at spaces, `more` is not.
-    fn aws_output(&self, what: &str, more: &[&str]) -> Output {
-        Command::new(venv("aws"))
-            .args(what.split(' ').filter(|word| !word.is_empty()))
-            .args(more)
-            .args(["--output", "json", "--endpoint-url", &self.url])
-            .envs(self.environment())
-            .output()
-            .expect("the AWS command line runs")
-    }
-
-    fn aws(&self, what: &str, more: &[&str]) -> Value {
-        let output = self.aws_output(what, more);
-        assert!(output.status.success(), "aws {what}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-    }
-
-    /// The error code that a call is refused with.
-    fn refusal(&self, url: &str, what: &str, more: &[&str]) -> String {
-        let output = Command::new(venv("aws"))
-            .args(what.split(' '))
-            .args(more)
-            .args(["--endpoint-url", url])
-            .envs(self.environment())
-            .env_remove("AWS_ENDPOINT_URL")
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success(), "aws {what} was accepted by {url}");
-        text.split_once("An error occurred (")
-            .and_then(|(_, rest)| rest.split(')').next())
-            .unwrap_or(&text)
-            .to_owned()
-    }
-}
-
-fn text(value: &Value, path: &str) -> String {
-    value.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("no {path} in {value}")).to_owned()
-}
+use emulator::{Moto, REGION, binary, root, text, venv};
 
 /// A key with an alias, as the walkthrough makes them.
 fn key(moto: &Moto) -> &'static str {
@@ -314,4 +218,142 @@ async fn the_sandbox_refuses_what_moto_refuses() {
         "{by_moto}"
     );
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Lambda's API, as far as `redrive` calls it, in front of a function of the sandbox: its invocation, and the mapping
+/// of the queue that it reads.
+async fn lambda_api(function: Function, source: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let arn = function.arn();
+    let mappings = move |uri: axum::http::Uri| async move {
+        assert!(uri.query().unwrap().contains(source.rsplit(':').next().unwrap()), "{uri}");
+        axum::Json(json!({"EventSourceMappings": [{"FunctionArn": arn}]}))
+    };
+    let invoke = move |axum::extract::Path(name): axum::extract::Path<String>, body: axum::body::Bytes| {
+        let function = function.clone();
+        async move {
+            assert_eq!(name, function.arn());
+            let outcome = function.invoke(body).await.outcome;
+            let log = function.log();
+            let tail =
+                BASE64_STANDARD.encode(&log[log.floor_char_boundary(log.len().saturating_sub(4096))..]);
+            let (error, answer) = match outcome {
+                Outcome::Response(answer) => (None, answer),
+                Outcome::Error { raw, .. } | Outcome::InitError { raw, .. } => (Some("Unhandled"), raw),
+                Outcome::TimedOut | Outcome::Exited(_) => (Some("Unhandled"), Vec::new()),
+            };
+            let mut headers = axum::http::HeaderMap::new();
+            headers.insert("X-Amz-Log-Result", tail.parse().unwrap());
+            if let Some(error) = error {
+                headers.insert("X-Amz-Function-Error", error.parse().unwrap());
+            }
+            (headers, answer)
+        }
+    };
+    let router = axum::Router::new()
+        .route("/2015-03-31/functions/{name}/invocations", axum::routing::post(invoke))
+        .route("/2015-03-31/event-source-mappings", axum::routing::get(mappings.clone()))
+        .route("/2015-03-31/event-source-mappings/", axum::routing::get(mappings));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs moto: run by `make test`"]
+async fn dead_letters_go_back_to_their_function() {
+    let moto = Moto::start();
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let webhook = sandbox.slack.webhook("alerts");
+    let ciphertext = sandbox.kms.encrypt(&webhook.url, &[("LambdaFunctionName", "cloudwatch-to-slack")]);
+    let spec = FunctionSpec::new("cloudwatch-to-slack", binary("cloudwatch-to-slack"))
+        .with_environment(sandbox.environment())
+        .with_environment([("kmsEncryptedHookUrl", ciphertext)]);
+    let function = Function::start(spec).await.unwrap();
+
+    // A buffer that has dead letters, as the stack makes them.
+    let queue = |name: &str, more: &[&str]| {
+        text(&moto.aws(&format!("sqs create-queue --queue-name {name}"), more), "/QueueUrl")
+    };
+    let dead = queue("dead-letters", &[]);
+    let arn = |name: &str| format!("arn:aws:sqs:{REGION}:123456789012:{name}");
+    let policy = json!({"deadLetterTargetArn": arn("dead-letters"), "maxReceiveCount": "40"}).to_string();
+    queue("buffer", &["--attributes", &json!({"RedrivePolicy": policy}).to_string()]);
+    let record = json!({
+        "version": "1.0",
+        "requestContext": {
+            "requestId": "e4b7a1f0-0000-4000-8000-000000000001",
+            "functionArn": format!("{}:$LATEST", function.arn()),
+            "condition": "RetriesExhausted",
+        },
+        "requestPayload": serde_json::from_slice::<Value>(&walkthrough()).unwrap(),
+        "responsePayload": {"errorType": "slack_unavailable", "errorMessage": "it was away"},
+    })
+    .to_string();
+    let alarm: Value = serde_json::from_slice(&walkthrough()).unwrap();
+    let raw =
+        text(&alarm, "/Records/0/Sns/Message").replace(&text(&alarm, "/Records/0/Sns/MessageId"), "other");
+    for body in [&record, &raw] {
+        moto.aws("sqs send-message", &["--queue-url", &dead, "--message-body", body]);
+    }
+
+    let lambda = lambda_api(function.clone(), arn("buffer")).await;
+    let redrive = |queue: &str, more: &[&str]| -> (Output, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_alertctl"))
+            .args(["redrive", queue, "--rate", "20"])
+            .args(more)
+            .envs(moto.environment())
+            .env("AWS_ENDPOINT_URL_LAMBDA", &lambda)
+            .output()
+            .unwrap();
+        let text = [&output.stdout[..], &output.stderr[..]].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(!text.contains(webhook.url.rsplit('/').next().unwrap()), "the webhook is printed: {text}");
+        (output, text)
+    };
+    let waiting = || {
+        let answer = moto.aws("sqs get-queue-attributes --attribute-names All", &["--queue-url", &dead]);
+        let number = |name: &str| text(&answer, &format!("/Attributes/ApproximateNumberOfMessages{name}"));
+        (number(""), number("NotVisible"))
+    };
+
+    // Looking changes nothing.
+    let (output, shown) = redrive(&arn("dead-letters"), &["--dry-run"]);
+    assert!(output.status.success(), "{shown}");
+    assert!(
+        shown.contains("slack_unavailable: it was away") && shown.contains("2 in dead-letters"),
+        "{shown}"
+    );
+    assert_eq!(shown.matches(&format!("for {}", function.arn())).count(), 2, "{shown}");
+    let name = serde_json::from_str::<Value>(&raw).unwrap();
+    assert!(shown.matches(&text(&name, "/AlarmName")).count() >= 2, "{shown}");
+    assert_eq!(waiting(), ("2".to_owned(), "0".to_owned()), "{shown}");
+    assert_eq!(sandbox.slack.posts().len(), 0);
+
+    // Slack is away: both stay, and are there for the next who looks.
+    sandbox.slack.set_state("alerts", alert_sandbox::slack::WebhookState::Removed);
+    let (output, said) = redrive(&dead, &[]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.matches("failed ").count(), 2, "{said}");
+    assert!(said.contains("0 handed back and deleted, 2 left in dead-letters"), "{said}");
+    assert_eq!(waiting(), ("2".to_owned(), "0".to_owned()), "{said}");
+
+    sandbox.slack.set_state("alerts", alert_sandbox::slack::WebhookState::Active);
+    let (output, said) = redrive("dead-letters", &[]);
+    assert!(output.status.success(), "{said}\n{}", function.log());
+    assert!(said.contains("2 handed back and deleted, 0 left in dead-letters"), "{said}");
+    assert_eq!(waiting(), ("0".to_owned(), "0".to_owned()), "{said}");
+    assert_eq!(sandbox.slack.accepted().len(), 2, "{}", function.log());
+    let (output, said) = redrive("dead-letters", &[]);
+    assert!(output.status.success() && said.contains("dead-letters is empty"), "{said}");
+
+    // What does not tell its function is left, with the way out.
+    let lone = queue("lone", &[]);
+    moto.aws("sqs send-message", &["--queue-url", &lone, "--message-body", &raw]);
+    let (output, said) = redrive("lone", &[]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("--function NAME"), "{said}");
+    let (output, said) = redrive("no-such-queue", &[]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("GetQueueUrl of no-such-queue: "), "{said}");
 }
