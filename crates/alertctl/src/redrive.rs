@@ -326,7 +326,9 @@ async fn show(queue: &Queue, functions: &mut Functions) -> Result<bool, String> 
             Err(why) => Err(why),
             Ok(batch) => {
                 let fresh = turns.fresh(batch);
-                fresh.iter().for_each(|message| turns.keep(message));
+                for message in &fresh {
+                    turns.keep(message);
+                }
                 show_each(queue, functions, &fresh).await
             }
         };
