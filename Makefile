@@ -22,7 +22,7 @@ test: cargo venv ## Run every test, also against published emulators
 	cargo test --workspace
 	$(PYTHON) crates/alert-core/tests/slack_sdk.py fixtures
 	infra/tests/run.sh
-	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test -p alertctl --test moto -- --ignored
+	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test -p alertctl --test moto --test stack -- --ignored
 
 .PHONY: check
 check: cargo python ## Formatting, lints, documentation, the core's purity, licences

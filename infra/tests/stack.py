@@ -123,19 +123,6 @@ def _alarm(endpoint, properties, *_):
     client("cloudwatch", endpoint).put_metric_alarm(**properties)
 
 
-def _metric_filter(endpoint, properties, _, logical):
-    transformations = [
-        {key[0].lower() + key[1:]: value for key, value in transformation.items()}
-        for transformation in properties["MetricTransformations"]
-    ]
-    client("logs", endpoint).put_metric_filter(
-        logGroupName=properties["LogGroupName"],
-        filterName=logical,
-        filterPattern=properties["FilterPattern"],
-        metricTransformations=transformations,
-    )
-
-
 def _event_invoke_config(endpoint, properties, *_):
     # Only in real AWS is `$LATEST` the same as no qualifier.
     properties.pop("Qualifier", None)
@@ -154,7 +141,6 @@ FINISH = {
     "AWS::SQS::QueuePolicy": _queue_policy,
     "AWS::SNS::Subscription": _subscription,
     "AWS::CloudWatch::Alarm": _alarm,
-    "AWS::Logs::MetricFilter": _metric_filter,
     "AWS::Lambda::EventInvokeConfig": _event_invoke_config,
     # The API's body, its deployment and its stage in one go.
     "AWS::ApiGateway::Deployment": lambda *_: None,
