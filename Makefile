@@ -16,6 +16,11 @@ run: cargo ## Run both functions on the sandbox and show what Slack gets; no AWS
 	@cargo build --quiet --workspace --bins
 	@target/debug/alertctl demo
 
+.PHONY: playground
+playground: cargo ## A page on loopback: events and rules in, Slack messages out, and why (PORT=4000 chooses the port)
+	@cargo build --quiet --workspace --bins
+	@target/debug/alertctl playground $(if $(PORT),--port $(PORT))
+
 .PHONY: test
 test: cargo venv ## Run every test, also against published emulators
 	cargo build --workspace --all-targets
@@ -23,6 +28,8 @@ test: cargo venv ## Run every test, also against published emulators
 	$(PYTHON) crates/alert-core/tests/slack_sdk.py fixtures
 	infra/tests/run.sh
 	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test -p alertctl --test moto --test stack -- --ignored
+	.ci/foreign browser
+	.ci/foreign alertmanager
 
 .PHONY: check
 check: cargo python ## Formatting, lints, documentation, the core's purity, licences
@@ -53,6 +60,16 @@ package: cargo python ## Build the functions' zips for Lambda (x86_64), and prin
 .PHONY: fuzz
 fuzz: cargo ## Fuzz every decoder and parser for FUZZ_SECONDS (60) each; needs nightly Rust and cargo-fuzz
 	crates/alert-core/fuzz/run.sh $(or $(FUZZ_SECONDS),60)
+
+PICTURES := crates/alertctl/pictures
+
+.PHONY: pictures
+pictures: cargo ## Take the README's pictures again, in a real browser; look at them before you commit
+	cargo build --workspace --bins
+	mkdir -p target/pictures
+	ALERT_PICTURES=$(CURDIR)/target/pictures .ci/foreign browser
+	mkdir -p $(PICTURES)
+	cp target/pictures/{message,playground}-{light,dark}.png $(PICTURES)/
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use alert_core::alert::{Cause, Source};
 use alert_core::envelope::{self, Hop};
 use alert_core::source;
+use alert_io::settings::ALERT_CONFIG;
 use alert_sandbox::lambda::{Function, FunctionSpec, Invocation, Outcome};
 use alert_sandbox::slack::Post;
 use alert_sandbox::{Sandbox, SandboxOptions};
 use serde_json::Value;
 
+use crate::playground::preview::is_for_filter;
 use crate::terminal::{BOLD, GREEN, GREY, RED};
 use crate::{input, terminal};
 
@@ -27,16 +28,16 @@ struct Scene {
 }
 
 /// Both functions on one sandbox, as the template deploys them.
-struct Stage {
-    sandbox: Sandbox,
-    relay: Function,
-    filter: Function,
+pub(crate) struct Stage {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) relay: Function,
+    pub(crate) filter: Function,
 }
 
 /// Runs the demo, with the user's own events where there are any.
 pub(crate) async fn run(files: &[PathBuf], json: bool) -> Result<bool, String> {
     let scenes = if files.is_empty() { walkthrough() } else { own(files)? };
-    let stage = Stage::build().await?;
+    let stage = Stage::build(None).await?;
     let mut is_well = true;
     for scene in scenes {
         is_well &= stage.play(&scene, json).await?;
@@ -68,23 +69,27 @@ fn walkthrough() -> Vec<Scene> {
 fn own(files: &[PathBuf]) -> Result<Vec<Scene>, String> {
     files
         .iter()
-        .map(|path| Ok(Scene { title: path.display().to_string(), event: input::read(path)? }))
+        .map(|path| Ok(Scene { title: path.display().to_string(), event: input::event(path)? }))
         .collect()
 }
 
 impl Stage {
-    async fn build() -> Result<Self, String> {
+    /// Starts everything; `config` is the configuration of both functions.
+    pub(crate) async fn build(config: Option<&str>) -> Result<Self, String> {
         let io = |error: std::io::Error| format!("the sandbox does not start: {error}");
         let sandbox = Sandbox::start(SandboxOptions { tls: true, seed: 1 }).await.map_err(io)?;
         let webhook = sandbox.slack.webhook("alerts");
         let ciphertext = sandbox.kms.encrypt(&webhook.url, &[("LambdaFunctionName", RELAY)]);
         let topic = sandbox.sns.create_topic(TOPIC);
+        let config: Vec<_> = config.iter().map(|text| (ALERT_CONFIG, *text)).collect();
         let relay = FunctionSpec::new(RELAY, binary(RELAY)?)
             .with_environment(sandbox.environment())
-            .with_environment([("kmsEncryptedHookUrl", ciphertext)]);
+            .with_environment([("kmsEncryptedHookUrl", ciphertext)])
+            .with_environment(config.clone());
         let filter = FunctionSpec::new(FILTER, binary(FILTER)?)
             .with_environment(sandbox.environment())
-            .with_environment([("SNS_TOPIC_ARN", topic.clone())]);
+            .with_environment([("SNS_TOPIC_ARN", topic.clone())])
+            .with_environment(config);
         let (relay, filter) =
             (Function::start(relay).await.map_err(io)?, Function::start(filter).await.map_err(io)?);
         sandbox.sns.subscribe_function(&topic, &relay).map_err(|error| format!("{error:?}"))?;
@@ -95,24 +100,13 @@ impl Stage {
     async fn play(&self, scene: &Scene, json: bool) -> Result<bool, String> {
         anstream::println!("{BOLD}── {} ──{BOLD:#}", scene.title);
         let decoded = envelope::decode(&scene.event);
-        let alerts: Vec<_> = decoded
-            .records
-            .iter()
-            .flat_map(|record| {
-                let way =
-                    if record.path.is_empty() { "a bare event".to_owned() } else { Hop::way(&record.path) };
-                let by_topic = record.path.iter().any(|hop| matches!(hop, Hop::Sns | Hop::Sqs));
-                source::interpret(record).into_iter().map(move |alert| (way.clone(), by_topic, alert))
-            })
-            .collect();
-        for (way, _, alert) in &alerts {
-            anstream::println!("in     {way}: {} {} ({})", alert.name, alert.state_value, alert.source);
+        for record in &decoded.records {
+            let way = if record.path.is_empty() { "a bare event".to_owned() } else { Hop::way(&record.path) };
+            for alert in source::interpret(record) {
+                anstream::println!("in     {way}: {} {} ({})", alert.name, alert.state_value, alert.source);
+            }
         }
-        let to_filter = alerts.iter().any(|(_, by_topic, alert)| {
-            matches!(alert.source, Source::Grafana | Source::Alertmanager)
-                && !by_topic
-                && alert.cause != Cause::Filter
-        });
+        let to_filter = is_for_filter(&decoded);
         let before = self.sandbox.slack.posts().len();
         let function = if to_filter { &self.filter } else { &self.relay };
         let invocation = function.invoke(scene.event.clone()).await;

@@ -17,7 +17,7 @@ use crate::{input, render, terminal};
 
 /// Prints the explanation.
 pub(crate) fn run(file: &Path, config: Option<&Path>, at: Option<&str>) -> Result<bool, String> {
-    let event = input::read(file)?;
+    let event = input::event(file)?;
     let config = input::config(config)?;
     anstream::print!("{}", explain(&event, &config, input::moment(at)?));
     Ok(true)
@@ -35,7 +35,7 @@ pub(crate) fn explain(event: &[u8], config: &Config, at: Option<DateTime<Utc>>) 
     let now = at.unwrap_or_else(|| render::arrival(&decoded));
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{BOLD}Envelope{BOLD:#}  {}", reply(&decoded));
+    let _ = writeln!(text, "{BOLD}Envelope{BOLD:#}  {}", reply(decoded.reply, decoded.records.len()));
     for (index, record) in decoded.records.iter().enumerate() {
         let _ = writeln!(text, "  {}", describe(index, record));
     }
@@ -44,17 +44,18 @@ pub(crate) fn explain(event: &[u8], config: &Config, at: Option<DateTime<Utc>>) 
     text
 }
 
-fn reply(decoded: &Decoded) -> String {
-    let answer = match decoded.reply {
+/// How the sender wants to be answered.
+pub(crate) fn reply(reply: Reply, count: usize) -> String {
+    let answer = match reply {
         Reply::Whole => "an error means that all of it comes again",
         Reply::BatchItemFailures => "SQS: failed messages are named in batchItemFailures",
         Reply::Http => "HTTP: answered by status code",
     };
-    let count = decoded.records.len();
     format!("{count} record{}; {answer}", if count == 1 { "" } else { "s" })
 }
 
-fn describe(index: usize, record: &Record) -> String {
+/// One record in a line.
+pub(crate) fn describe(index: usize, record: &Record) -> String {
     let way = if record.path.is_empty() { "bare".to_owned() } else { Hop::way(&record.path) };
     let mut line = format!("record {index}: {way}");
     if let Some(id) = &record.id {

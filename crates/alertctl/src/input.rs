@@ -6,6 +6,10 @@ use std::path::Path;
 use alert_core::config::Config;
 use alert_core::time;
 use chrono::{DateTime, Utc};
+use serde::de::IgnoredAny;
+
+/// How much of a line is shown on either side of what is wrong with it.
+const CONTEXT_CHARS: usize = 40;
 
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -17,12 +21,50 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Reads an event: JSON, as Lambda takes nothing else. The error shows the place.
+pub(crate) fn event(path: &Path) -> Result<Vec<u8>, String> {
+    let bytes = read(path)?;
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    check_json(&bytes).map_err(|problem| format!("{name}: {problem}"))?;
+    Ok(bytes)
+}
+
+/// Whether an event is JSON; else what is wrong with it, with line, column, and the line itself.
+pub(crate) fn check_json(event: &[u8]) -> Result<(), String> {
+    if event.iter().all(u8::is_ascii_whitespace) {
+        return Err("it is empty: expected an event as JSON".to_owned());
+    }
+    let Err(error) = serde_json::from_slice::<IgnoredAny>(event) else { return Ok(()) };
+    let Ok(text) = std::str::from_utf8(event) else {
+        return Err("it is no JSON: not UTF-8 text but binary".to_owned());
+    };
+    let (line, column) = (error.line(), error.column());
+    let cause = error.to_string();
+    let cause = cause.split(" at line ").next().unwrap_or_default();
+    let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    // serde_json counts bytes, people count characters.
+    let before =
+        shown.get(..column.saturating_sub(1)).map_or(column.saturating_sub(1), |part| part.chars().count());
+    let skipped = before.saturating_sub(CONTEXT_CHARS);
+    let part: String = shown
+        .chars()
+        .skip(skipped)
+        .take(2 * CONTEXT_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let caret = " ".repeat(before - skipped);
+    Err(format!("no valid JSON at line {line}, column {}: {cause}\n  {part}\n  {caret}^", before + 1))
+}
+
+/// Reads a text.
+pub(crate) fn text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read(path)?).map_err(|_| format!("{}: it is not UTF-8 text", path.display()))
+}
+
 /// Reads a configuration; the default one without a file. The error lists every problem by line and column.
 pub(crate) fn config(path: Option<&Path>) -> Result<Config, String> {
     let Some(path) = path else { return Ok(Config::default()) };
-    let text =
-        String::from_utf8(read(path)?).map_err(|_| format!("{}: it is not UTF-8 text", path.display()))?;
-    Config::parse(&text).map_err(|errors| {
+    Config::parse(&text(path)?).map_err(|errors| {
         let lines = errors.problems().iter().map(|problem| format!("{}: {problem}", path.display()));
         lines.collect::<Vec<_>>().join("\n")
     })
@@ -35,4 +77,25 @@ pub(crate) fn moment(text: Option<&str>) -> Result<Option<DateTime<Utc>>, String
             .ok_or_else(|| format!("--at {text:?}: expected a time such as 2026-09-13T03:00:00+09:00"))
     })
     .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_json_is_shown_at_its_place() {
+        let problem = check_json("{\n  \"이름\": \"x\" \"y\"\n}".as_bytes()).unwrap_err();
+        assert_eq!(
+            problem,
+            "no valid JSON at line 2, column 13: expected `,` or `}`\n    \"이름\": \"x\" \"y\"\n              ^"
+        );
+        let long = format!("[{}x]", "1,".repeat(500));
+        let problem = check_json(long.as_bytes()).unwrap_err();
+        assert!(problem.lines().all(|line| line.len() < 100), "{problem}");
+        assert!(check_json(b"{\"a\": \xff}").unwrap_err().contains("binary"));
+        assert!(check_json(b" \n").unwrap_err().contains("empty"));
+        assert!(check_json("[".repeat(100_000).as_bytes()).is_err());
+        assert!(check_json(b"{\"a\": [1, 2]}").is_ok());
+    }
 }

@@ -7,6 +7,7 @@ mod demo;
 mod encrypt_hook;
 mod explain;
 mod input;
+mod playground;
 mod redrive;
 mod render;
 mod terminal;
@@ -14,7 +15,7 @@ mod terminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Operate the alert relay: try it, explain it, check its configuration, encrypt its webhooks.
 #[derive(Parser)]
@@ -28,13 +29,22 @@ const EXAMPLES: &str = "\
 Examples:
   alertctl demo                                   run both functions on a sandbox and show what Slack gets
   alertctl demo my-event.json                     the same with an event of your own
+  alertctl playground                             a page on loopback: events and configurations in, Slack messages out
   alertctl render my-event.json                   show the Slack message of an event
   alertctl explain my-event.json --config alerts.yaml --at 2026-09-13T03:00:00+09:00
   alertctl check alerts.yaml                      find every mistake in a configuration
   alertctl encrypt-hook --key-id alias/alert-relay --function-name cloudwatch-to-slack
   alertctl redrive alerts-relay-failures --dry-run   show what lies in a dead-letter queue
+  alertctl explain - < my-event.json              an event from standard input
 
-Exit codes: 0 all went well; 1 something did not, and it is printed; 2 the command line is wrong.";
+Exit codes: 0 all went well; 1 something did not, and it is printed; 2 the command line is wrong.
+Colours are left out where the output is no terminal, or NO_COLOR is set.";
+
+const PLAYGROUND_EXAMPLES: &str = "\
+Examples:
+  alertctl playground --port 4000
+  alertctl playground --port 4000 --config alerts.yaml
+  curl --data-binary @my-event.json http://127.0.0.1:4000/event";
 
 #[derive(Subcommand)]
 enum Command {
@@ -48,6 +58,19 @@ enum Command {
         /// Print the exact JSON that Slack received.
         #[arg(long)]
         json: bool,
+    },
+    /// Serve a page on loopback that shows what Slack would show, and why.
+    ///
+    /// Prints its address, and those at which a real Grafana, a real Alertmanager or `curl` can send alerts to the real functions;
+    /// what they deliver shows up in the page's inbox. Needs no network. Ends with Ctrl-C.
+    #[command(after_help = PLAYGROUND_EXAMPLES)]
+    Playground {
+        /// The port on 127.0.0.1; a free one, unless given.
+        #[arg(long, default_value_t = 0, hide_default_value = true)]
+        port: u16,
+        /// The configuration of the running functions, which the page begins with; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Show the Slack message of an event.
     Render {
@@ -96,6 +119,14 @@ enum Command {
     },
     /// Hand what lies in a dead-letter queue back to its function, and delete what the function delivered.
     Redrive(redrive::Options),
+    /// Print a shell's completions.
+    #[command(
+        after_help = "Example: alertctl completions bash > ~/.local/share/bash-completion/completions/alertctl"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -106,11 +137,16 @@ async fn main() -> ExitCode {
             render::run(&file, format, config.as_deref(), at.as_deref())
         }
         Command::Explain { file, config, at } => explain::run(&file, config.as_deref(), at.as_deref()),
+        Command::Playground { port, config } => playground::run(port, config.as_deref()).await,
         Command::Check { file } => check::run(&file),
         Command::EncryptHook { key_id, function_name, region } => {
             encrypt_hook::run(&key_id, &function_name, region).await
         }
         Command::Redrive(options) => redrive::run(options).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "alertctl", &mut std::io::stdout());
+            Ok(true)
+        }
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

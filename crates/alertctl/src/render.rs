@@ -29,7 +29,7 @@ pub(crate) fn run(
     config: Option<&Path>,
     at: Option<&str>,
 ) -> Result<bool, String> {
-    let event = input::read(file)?;
+    let event = input::event(file)?;
     let deployment = Deployment::new(input::config(config)?);
     show(&event, format, &deployment, input::moment(at)?)?;
     Ok(true)

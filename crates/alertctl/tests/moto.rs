@@ -7,7 +7,6 @@ mod emulator;
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use alert_sandbox::lambda::{Function, FunctionSpec, Outcome};
 use alert_sandbox::{Sandbox, SandboxOptions};

@@ -1,0 +1,214 @@
+//! What would become of an event: the plan of both functions, by their own code, without posting anything.
+
+use alert_core::alert::{Cause, Source};
+use alert_core::config::{Config, ConfigErrors};
+use alert_core::envelope::{self, Decoded, Hop, Record, Reply};
+use alert_core::relay::{self, Deployment};
+use alert_core::render::sns::{AttributeValue, SnsMessage};
+use alert_core::{filter, source};
+use alert_io::configuration;
+use alert_io::settings::ALERT_CONFIG;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::{input, render};
+
+/// More of the filter's messages than these are not followed to Slack: a page answers within a second.
+pub(crate) const FOLLOWED_MAX: usize = 100;
+
+/// What somebody wants to know.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Question {
+    /// The event as Lambda gets it.
+    pub(crate) event: String,
+    /// The configuration; an empty one is the default.
+    pub(crate) config: String,
+    /// When it happens; when its envelope says, unless given.
+    pub(crate) at: Option<DateTime<Utc>>,
+}
+
+/// Everything that would happen.
+#[derive(Debug)]
+pub(crate) struct Preview {
+    /// What holds: the default one, the one that was written, or none at all where that is broken.
+    pub(crate) config: Config,
+    /// The clock.
+    pub(crate) now: DateTime<Utc>,
+    /// How the event's sender wants to be answered.
+    pub(crate) reply: Reply,
+    /// The event's records.
+    pub(crate) records: Vec<Record>,
+    /// What the filter would do, where the event is one for it.
+    pub(crate) filter: Option<filter::Plan>,
+    /// What the relay would do: with the event itself, or with each message that the filter publishes.
+    pub(crate) relayed: Vec<Relayed>,
+    /// How many of the filter's alerts were not followed to Slack.
+    pub(crate) unfollowed: usize,
+}
+
+/// One event of the relay's.
+#[derive(Debug)]
+pub(crate) struct Relayed {
+    /// The event as Lambda would get it from SNS, where the filter published it.
+    pub(crate) sns: Option<Value>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) items: Vec<relay::Item>,
+    pub(crate) posts: Vec<relay::Post>,
+}
+
+/// Whether an event is one for the filter: a webhook of Grafana's or Alertmanager's that no topic carries.
+pub(crate) fn is_for_filter(decoded: &Decoded) -> bool {
+    decoded.records.iter().any(|record| {
+        let by_topic = record.path.iter().any(|hop| matches!(hop, Hop::Sns | Hop::Sqs));
+        !by_topic
+            && source::interpret(record).iter().any(|alert| {
+                matches!(alert.source, Source::Grafana | Source::Alertmanager) && alert.cause != Cause::Filter
+            })
+    })
+}
+
+/// Reads a configuration as a function would that has it in `ALERT_CONFIG`, with the problems that `alertctl check` lists.
+pub(crate) fn configuration(text: &str) -> (configuration::Loaded, Option<ConfigErrors>) {
+    let loaded = configuration::load(&|name| (name == ALERT_CONFIG).then(|| text.to_owned()));
+    (loaded, Config::parse(text).err())
+}
+
+/// Answers a question. The error says what is wrong with the event.
+pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
+    input::check_json(question.event.as_bytes())?;
+    let (configuration::Loaded { config, warning }, _) = configuration(&question.config);
+    let mut decoded = envelope::decode(question.event.as_bytes());
+    for record in &mut decoded.records {
+        record.sent_at = question.at.or(record.sent_at);
+    }
+    let now = question.at.unwrap_or_else(|| render::arrival(&decoded));
+    let (reply, records) = (decoded.reply, decoded.records.clone());
+    let deployment = Deployment { warning: warning.clone(), ..Deployment::new(config.clone()) };
+    if !is_for_filter(&decoded) {
+        let relayed = vec![relayed(decoded, &deployment, now, None)];
+        return Ok(Preview { config, now, reply, records, filter: None, relayed, unfollowed: 0 });
+    }
+    let filter = filter::plan(decoded, &config, warning.as_deref(), now);
+    let relayed = filter
+        .publications
+        .iter()
+        .take(FOLLOWED_MAX)
+        .enumerate()
+        .map(|(index, publication)| {
+            let event = sns_event(&publication.message, index, now);
+            let decoded = envelope::decode(event.to_string().as_bytes());
+            relayed(decoded, &deployment, now, Some(event))
+        })
+        .collect();
+    let unfollowed =
+        filter.publications.iter().skip(FOLLOWED_MAX).map(|publication| publication.items.len()).sum();
+    Ok(Preview { config, now, reply, records, filter: Some(filter), relayed, unfollowed })
+}
+
+fn relayed(decoded: Decoded, deployment: &Deployment, now: DateTime<Utc>, sns: Option<Value>) -> Relayed {
+    let relay::Plan { records, items, posts, .. } =
+        relay::plan(decoded, deployment, "playground", now, |_| false);
+    Relayed { sns, records, items, posts }
+}
+
+/// A message as Lambda hands it to a subscribed function.
+fn sns_event(message: &SnsMessage, index: usize, at: DateTime<Utc>) -> Value {
+    let attributes: Map<String, Value> = message
+        .attributes
+        .iter()
+        .map(|attribute| {
+            let value = match &attribute.value {
+                AttributeValue::Text(text) => text.clone(),
+                AttributeValue::Binary(text) => BASE64_STANDARD.encode(text),
+            };
+            let shown = json!({"Type": attribute.value.data_type(), "Value": value});
+            (attribute.name.to_owned(), shown)
+        })
+        .collect();
+    json!({"Records": [{
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": "arn:aws:sns:us-east-1:123456789012:alerts:playground",
+        "Sns": {
+            "Type": "Notification",
+            "MessageId": format!("00000000-0000-4000-8000-{index:012}"),
+            "TopicArn": "arn:aws:sns:us-east-1:123456789012:alerts",
+            "Subject": message.subject,
+            "Message": message.message,
+            "Timestamp": at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            "MessageAttributes": attributes,
+        },
+    }]})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::library;
+    use super::*;
+    use alert_core::decide::Verdict;
+
+    fn of(path: &str, config: &str, at: Option<&str>) -> Preview {
+        let event = library::fixture(path).unwrap().event.to_owned();
+        let at = at.map(|at| at.parse().unwrap());
+        preview(&Question { event, config: config.to_owned(), at }).unwrap()
+    }
+
+    #[test]
+    fn every_event_of_the_library_has_an_answer() {
+        for fixture in library::fixtures() {
+            let preview = of(fixture.path, fixture.config.unwrap_or_default(), None);
+            let held_back =
+                preview.filter.iter().flat_map(|plan| &plan.items).filter(|item| item.dropped.is_some());
+            let met = preview.relayed.iter().map(|relayed| relayed.items.len()).sum::<usize>();
+            assert!(held_back.count() + met > 0, "{}: an alert vanished", fixture.path);
+        }
+    }
+
+    #[test]
+    fn grafanas_alerts_go_by_way_of_the_filter() {
+        let preview = of("grafana/walkthrough.eventbridge.json", "", None);
+        let plan = preview.filter.unwrap();
+        assert!(plan.items.iter().any(|item| item.dropped.is_some()));
+        assert_eq!(plan.publications.len(), preview.relayed.len());
+        for relayed in &preview.relayed {
+            assert_eq!(relayed.items[0].alert.cause, Cause::Filter, "the relay reads what the filter wrote");
+            assert_eq!(relayed.posts.len(), 1);
+        }
+    }
+
+    #[test]
+    fn the_time_that_is_asked_about_is_the_time_of_the_rules() {
+        let config = "
+drop:
+  - name: nights
+    matchers: ['alertname=~\".+\"']
+    active_time_intervals: [seoul]
+time_intervals:
+  - name: seoul
+    time_intervals: [{times: [{start_time: '00:00', end_time: '06:00'}], location: Asia/Seoul}]
+";
+        let verdict = |at| {
+            let preview = of(library::FIRST, config, Some(at));
+            preview.relayed[0].items[0].verdict.clone()
+        };
+        assert!(matches!(verdict("2026-09-12T18:00:00Z"), Verdict::Drop(_)));
+        assert!(matches!(verdict("2026-09-13T06:00:00Z"), Verdict::Deliver { .. }));
+    }
+
+    #[test]
+    fn a_broken_configuration_does_what_it_does_when_deployed() {
+        let preview = of("grafana/all_dropped.eventbridge.json", "drop: 3\n", None);
+        assert!(preview.config.fail_open);
+        assert!(preview.filter.unwrap().items.iter().all(|item| item.dropped.is_none()));
+        assert!(preview.relayed[0].posts[0].message.to_json().contains("is broken and ignored"));
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_with_its_place() {
+        let question = Question { event: "{\n  \"a\": }".to_owned(), ..Question::default() };
+        let problem = preview(&question).unwrap_err();
+        assert!(problem.contains("line 2, column 8"), "{problem}");
+    }
+}

@@ -1,0 +1,308 @@
+//! The playground in a real browser: what a person sees. It also takes the README's pictures (`make pictures`).
+//!
+//! Needs Debian's `chromium` and `chromium-driver`, or others named by `CHROMIUM` and `CHROMEDRIVER`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod page;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use page::{Directory, Playground, Running, fixture, free_port, wait_for_port};
+use serde_json::{Value, json};
+use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver};
+
+/// A browser on a busy machine is slow; a hang is no pause for coffee.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A browser, ended with its owner.
+struct Browser {
+    driver: WebDriver,
+    _profile: Directory,
+    _process: Running,
+}
+
+impl Browser {
+    async fn start() -> Self {
+        // Asked for by the client even where it speaks plain HTTP; an earlier test may have installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let program =
+            |variable: &str, usual: &str| std::env::var(variable).unwrap_or_else(|_| usual.to_owned());
+        let port = free_port();
+        let chromedriver = program("CHROMEDRIVER", "chromedriver");
+        let process = Command::new(&chromedriver)
+            .arg(format!("--port={port}"))
+            // What is shown in the viewer's time zone is the same on every machine.
+            .env("TZ", "UTC")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{chromedriver}: {error}: install chromium and chromium-driver"));
+        let process = Running(process);
+        wait_for_port(port, "chromedriver");
+        let profile = Directory::new("browser");
+        let mut capabilities = DesiredCapabilities::chrome();
+        capabilities.set_binary(&program("CHROMIUM", "/usr/bin/chromium")).unwrap();
+        for argument in [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-proxy-server",
+            "--lang=en-US",
+            "--force-device-scale-factor=2",
+            "--window-size=1440,1200",
+            &format!("--user-data-dir={}", profile.0.display()),
+        ] {
+            capabilities.add_arg(argument).unwrap();
+        }
+        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.unwrap();
+        Self { driver, _profile: profile, _process: process }
+    }
+
+    async fn text(&self, css: &str) -> String {
+        // An element may be replaced while it is looked at.
+        match self.driver.find(By::Css(css)).await {
+            Ok(element) => element.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    async fn see(&self, css: &str, expected: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let text = self.text(css).await;
+            if text.contains(expected) {
+                return text;
+            }
+            assert!(begin.elapsed() < SOON, "{css} does not show {expected:?}, but: {text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn click(&self, css: &str) {
+        self.driver.find(By::Css(css)).await.unwrap().click().await.unwrap();
+    }
+
+    /// Types over what stands in a field.
+    async fn write(&self, css: &str, text: &str) {
+        let field = self.driver.find(By::Css(css)).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Sets what is tedious to type, and tells the page.
+    async fn set(&self, css: &str, value: &str) {
+        let script = "const field = document.querySelector(arguments[0]); field.value = arguments[1];
+            for (const type of ['input', 'change']) field.dispatchEvent(new Event(type, {bubbles: true}));";
+        self.script(script, vec![json!(css), json!(value)]).await;
+    }
+
+    async fn script(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.driver.execute(script, arguments).await.unwrap().json().clone()
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        self.driver.cdp().send_raw(command, parameters).await.unwrap();
+    }
+
+    async fn prefer(&self, scheme: &str) {
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.devtools("Emulation.setEmulatedMedia", media).await;
+    }
+
+    async fn narrow(&self, width: u32) {
+        let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": true});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// A picture of an element, where pictures are wanted; of the window without one.
+    async fn picture(&self, css: Option<&str>, name: &str) {
+        let Ok(directory) = std::env::var("ALERT_PICTURES") else { return };
+        let path = Path::new(&directory).join(name);
+        match css {
+            Some(css) => {
+                let element = self.driver.find(By::Css(css)).await.unwrap();
+                element.scroll_into_view().await.unwrap();
+                element.screenshot(&path).await.unwrap();
+            }
+            None => self.driver.screenshot(&path).await.unwrap(),
+        }
+    }
+}
+
+const EVENT: &str = "#event";
+const MESSAGE: &str = "#panel-slack .message";
+
+#[tokio::test]
+#[ignore = "needs a browser: run by `make test`"]
+async fn a_person_tries_events_rules_and_times() {
+    let playground = Playground::start(&[]);
+    let browser = Browser::start().await;
+    // What goes wrong in the page, from its first moment on.
+    let listen = "window.wrong = [];
+        addEventListener('error', (event) => wrong.push(event.message ?? 'a file'), true);
+        addEventListener('unhandledrejection', (event) => wrong.push(String(event.reason)));
+        addEventListener('securitypolicyviolation', (event) => wrong.push(event.violatedDirective));";
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": listen})).await;
+    browser.driver.goto(playground.url()).await.unwrap();
+
+    sees_the_message_of_a_fixture(&browser).await;
+    sees_a_mistake_at_its_line(&browser).await;
+    sees_the_verdict_change_with_the_time(&browser).await;
+    sees_hostile_text_as_text(&browser, &playground).await;
+    gets_along_with_the_keyboard(&browser).await;
+    sends_it_to_the_real_functions(&browser, &playground).await;
+    fits_a_phone(&browser).await;
+    let wrong = browser.script("return window.wrong", vec![]).await;
+    assert_eq!(wrong, json!([]), "the page's script fails, or breaks the page's own policy");
+    takes_the_pictures(&browser, &playground).await;
+
+    browser.driver.clone().quit().await.unwrap();
+}
+
+async fn sees_the_message_of_a_fixture(browser: &Browser) {
+    browser.see(MESSAGE, "Example alarm name").await;
+    browser.set("#fixture", "grafana/walkthrough.eventbridge.json").await;
+    browser.see("#verdict", "dropped").await;
+    let message = browser.see(MESSAGE, "Grafana · SNS").await;
+    assert!(!message.contains("<!date"), "{message}");
+    browser.click("#tab-panel-sns").await;
+    browser.see("#panel-sns", "Alert Name :").await;
+    browser.click("#tab-panel-json").await;
+    browser.see("#panel-json", "\"attachments\"").await;
+    browser.click("#tab-panel-why").await;
+    browser.see("#panel-why", "rule grafana-datasource-errors holds").await;
+    browser.click("#tab-panel-slack").await;
+    browser.see("#panel-slack .lockscreen", "Slack").await;
+}
+
+async fn sees_a_mistake_at_its_line(browser: &Browser) {
+    browser.write("#config", "timezone: Asia/Seoul\nroute:\n  reciever: oncall\n").await;
+    browser.see("#problems", "line 3, column 3").await;
+    browser.see("#gutter .wrong", "3").await;
+    browser.see(MESSAGE, "is broken and ignored").await;
+    browser.click("#problems a").await;
+    let selected =
+        "const c = document.querySelector('#config'); return c.value.slice(c.selectionStart, c.selectionEnd)";
+    let selected = browser.script(selected, vec![]).await;
+    assert_eq!(selected, "reciever: oncall", "the mistake is selected");
+    browser.write("#config", "timezone: Asia/Seoul\n").await;
+    browser.see("#problems", "Fine").await;
+}
+
+const NIGHTS: &str = "drop:
+  - name: weekend-nights
+    matchers: ['severity!=\"critical\"']
+    active_time_intervals: [weekend-nights]
+time_intervals:
+  - name: weekend-nights
+    time_intervals:
+      - weekdays: ['saturday', 'sunday']
+        times: [{start_time: '00:00', end_time: '07:00'}]
+        location: Asia/Seoul
+";
+
+async fn sees_the_verdict_change_with_the_time(browser: &Browser) {
+    browser.set("#fixture", "cloudwatch/walkthrough.sns.json").await;
+    browser.set("#config", NIGHTS).await;
+    browser.see("#verdict", "1 message to Slack").await;
+    browser.write("#zone", "Asia/Seoul").await;
+    browser.set("#at", "2026-09-13T03:00").await;
+    browser.see("#verdict", "0 messages to Slack").await;
+    browser.see(".asked", "Sunday, 2026-09-13 03:00:00 in Asia/Seoul").await;
+    browser.see(".verdicts", "weekend-nights").await;
+    browser.set("#at", "2026-09-13T09:00").await;
+    browser.see("#verdict", "1 message to Slack").await;
+    browser.click("#now-reset").await;
+    browser.see(".asked", "time of the event").await;
+    browser.set("#config", "").await;
+}
+
+async fn sees_hostile_text_as_text(browser: &Browser, playground: &Playground) {
+    let hostile = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>";
+    let event = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"MessageId": "1", "Subject": hostile, "Message": hostile}}]});
+    browser.set(EVENT, &event.to_string()).await;
+    browser.see(MESSAGE, "<script>window.hacked = 1</script>").await;
+    playground.post("/event", event.to_string().as_bytes());
+    browser.see("#inbox", "<script>window.hacked = 1</script>").await;
+    assert_eq!(browser.script("return window.hacked ?? null", vec![]).await, Value::Null);
+    let images =
+        browser.script("return document.querySelectorAll('img, #result script').length", vec![]).await;
+    assert_eq!(images, 0);
+    browser.write(EVENT, "{\n  \"a\": ,\n}").await;
+    browser.see("#result", "line 2, column 8").await;
+}
+
+async fn gets_along_with_the_keyboard(browser: &Browser) {
+    browser.set("#fixture", "cloudwatch/walkthrough.sns.json").await;
+    browser.see(MESSAGE, "Example alarm name").await;
+    let press = "const tab = document.querySelector('[role=tab][aria-selected=true]'); tab.focus();
+        tab.dispatchEvent(new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}));
+        return document.activeElement.textContent";
+    assert_eq!(browser.script(press, vec![json!("ArrowRight")]).await, "JSON");
+    assert_eq!(browser.script(press, vec![json!("End")]).await, "Why");
+    assert_eq!(browser.script(press, vec![json!("ArrowRight")]).await, "Slack");
+    let nameless = "return [...document.querySelectorAll('input, select, textarea')]
+        .filter((field) => !field.labels?.length).map((field) => field.id)";
+    assert_eq!(browser.script(nameless, vec![]).await, json!([]), "every field has a label");
+}
+
+async fn sends_it_to_the_real_functions(browser: &Browser, playground: &Playground) {
+    browser.click("#send").await;
+    browser.see(".sent", "cloudwatch-to-slack answered").await;
+    browser.see("#inbox .entry:first-child", "Example alarm name").await;
+    playground.post("/grafana", fixture("grafana/walkthrough.bare.json").as_bytes());
+    browser.see("#inbox", "Grafana · SNS").await;
+    browser.see("#live", "live").await;
+}
+
+async fn fits_a_phone(browser: &Browser) {
+    browser.narrow(360).await;
+    let wide = browser.script("return document.documentElement.scrollWidth", vec![]).await;
+    assert!(wide.as_u64().unwrap() <= 360, "the page is {wide} wide");
+    browser.picture(None, "narrow.png").await;
+    browser.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
+}
+
+async fn takes_the_pictures(browser: &Browser, playground: &Playground) {
+    browser.driver.goto(playground.url()).await.unwrap();
+    browser.set("#fixture", "cloudwatch/cpu-above-50.sns.json").await;
+    browser.see(MESSAGE, "above 50 %").await;
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme).await;
+        browser.picture(Some(MESSAGE), &format!("message-{scheme}.png")).await;
+    }
+    browser.set("#fixture", "grafana/walkthrough.eventbridge.json").await;
+    browser.set("#config", PATIENCE).await;
+    browser.see("#problems", "Fine").await;
+    browser.see(".verdicts", "give-it-time").await;
+    browser.script("scrollTo(0, 0)", vec![]).await;
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme).await;
+        browser.picture(None, &format!("playground-{scheme}.png")).await;
+    }
+}
+
+const PATIENCE: &str = "drop:
+  - name: give-it-time
+    matchers: ['alertname=~\"DatasourceError|DatasourceNoData\"']
+    younger_than: 30m
+route:
+  receiver: default
+  routes:
+    - matchers: ['severity=\"critical\"']
+      receiver: oncall
+receivers:
+  - name: default
+  - name: oncall
+    mention: '<!subteam^S012345>'
+timezone: Asia/Seoul
+";

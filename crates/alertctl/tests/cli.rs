@@ -1,0 +1,72 @@
+//! The command line as people meet it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_alertctl"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Whoever does not read it, need not.
+    let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
+    process.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const EVENT: &str = r#"{"Records": [{"Sns": {"Message": "hello"}}]}"#;
+
+#[test]
+fn a_dash_is_standard_input() {
+    for arguments in [&["render", "-"][..], &["explain", "-"], &["render", "-", "--format", "json"]] {
+        let output = run(arguments, EVENT);
+        assert!(output.status.success() && text(&output.stdout).contains("hello"), "{output:?}");
+    }
+    assert!(run(&["check", "-"], "timezone: Asia/Seoul\n").status.success());
+    let broken = run(&["check", "-"], "timezone: Mars\n");
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(text(&broken.stderr).contains("line 1, column 11"), "{broken:?}");
+}
+
+#[test]
+fn what_is_no_json_is_shown_at_its_place() {
+    for command in ["render", "explain", "demo"] {
+        let output = run(&[command, "-"], "{\n  \"a\": 1,,\n}");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = text(&output.stderr);
+        assert!(told.contains("standard input: no valid JSON at line 2, column 10"), "{told}");
+        assert!(told.contains("\n    \"a\": 1,,\n           ^"), "{told}");
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let told = |more: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
+        command
+            .arg("explain")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/cloudwatch/walkthrough.sns.json"));
+        command.env_remove("NO_COLOR").env("CLICOLOR_FORCE", "1").envs(more.iter().copied());
+        command.output().unwrap().stdout
+    };
+    assert!(told(&[]).contains(&0x1b));
+    assert!(!told(&[("NO_COLOR", "1")]).contains(&0x1b));
+    assert!(!run(&["explain", "-"], EVENT).stdout.contains(&0x1b));
+}
+
+#[test]
+fn every_shell_has_its_completions() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run(&["completions", shell], "");
+        assert!(output.status.success() && text(&output.stdout).contains("playground"), "{shell}");
+    }
+    assert_eq!(run(&["completions", "dos"], "").status.code(), Some(2));
+}

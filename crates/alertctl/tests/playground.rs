@@ -1,0 +1,237 @@
+//! The playground as a program that speaks HTTP: what it shows, whom it answers, and what bad input gets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod page;
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use page::{Playground, fixture};
+
+/// Answers come within this; the machine may be busy with other tests.
+const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 2 } else { 1 });
+
+#[test]
+fn every_answer_keeps_the_page_to_itself() {
+    let playground = Playground::start(&[]);
+    for path in ["/", "/style.css", "/script.js", "/nowhere", "/fixtures/cloudwatch/walkthrough.sns.json"] {
+        let head = playground.get(path).head;
+        for header in [
+            "content-security-policy: default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+             img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+        ] {
+            assert!(head.contains(header), "{path}: {header} is not in {head}");
+        }
+        assert!(!head.contains("access-control"), "{head}");
+    }
+}
+
+#[test]
+fn the_page_loads_nothing_from_elsewhere() {
+    let playground = Playground::start(&[]);
+    let page = playground.get("/").body;
+    for attribute in ["src=\"", "rel=\"stylesheet\" href=\"", "rel=\"icon\" href=\""] {
+        for (at, _) in page.match_indices(attribute) {
+            let target = &page[at + attribute.len()..][..5];
+            assert!(target.starts_with('/') || target == "data:", "{target}");
+        }
+    }
+    assert!(!page.contains(" style=\"") && !page.contains(" onclick"), "the policy forbids it");
+    let css = playground.get("/style.css").body;
+    assert!(!css.contains("url(") && !css.contains("@import"));
+}
+
+#[test]
+fn other_hosts_and_origins_are_refused() {
+    let playground = Playground::start(&[]);
+    let own = playground.host();
+    let localhost = format!("localhost:{}", playground.port);
+    assert_eq!(playground.request("GET", "/", &[("Host", &localhost)], b"").status, 200);
+    for host in ["evil.example", "127.0.0.1", "127.0.0.1:1"] {
+        let answer = playground.request("GET", "/", &[("Host", host)], b"");
+        assert_eq!(answer.status, 403, "{host}");
+        assert!(answer.body.contains("expected 127.0.0.1:"), "{}", answer.body);
+    }
+    let origin = format!("http://{own}");
+    for path in ["/", "/api/check", "/api/preview", "/api/send", "/grafana", "/event"] {
+        let with = |origin: &str| {
+            playground.request("POST", path, &[("Host", &own), ("Origin", origin)], b"x").status
+        };
+        assert_eq!(with("http://evil.example"), 403, "{path}");
+        assert_eq!(with("null"), 403, "{path}");
+        assert_ne!(with(&origin), 403, "{path}");
+        assert_ne!(playground.post(path, b"x").status, 403, "{path}: curl sends no Origin");
+    }
+}
+
+#[test]
+fn hostile_text_is_text() {
+    let playground = Playground::start(&[]);
+    let event = serde_json::json!({"Records": [{"EventSource": "aws:sns", "Sns": {
+        "MessageId": "<script>alert(2)</script>",
+        "Subject": "\"><img src=x onerror=alert(3)>",
+        "Message": "</textarea><script>alert(1)</script> <https://x/\"onclick=\"alert(4)|y>",
+    }}]})
+    .to_string();
+    let mut form = form_urlencoded(&[("event", &event), ("config", "</textarea><script>alert(5)</script>")]);
+    form.push_str("&zone=%22%3E%3Cscript%3E&at=%22%3E%3Cscript%3E&fixture=%22%3E%3Cscript%3E");
+    for page in [
+        playground.post("/", form.as_bytes()).body,
+        serde_json::from_str::<serde_json::Value>(&playground.preview(&event, "").body).unwrap()["html"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+    ] {
+        let scripts =
+            page.matches("<script").count() - page.matches("<script src=\"/script.js\" defer>").count();
+        assert_eq!(scripts, 0, "{page}");
+        assert!(!page.contains("<img") && !page.contains("\"onclick"), "{page}");
+    }
+}
+
+fn form_urlencoded(fields: &[(&str, &str)]) -> String {
+    fields.iter().fold(String::new(), |mut form, (name, value)| {
+        let _ = write!(form, "&{name}=");
+        for byte in value.bytes() {
+            let _ = write!(form, "%{byte:02X}");
+        }
+        form
+    })
+}
+
+#[test]
+fn a_form_works_without_javascript() {
+    let playground = Playground::start(&[]);
+    let event = fixture("grafana/walkthrough.bare.json");
+    let form = form_urlencoded(&[
+        ("event", &event),
+        ("do", "show"),
+        ("at", "2026-09-13T03:00"),
+        ("zone", "Asia/Seoul"),
+    ]);
+    let page = playground.post("/", form.as_bytes()).body;
+    for expected in [
+        "rule <strong>grafana-datasource-errors</strong> of grafana-filter-to-sns",
+        "Sunday, 2026-09-13 03:00:00 in Asia/Seoul",
+        "Exact JSON",
+    ] {
+        assert!(page.contains(expected), "{expected}");
+    }
+    let form = form_urlencoded(&[("fixture", "cloudwatch/hostile-text.sns.json"), ("do", "load")]);
+    assert!(
+        playground.post("/", form.as_bytes()).body.contains("cloudwatch/hostile-text.sns.json\" selected")
+    );
+    let form = form_urlencoded(&[("event", &event), ("config", "drop: 3"), ("at", "soon")]);
+    let page = playground.post("/", form.as_bytes()).body;
+    assert!(page.contains("line 1, column 7") && page.contains("expected a date and time"), "{page}");
+}
+
+#[test]
+fn a_configuration_is_checked_by_line_and_column() {
+    let playground = Playground::start(&[]);
+    let answer =
+        playground.post("/api/check", b"drop:\n  - name: x\n    matchers: ['a=b\"']\n    colour: red\n");
+    let answer: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let lines: Vec<u64> = answer["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| problem["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(lines, [3, 4], "{answer}");
+    let fine = playground.post("/api/check", b"timezone: Asia/Seoul\n");
+    assert!(fine.body.contains("\"problems\":[]"), "{}", fine.body);
+}
+
+/// An answer in time that says what is wrong, and a page that still works.
+#[test]
+fn bad_input_is_answered_soon_and_clearly() {
+    let playground = Playground::start(&[]);
+    let alerts: Vec<String> = (0..1_000)
+        .map(|n| {
+            format!(
+                r#"{{"status":"firing","labels":{{"alertname":"A{n}","severity":"critical"}},"annotations":{{}},"startsAt":"2026-03-02T00:15:00Z"}}"#
+            )
+        })
+        .collect();
+    let thousand = format!(
+        r#"{{"receiver":"x","status":"firing","version":"1","groupKey":"g","alerts":[{}]}}"#,
+        alerts.join(",")
+    );
+    let resolved = thousand.replace("\"firing\"", "\"resolved\"").replace("\"A1\"", "\"A1\",\"x\":\"y\"");
+    let intervals: String = (0..200).fold("time_intervals:\n".to_owned(), |mut text, n| {
+        let _ = writeln!(text, "  - name: i{n}\n    time_intervals: [{{years: ['2026'], months: ['1:12'], times: [{{start_time: '00:00', end_time: '23:59'}}], location: Asia/Seoul}}]");
+        text
+    });
+    let names: Vec<String> = (0..200).map(|n| format!("i{n}")).collect();
+    let heavy = format!(
+        "drop:\n  - matchers: ['alertname=~\".+\"']\n    active_time_intervals: [{}]\n{intervals}",
+        names.join(", ")
+    );
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let cases = [
+        ("10 MB", playground.preview(&"x".repeat(10_000_000), ""), 413, "at most 1048576 bytes"),
+        ("10 MB at the ingress", playground.post("/event", &vec![b'x'; 10_000_000]), 413, "at most 1048576 bytes"),
+        ("10 MB form", playground.post("/", &vec![b'x'; 10_000_000]), 413, "at most 1048576 bytes"),
+        ("no JSON", playground.preview("{\n \"a\" 1}", ""), 200, "no valid JSON at line 2, column 6"),
+        ("no JSON at the ingress", playground.post("/event", b"{"), 400, "no valid JSON at line 1"),
+        ("binary", playground.post("/event", b"\x00\xff\xfe"), 400, "binary"),
+        ("binary question", playground.post("/api/preview", b"\x00\xff\xfe"), 400, "no JSON"),
+        ("binary configuration", playground.post("/api/check", b"\x00\xff\xfe"), 400, "not UTF-8"),
+        ("nothing", playground.preview("", ""), 200, "it is empty"),
+        ("deep JSON", playground.preview(&"[".repeat(100_000), ""), 200, "no valid JSON at line 1"),
+        // Lambda takes it, and so do the functions: as a text that nobody understands.
+        ("whole deep JSON", playground.preview(&deep, ""), 200, "1 alert: 1 message"),
+        ("deep JSON as a webhook", playground.post("/grafana", deep.as_bytes()), 400, "recursion limit"),
+        ("a webhook that is a list", playground.post("/grafana", b"[]"), 400, "JSON object"),
+        ("a thousand alerts", playground.preview(&thousand, ""), 200, "1000 alerts|longer than a second"),
+        ("a deep configuration", playground.post("/api/check", "[".repeat(200_000).as_bytes()), 200, "recursion limit"),
+        ("an alias loop", playground.post("/api/check", b"time_intervals: &a [*a]\n"), 200, "aliases"),
+        (
+            "intervals in a loop",
+            playground.post(
+                "/api/check",
+                b"time_intervals:\n  - name: a\n    time_intervals: [b]\n  - name: b\n    time_intervals: [a]\n",
+            ),
+            200,
+            "line 3, column",
+        ),
+        ("a thousand ends and 200 intervals", playground.preview(&resolved, &heavy), 200, ""),
+    ];
+    for (name, answer, status, expected) in &cases {
+        assert_eq!(answer.status, *status, "{name}: {}", answer.body);
+        // On a busy machine the second may be over first, and that is said.
+        let is_told = expected.split('|').any(|one| answer.body.contains(one));
+        assert!(is_told, "{name}: {}", answer.body);
+        assert!(answer.took < SOON, "{name}: {:?}", answer.took);
+    }
+    assert_eq!(playground.get("/").status, 200);
+}
+
+#[test]
+fn what_comes_in_is_delivered_by_the_real_functions_and_shows_in_the_inbox() {
+    let playground = Playground::start(&[]);
+    let mut stream = TcpStream::connect(("127.0.0.1", playground.port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "GET /inbox HTTP/1.1\r\nHost: {}\r\n\r\n", playground.host()).unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    assert!(
+        lines.by_ref().take_while(|line| !line.is_empty()).any(|line| line.contains("text/event-stream"))
+    );
+
+    let answer = playground.post("/event", fixture("cloudwatch/walkthrough.sns.json").as_bytes());
+    assert_eq!((answer.status, answer.body.contains("cloudwatch-to-slack")), (200, true), "{}", answer.body);
+    let told = lines.by_ref().find(|line| line.starts_with("data:") && line.contains("Example alarm name"));
+    assert!(told.unwrap().contains("CloudWatch"), "the message arrives by server-sent events");
+
+    let answer = playground.post("/grafana", fixture("grafana/walkthrough.bare.json").as_bytes());
+    assert_eq!((answer.status, answer.body.contains("EventId")), (200, true), "{}", answer.body);
+    let inbox = playground.wait_for("grafana-datasource-errors", Duration::from_secs(20));
+    assert!(inbox.contains("of grafana-filter-to-sns"), "what was dropped is told, too: {inbox}");
+    playground.wait_for("Grafana · SNS", Duration::from_secs(20));
+}
