@@ -151,7 +151,7 @@ async fn settings_that_are_missing_or_no_ciphertext() {
             "aws kms encrypt",
         ),
         ("not base64", "AQICAH*", "hook_url_not_base64", "aws kms encrypt"),
-        ("something else in base64", "aGVsbG8gd29ybGQ=", "kms_refused", "encrypt the URL again"),
+        ("something else in base64", "aGVsbG8gd29ybGQ=", "kms_refused", "encrypt the webhook's URL again"),
     ] {
         let setup = Setup::new().await.set(HOOK, value);
         let stage = assert_refuses(case, setup, error_type, &[HOOK, expected]).await;
@@ -184,7 +184,8 @@ async fn what_kms_refuses_for_good() {
 
     let setup = Setup::new().await;
     let hook = setup.sandbox.kms.encrypt(&setup.webhook.url, &[("LambdaFunctionName", "old-name")]);
-    let expected = [HOOK, "InvalidCiphertextException", "LambdaFunctionName=relay", "encrypt the URL again"];
+    let expected =
+        [HOOK, "InvalidCiphertextException", "LambdaFunctionName=relay", "encrypt the webhook's URL again"];
     assert_refuses("another function's", setup.hook(&hook), "kms_refused", &expected).await;
 }
 
