@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use alert_sandbox::kms::KmsFault;
 use alert_sandbox::lambda::{Function, FunctionSpec};
-use alert_sandbox::slack::{Answer, PostInfo};
+use alert_sandbox::slack::{Answer, Post, PostInfo};
 use alert_sandbox::sns::{Message, SnsError, SnsFault};
 use alert_sandbox::sqs::{DeliveryOptions, Queue, QueueOptions};
 use alert_sandbox::{Sandbox, SandboxOptions};
@@ -70,6 +70,11 @@ fn is_poison(seed: u64, name: &str) -> bool {
 
 /// The posts that Slack took before the connection broke, by their number.
 type Lost = Arc<Mutex<BTreeSet<usize>>>;
+
+/// Whether the relay cannot have heard Slack's answer: it broke off, or came when the relay had given up.
+fn is_unheard(number: usize, post: &Post, lost: &BTreeSet<usize>) -> bool {
+    lost.contains(&number) || post.duration.is_none()
+}
 
 /// What Slack does with each post: it follows from the alerts in it, and from how often they came.
 fn misbehave(seed: u64, lost: Lost) -> impl FnMut(&PostInfo<'_>) -> Option<Answer> {
@@ -274,9 +279,9 @@ impl Stage {
         let posts = posts.iter().enumerate().filter(|(_, post)| named(&post.payload, WORD).contains(name));
         let posts = posts.map(|(number, post)| {
             let at = chrono::DateTime::<chrono::Utc>::from(post.at).format("%T%.3f");
-            let answer = if lost.contains(&number) { "answer lost" } else { &post.answer };
+            let answer = if is_unheard(number, post, lost) { "not heard" } else { &post.answer };
             let (accepted, took) = (post.accepted, post.duration);
-            format!("  post {number} at {at}: {} {answer:?}, accepted: {accepted}, {took:?}", post.status)
+            format!("  post {number} at {at}: {} {answer:?}, accepted: {accepted}, took {took:?}", post.status)
         });
         let logs = [self.direct.log(), self.buffered.log()];
         let lines = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains(name));
@@ -307,7 +312,7 @@ async fn run(seed: u64) -> Vec<String> {
         (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
     for (number, post) in posts.iter().enumerate().filter(|(_, post)| post.accepted) {
         for name in named(&post.payload, WORD) {
-            *without_answer.entry(name.clone()).or_default() += usize::from(lost.contains(&number));
+            *without_answer.entry(name.clone()).or_default() += usize::from(is_unheard(number, post, &lost));
             *shown.entry(name).or_default() += 1;
         }
     }

@@ -67,8 +67,8 @@ pub struct Post {
     pub truncated: bool,
     /// The JSON that came; a string when it was none.
     pub payload: Value,
-    /// From the whole request to its answer.
-    pub duration: Duration,
+    /// From the whole request to its answer; `None` where the sender hung up first, or still waits.
+    pub duration: Option<Duration>,
 }
 
 /// How many posts a webhook takes: a burst, and then so many per second.
@@ -322,7 +322,7 @@ async fn answer(
         Some(Answer::Slow(time)) => tokio::time::sleep(time).await,
         Some(Answer::Status { .. } | Answer::RefuseBlocks) | None => {}
     }
-    lock(&shared.state).posts[index].duration = started.elapsed();
+    lock(&shared.state).posts[index].duration = Some(started.elapsed());
     let status = StatusCode::from_u16(verdict.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = [(header::CONTENT_TYPE, "text/html")];
     let retry_after = verdict.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
@@ -382,7 +382,7 @@ fn decide(shared: &Shared, path: &str, payload: Result<Value, String>) -> (usize
         accepted,
         truncated: json && is_truncated(&payload),
         payload,
-        duration: Duration::ZERO,
+        duration: None,
     };
     state.posts.push(post);
     (state.posts.len() - 1, verdict, fault)
