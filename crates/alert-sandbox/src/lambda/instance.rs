@@ -64,6 +64,8 @@ pub(super) struct Instance {
     api: RuntimeApi,
     phase: watch::Receiver<Phase>,
     child: Child,
+    /// The moment before the process was made.
+    started: Instant,
     readers: Vec<AbortOnDrop>,
 }
 
@@ -91,7 +93,8 @@ impl Instance {
     pub(super) async fn start(spec: &FunctionSpec, ids: &Ids, log: &Arc<Log>) -> io::Result<Self> {
         let api = RuntimeApi::start(function_arn(&spec.name)).await?;
         let task_root = spec.binary.parent().unwrap_or(Path::new("/"));
-        let mut child = Command::new(&spec.binary)
+        let mut command = Command::new(&spec.binary);
+        command
             .env_clear()
             .envs(lambda_environment(spec, ids, &api, task_root))
             .envs(spec.environment.iter().map(|(name, value)| (name, value)))
@@ -99,12 +102,13 @@ impl Instance {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        let started = Instant::now();
+        let mut child = command.spawn()?;
         let mut readers = Vec::new();
         readers.extend(child.stdout.take().map(|output| read(output, log)));
         readers.extend(child.stderr.take().map(|output| read(output, log)));
-        Ok(Self { phase: api.phase(), api, child, readers })
+        Ok(Self { phase: api.phase(), api, child, started, readers })
     }
 
     /// Waits until the function asks for its first event; says how long that took.
@@ -171,6 +175,19 @@ impl Instance {
                 (Outcome::TimedOut, false)
             }
         }
+    }
+
+    /// The moment before the process was made.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The most memory that the process ever held, in bytes; `None` where the system does not tell (Linux does).
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+        Some(kibibytes * 1_024)
     }
 
     pub(super) fn is_alive(&mut self) -> bool {

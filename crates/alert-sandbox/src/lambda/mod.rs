@@ -204,6 +204,29 @@ impl Function {
         Invocation { request_id: request_id.to_owned(), outcome, duration: started.elapsed() }
     }
 
+    /// Starts a process for an event that is there before it: what an alert meets that comes after a quiet time.
+    ///
+    /// The duration is from the start of the process to its answer. The process is warm after that.
+    pub async fn invoke_cold(&self, payload: impl Into<Bytes>) -> io::Result<Invocation> {
+        let request_id = self.0.ids.uuid();
+        let mut instance = Instance::start(&self.0.spec, &self.0.ids, &self.0.log).await?;
+        let started = instance.started();
+        let deadline = started + INIT_MAX + self.0.spec.timeout;
+        let (outcome, alive) = instance.invoke(&request_id, payload.into(), deadline).await;
+        let duration = started.elapsed();
+        if alive {
+            lock(&self.0.idle).push(instance);
+        }
+        Ok(Invocation { request_id, outcome, duration })
+    }
+
+    /// The most memory that any of the idle processes ever held, in bytes; `None` where none is idle, and where the
+    /// system does not tell.
+    #[must_use]
+    pub fn peak_memory(&self) -> Option<u64> {
+        lock(&self.0.idle).iter().filter_map(Instance::peak_memory).max()
+    }
+
     /// Invokes the function as Lambda's asynchronous queue does: after a failure, again with the same
     /// request id, and at last into the dead letters. All attempts are returned.
     pub async fn invoke_async(&self, payload: impl Into<Bytes>) -> Vec<Invocation> {

@@ -75,6 +75,31 @@ async fn a_warm_process_is_used_again_and_a_stopped_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_cold_invocation_has_a_process_of_its_own_from_its_start_to_its_answer() {
+    let function = odd_function().await;
+    let first = process(&function).await;
+    function.stop().await;
+    assert_eq!(function.peak_memory(), None);
+    let cold = function.invoke_cold(event("describe")).await.unwrap();
+    let seen = cold.outcome.response_json().unwrap();
+    assert_ne!(seen["process"], first);
+    assert_eq!(seen["request_id"], json!(cold.request_id));
+    assert!(cold.duration > Duration::from_micros(100), "{:?}", cold.duration);
+    assert_eq!(process(&function).await, seen["process"]);
+    if cfg!(target_os = "linux") {
+        let peak = function.peak_memory().unwrap();
+        assert!((500_000..500_000_000).contains(&peak), "{peak} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_cold_invocation_of_what_cannot_start_fails() {
+    let function = Function::start(odd_spec().with_environment([("INIT", "exit")])).await.unwrap();
+    let cold = function.invoke_cold("{}").await.unwrap();
+    assert_eq!(cold.outcome, Outcome::Exited(Some(3)));
+}
+
+#[tokio::test]
 async fn invocations_at_the_same_time_get_processes_of_their_own_up_to_the_limit() {
     let function = odd_function().await;
     let (one, two) = tokio::join!(process(&function), process(&function));
