@@ -77,21 +77,44 @@ impl Block {
         (!buttons.is_empty()).then_some(Self::Actions(buttons))
     }
 
-    /// The length of the block as compact JSON.
+    /// The length of the block as compact JSON, counted without writing it: this is asked of every block.
     #[must_use]
     pub fn json_width(&self) -> usize {
-        serde_json::to_string(self).map_or(usize::MAX, |json| width(&json))
+        let text = |text: &str| r#"{"type":"mrkdwn","text":""}"#.len() + escaped_width(text);
+        match self {
+            Self::Section(part) => r#"{"type":"section","text":}"#.len() + text(part.as_str()),
+            Self::Fields(parts) => {
+                let parts: usize = parts.iter().map(|part| text(part.as_str()) + 1).sum();
+                r#"{"type":"section","fields":[]}"#.len() + parts.saturating_sub(1)
+            }
+            Self::Context(part) => r#"{"type":"context","elements":[]}"#.len() + text(part.as_str()),
+            Self::Actions(buttons) => {
+                let button = |button: &Button| {
+                    r#"{"type":"button","text":{"type":"plain_text","text":""},"url":""}"#.len()
+                        + escaped_width(button.text)
+                        + escaped_width(&button.url)
+                };
+                let buttons: usize = buttons.iter().map(|each| button(each) + 1).sum();
+                r#"{"type":"actions","elements":[]}"#.len() + buttons.saturating_sub(1)
+            }
+        }
     }
 
-    /// The same block with its text shortened so that its JSON is at most `max` long; `None` where it is not worth
-    /// showing then.
+    /// The same block, with its text shortened where its JSON is longer than `max`, and the length of its JSON; `None`
+    /// where it is not worth showing then.
     #[must_use]
-    pub fn shrink(&self, max: usize) -> Option<Self> {
-        const WORTH_MIN_CHARS: usize = 80;
-        let over = self.json_width().saturating_sub(max);
-        if over == 0 {
-            return Some(self.clone());
+    pub fn shrink(self, max: usize) -> Option<(Self, usize)> {
+        let width = self.json_width();
+        if width <= max {
+            return Some((self, width));
         }
+        let block = self.shortened(max, width - max)?;
+        let width = block.json_width();
+        Some((block, width))
+    }
+
+    fn shortened(&self, max: usize, over: usize) -> Option<Self> {
+        const WORTH_MIN_CHARS: usize = 80;
         match self {
             Self::Section(text) => {
                 // JSON may be longer than the text (`\n`, `"`), so that cutting is repeated until it fits.
@@ -120,9 +143,25 @@ impl Button {
     pub fn new(text: &'static str, url: &str) -> Option<Self> {
         let is_url = (url.starts_with("https://") || url.starts_with("http://"))
             && width(url) <= BUTTON_URL_MAX_CHARS
-            && !url.contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"|\\^`{}".contains(c));
+            && !url.contains(is_refused_in_urls);
         (is_url && width(text) <= BUTTON_TEXT_MAX_CHARS).then(|| Self { text, url: url.to_owned() })
     }
+}
+
+fn is_refused_in_urls(c: char) -> bool {
+    matches!(c, '<' | '>' | '"' | '|' | '\\' | '^' | '`' | '{' | '}') || c.is_whitespace() || c.is_control()
+}
+
+/// The [`width`] of a text within JSON's quotes, as serde_json escapes it.
+fn escaped_width(text: &str) -> usize {
+    let width_of = |byte: u8| match byte {
+        // Two code units: a short escape, and a character of four bytes, whose later bytes count nothing.
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c | 0xf0.. => 2,
+        0x80..0xc0 => 0,
+        0x00..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(width_of).sum()
 }
 
 #[derive(Serialize)]
@@ -176,5 +215,31 @@ impl Button {
     /// The button as a link, for a message without blocks.
     pub(super) fn write_as_link(&self, text: Mrkdwn) -> Mrkdwn {
         text.link(&self.url, self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn blocks(texts: &[String]) -> Vec<Block> {
+        let texts: Vec<Mrkdwn> = texts.iter().map(|text| Mrkdwn::new().markup(text)).collect();
+        let button = |text: &Mrkdwn| Button { text: "Open \"it\"", url: text.as_str().to_owned() };
+        let lists = [Block::Fields(texts.clone()), Block::Actions(texts.iter().map(button).collect())];
+        let single =
+            texts.iter().flat_map(|text| [Block::Section(text.clone()), Block::Context(text.clone())]);
+        single.chain(lists).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_counted_width_is_that_of_the_json(texts in prop::collection::vec(any::<String>(), 0..4), control in "[\\x00-\\x7f]*") {
+            for block in blocks(&[texts, vec![control, "경보🔥".to_owned()]].concat()) {
+                let json = serde_json::to_string(&block).unwrap();
+                prop_assert_eq!(block.json_width(), width(&json), "{}", json);
+            }
+        }
     }
 }

@@ -106,8 +106,8 @@ impl Message {
             if blocks.len() >= count {
                 break;
             }
-            let Some(block) = block.shrink(room.saturating_sub(1)) else { continue };
-            room = room.saturating_sub(block.json_width() + 1);
+            let Some((block, width)) = block.shrink(room.saturating_sub(1)) else { continue };
+            room = room.saturating_sub(width + 1);
             blocks.push(block);
         }
         blocks.extend(ends);

@@ -139,16 +139,26 @@ pub fn moment(time: DateTime<Utc>, timezone: Tz) -> String {
 
 fn escape_into(foreign: &str, out: &mut String) {
     out.reserve(foreign.len());
-    for c in foreign.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
+    let mut rest = foreign;
+    // Most text needs no escape: it is taken over in whole runs.
+    while let Some(at) = rest.find(needs_escape) {
+        let (run, after) = rest.split_at(at);
+        out.push_str(run);
+        let mut after = after.chars();
+        match after.next() {
+            Some('&') => out.push_str("&amp;"),
+            Some('<') => out.push_str("&lt;"),
+            Some('>') => out.push_str("&gt;"),
             // Slack refuses some control characters and shows none of them.
-            c if c.is_control() && c != '\n' && c != '\t' => out.push(' '),
-            c => out.push(c),
+            _ => out.push(' '),
         }
+        rest = after.as_str();
     }
+    out.push_str(rest);
+}
+
+fn needs_escape(c: char) -> bool {
+    matches!(c, '&' | '<' | '>') || (c.is_control() && c != '\n' && c != '\t')
 }
 
 /// A text's length for Slack's limits: in UTF-16 code units.
