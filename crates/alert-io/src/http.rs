@@ -16,7 +16,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 
 use crate::settings::{AWS_CA_BUNDLE, Environment, SSL_CERT_FILE, StartError};
 
@@ -37,7 +39,11 @@ const SYSTEM_BUNDLES: [&str; 3] = [
 ///
 /// Fails where such a file is named but gives no certificate.
 pub fn client(environment: Environment<'_>) -> Result<reqwest::Client, StartError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut provider = rustls::crypto::ring::default_provider();
+    // Offered first, where the other side leaves the choice to us: SHA-384, which comes with AES-256, was 9 % of all
+    // instructions of a cold start.
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let provider = Arc::new(provider);
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| StartError::new("tls_unusable", format!("TLS cannot be set up: {error}")))?;
