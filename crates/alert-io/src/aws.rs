@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
-use aws_sdk_kms::config::{BehaviorVersion, Region};
+use aws_sdk_kms::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 
 use crate::http::SdkHttpClient;
 use crate::settings::{
@@ -57,6 +57,8 @@ pub fn kms(environment: Environment<'_>, identity: &Identity, http: &reqwest::Cl
         .region(Region::new(identity.region.clone()))
         .credentials_provider(identity.credentials.clone())
         .http_client(SdkHttpClient(http.clone()))
+        // Bodies are small and in memory, and attempts have a limit.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         // Callers bound the whole; within it three quick attempts.
         .retry_config(
             RetryConfig::standard()
@@ -86,6 +88,7 @@ pub fn sns(
         .region(aws_sdk_sns::config::Region::new(region.to_owned()))
         .credentials_provider(identity.credentials.clone())
         .http_client(SdkHttpClient(http.clone()))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .retry_config(aws_sdk_sns::config::retry::RetryConfig::disabled());
     if let Some(url) = endpoint(environment, AWS_ENDPOINT_URL_SNS) {
         config = config.endpoint_url(url);
