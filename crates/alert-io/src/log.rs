@@ -8,8 +8,9 @@ use alert_core::alert::Alert;
 use alert_core::answer::Failure;
 use alert_core::decide::Dropped;
 use alert_core::envelope::{Hop, Record};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::{AWS_LAMBDA_LOG_LEVEL, Environment};
 
@@ -35,11 +36,9 @@ pub fn start(environment: Environment<'_>) {
     };
     // Of all others, which print requests, their headers and their bodies, nothing below warnings: what holds a secret
     // is better not left to each library's own idea of one.
-    let others = EnvFilter::default().add_directive(level.min(LevelFilter::WARN).into());
-    let filter = TALKATIVE.iter().fold(others, |filter, name| match format!("{name}={level}").parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    });
+    let filter = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(TALKATIVE.into_iter().map(|name| (name, level)));
     // Somebody else's subscriber (a test's) stays.
     let _ = tracing_subscriber::fmt()
         .json()
@@ -47,7 +46,9 @@ pub fn start(environment: Environment<'_>) {
         .with_current_span(false)
         .with_span_list(false)
         .with_target(false)
-        .with_env_filter(filter)
+        .with_max_level(level)
+        .finish()
+        .with(filter)
         .try_init();
 }
 
