@@ -1,5 +1,6 @@
 //! `cloudwatch-to-slack`: from an event to Slack's answers, and from these to the answer for Lambda.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -112,11 +113,11 @@ impl Relay {
     ) -> Result<Value, InvocationError> {
         let started_at = Utc::now();
         let webhooks = self.webhooks(deadline).await;
-        let mut deployment = self.deployment.clone();
+        let mut deployment = Cow::Borrowed(&self.deployment);
         for hook in self.hooks.iter().filter(|hook| hook.id.is_some()) {
             if let Some(Err(failure)) = webhooks.get(&hook.id) {
                 for receiver in &hook.receivers {
-                    deployment.unavailable.insert(receiver.clone(), failure.detail.clone());
+                    deployment.to_mut().unavailable.insert(receiver.clone(), failure.detail.clone());
                 }
             }
         }
