@@ -281,7 +281,10 @@ impl Stage {
             let at = chrono::DateTime::<chrono::Utc>::from(post.at).format("%T%.3f");
             let answer = if is_unheard(number, post, lost) { "not heard" } else { &post.answer };
             let (accepted, took) = (post.accepted, post.duration);
-            format!("  post {number} at {at}: {} {answer:?}, accepted: {accepted}, took {took:?}", post.status)
+            format!(
+                "  post {number} at {at}: {} {answer:?}, accepted: {accepted}, took {took:?}",
+                post.status
+            )
         });
         let logs = [self.direct.log(), self.buffered.log()];
         let lines = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains(name));
