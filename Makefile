@@ -6,6 +6,8 @@ SHELL := bash
 
 VENV := target/venv
 PYTHON := $(VENV)/bin/python
+BENCH_VENV := target/venv-bench
+BENCH_REQUIREMENTS := crates/alertctl/src/bench/python/requirements.txt
 
 .PHONY: help
 help: ## This list
@@ -39,6 +41,14 @@ check: cargo python ## Formatting, lints, documentation, the core's purity, lice
 	python3 .ci/dependencies.py
 	@if command -v cargo-audit >/dev/null; then cargo audit; \
 	else echo "advisories: not checked, because cargo-audit is not installed (cargo install cargo-audit)"; fi
+
+.PHONY: bench
+bench: cargo python $(BENCH_VENV)/installed ## Measure both functions beside an empty one and beside Python (some minutes)
+	cargo build --release -p cloudwatch-to-slack -p grafana-filter-to-sns
+	cargo build --release -p alert-sandbox --example empty-function
+	cargo build -p alertctl
+	cargo bench -p alert-core --bench core
+	target/debug/alertctl bench --python $(BENCH_VENV)/bin/python
 
 .PHONY: bless
 bless: cargo ## Rewrite the golden files; read the difference before you commit it
@@ -88,3 +98,9 @@ python:
 .PHONY: venv
 venv: python
 	@infra/tests/run.sh --install
+
+# Only what Lambda has too: a larger environment would slow Python's imports down.
+$(BENCH_VENV)/installed: $(BENCH_REQUIREMENTS)
+	python3 -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(BENCH_REQUIREMENTS)
+	@touch $@

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command is for")]
 
+mod bench;
 mod check;
 mod demo;
 mod encrypt_hook;
@@ -102,6 +103,17 @@ enum Command {
         /// The configuration; `-` is standard input.
         file: PathBuf,
     },
+    /// Measure both functions beside an empty one and beside Python; `make bench` builds what that needs.
+    ///
+    /// To be run in the top folder of the repository. Writes target/bench.json, and the picture in the README.
+    Bench {
+        /// Fewer rounds, and no picture.
+        #[arg(long)]
+        quick: bool,
+        /// A Python interpreter with boto3 and awslambdaric.
+        #[arg(long, default_value = "target/venv-bench/bin/python")]
+        python: PathBuf,
+    },
     /// Encrypt a webhook's URL with KMS for one function.
     ///
     /// The URL is read from standard input, or asked for without echo; it is never an argument. Prints the base64 ciphertext
@@ -139,6 +151,7 @@ async fn main() -> ExitCode {
         Command::Explain { file, config, at } => explain::run(&file, config.as_deref(), at.as_deref()),
         Command::Playground { port, config } => playground::run(port, config.as_deref()).await,
         Command::Check { file } => check::run(&file),
+        Command::Bench { quick, python } => bench::run(quick, &python).await,
         Command::EncryptHook { key_id, function_name, region } => {
             encrypt_hook::run(&key_id, &function_name, region).await
         }

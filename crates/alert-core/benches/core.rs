@@ -1,0 +1,133 @@
+//! How fast the core is: from an event's bytes to the JSON for Slack, matchers, and large batches.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark of our own fixtures; criterion's macros document nothing"
+)]
+
+use std::hint::black_box;
+
+use alert_core::alert::Labels;
+use alert_core::config::Config;
+use alert_core::matcher::Matchers;
+use alert_core::relay::{self, Deployment};
+use alert_core::render::slack::{self, Context};
+use alert_core::{envelope, source};
+use chrono::{DateTime, Utc};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::{Value, json};
+
+const ONE_ALARM: &[u8] = include_bytes!("../../../fixtures/cloudwatch/walkthrough.sns.json");
+const THREE_ALARMS: &[u8] = include_bytes!("../../../fixtures/cloudwatch/three-alarms.sns.json");
+
+fn now() -> DateTime<Utc> {
+    "2017-01-12T16:30:44Z".parse().unwrap()
+}
+
+/// All that the relay computes for an event; the length of what it would post.
+fn relay(event: &[u8], deployment: &Deployment) -> usize {
+    let plan = relay::plan(envelope::decode(event), deployment, "request", now(), |_| false);
+    plan.posts.iter().map(|post| post.message.to_json().len()).sum()
+}
+
+/// An event of SQS with this many alarms, as SNS put them into the queue, each of its own name.
+fn records(count: usize) -> Vec<u8> {
+    let event: Value = serde_json::from_slice(ONE_ALARM).unwrap();
+    let notification = event["Records"][0]["Sns"].clone();
+    let record = |number: usize| {
+        let mut notification = notification.clone();
+        let message = notification["Message"].as_str().unwrap();
+        notification["Message"] =
+            message.replace("Example alarm name", &format!("Example alarm {number}")).into();
+        notification["MessageId"] = format!("00000000-0000-4000-8000-{number:012}").into();
+        json!({
+            "messageId": format!("10000000-0000-4000-8000-{number:012}"),
+            "body": notification.to_string(),
+            "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1484238643000"},
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+        })
+    };
+    json!({"Records": (0..count).map(record).collect::<Vec<_>>()}).to_string().into_bytes()
+}
+
+fn events(criterion: &mut Criterion) {
+    let deployment = Deployment::new(Config::default());
+    let mut group = criterion.benchmark_group("relay");
+    for (name, event) in [("one-alarm", ONE_ALARM), ("three-alarms", THREE_ALARMS)] {
+        group.bench_function(name, |bencher| bencher.iter(|| relay(black_box(event), &deployment)));
+    }
+    group.finish();
+}
+
+fn matchers(criterion: &mut Criterion) {
+    let texts = [
+        r#"alertname="DatasourceError""#,
+        r#"alertname!="HighCPU""#,
+        r#"alertname=~"Datasource(Error|NoData)""#,
+        r#"namespace=~"AWS/.*""#,
+        r#"severity!~"info|none""#,
+    ];
+    let matchers: Vec<Matchers> =
+        texts.iter().chain(&texts).map(|text| Matchers::parse(text).unwrap()).collect();
+    let mut labels = Labels::new();
+    for (name, value) in [
+        ("alertname", "DatasourceNoData"),
+        ("severity", "critical"),
+        ("namespace", "AWS/ApplicationELB"),
+        ("account", "123456789012"),
+        ("region", "eu-west-1"),
+        ("LoadBalancer", "app/front/50dc6c495c0c9188"),
+    ] {
+        labels.set(name, value);
+    }
+    criterion.bench_function("matchers", |bencher| {
+        bencher.iter(|| matchers.iter().filter(|matchers| matchers.matches(black_box(&labels))).count());
+    });
+}
+
+fn batches(criterion: &mut Criterion) {
+    let deployment = Deployment::new(Config::default());
+    let mut group = criterion.benchmark_group("records");
+    group.sample_size(30);
+    for count in [10, 10_000] {
+        let event = records(count);
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_with_input(BenchmarkId::from_parameter(count), &event, |bencher, event| {
+            bencher.iter(|| relay(black_box(event), &deployment));
+        });
+    }
+    group.finish();
+}
+
+fn digest(criterion: &mut Criterion) {
+    let decoded = envelope::decode(&records(10_000));
+    let alerts: Vec<_> = decoded.records.iter().flat_map(source::interpret).enumerate().collect();
+    let alerts: Vec<_> = alerts.iter().map(|(place, alert)| (*place, alert)).collect();
+    let accounts = std::collections::BTreeMap::new();
+    let context = Context {
+        now: now(),
+        timezone: chrono_tz::UTC,
+        accounts: &accounts,
+        channel: None,
+        mention: None,
+        path: &[],
+        tries: 1,
+        delivery_id: None,
+        route: "digest",
+        warning: None,
+    };
+    let mut group = criterion.benchmark_group("digest");
+    group.sample_size(30);
+    group.bench_function("10000", |bencher| {
+        bencher.iter(|| {
+            let messages = slack::digest(black_box(&alerts), &context);
+            messages.iter().map(|(message, _)| message.to_json().len()).sum::<usize>()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, events, matchers, batches, digest);
+criterion_main!(benches);
