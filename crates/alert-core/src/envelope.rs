@@ -4,13 +4,15 @@
 //! decoding goes on until a message is reached. Decoding is total: what is no known envelope is itself the message.
 //! What the message means is none of this module's business; that is [`crate::source`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::json::{Json, Object};
 use crate::time;
 
 /// Envelopes within envelopes beyond this depth are taken as the message; real ones have at most five.
@@ -134,21 +136,23 @@ pub struct Decoded {
 /// (REST and HTTP APIs) and function URLs, direct alarm actions, and Lambda's invocation records, in any nesting.
 #[must_use]
 pub fn decode(event: &[u8]) -> Decoded {
-    let Ok(value) = serde_json::from_slice::<Value>(event) else {
+    // Checked as a whole, the bytes need no check for each of their texts.
+    let json = str::from_utf8(event).ok().and_then(|text| serde_json::from_str::<Json<'_>>(text).ok());
+    let Some(value) = json else {
         let text = String::from_utf8_lossy(event).into_owned();
         return Decoded { reply: Reply::Whole, records: vec![Record::new(Body::Text(text))] };
     };
     let reply = reply(&value);
     let mut records = Vec::new();
-    open(value, Record::new(Body::Json(Value::Null)), 0, &mut records);
+    open(value, Record::new(Body::Text(String::new())), 0, &mut records);
     Decoded { reply, records }
 }
 
-fn reply(event: &Value) -> Reply {
+fn reply(event: &Json<'_>) -> Reply {
     if is_http(event) {
         return Reply::Http;
     }
-    let records = event.get("Records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let records = event.get("Records").and_then(Json::as_list).unwrap_or_default();
     // An event source mapping never mixes sources; one stray record must not turn failures into silence.
     if !records.is_empty() && records.iter().all(|record| sqs_message_id(record).is_some()) {
         return Reply::BatchItemFailures;
@@ -159,29 +163,29 @@ fn reply(event: &Value) -> Reply {
 /// Peels one envelope off `value`; `outer` holds what the envelopes around it said.
 ///
 /// The outermost carrier came last on the way, so every inner one goes to the front of the path.
-fn open(value: Value, outer: Record, depth: usize, records: &mut Vec<Record>) {
+fn open(value: Json<'_>, outer: Record, depth: usize, records: &mut Vec<Record>) {
     if depth >= DEPTH_MAX {
-        records.push(Record { body: Body::Json(value), ..outer });
+        records.push(Record { body: Body::Json(value.into()), ..outer });
         return;
     }
     match value {
-        Value::Object(object) => open_object(object, outer, depth, records),
-        Value::String(text) => open_text(text, outer, depth, records),
-        other => records.push(Record { body: Body::Json(other), ..outer }),
+        Json::Object(object) => open_object(object, outer, depth, records),
+        Json::Text(text) => open_text(text, outer, depth, records),
+        other => records.push(Record { body: Body::Json(other.into()), ..outer }),
     }
 }
 
-fn open_text(text: String, outer: Record, depth: usize, records: &mut Vec<Record>) {
+fn open_text(text: Cow<'_, str>, outer: Record, depth: usize, records: &mut Vec<Record>) {
     // Only an envelope is worth parsing here; the message's own text is parsed once, by its source.
     if depth < DEPTH_MAX
         && may_be_envelope(&text)
-        && let Ok(Value::Object(object)) = serde_json::from_str::<Value>(&text)
+        && let Ok(Json::Object(object)) = serde_json::from_str(&text)
         && is_envelope(&object)
     {
         open_object(object, outer, depth, records);
         return;
     }
-    records.push(Record { body: Body::Text(text), ..outer });
+    records.push(Record { body: Body::Text(text.into_owned()), ..outer });
 }
 
 /// A cheap look for the keys that every envelope has, before anything is parsed.
@@ -199,7 +203,7 @@ fn may_be_envelope(text: &str) -> bool {
         .any(|key| text.contains(key))
 }
 
-fn is_envelope(object: &Map<String, Value>) -> bool {
+fn is_envelope(object: &Object<'_>) -> bool {
     is_known_records(object)
         || is_sns_notification(object)
         || is_invocation_record(object)
@@ -208,14 +212,14 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
         || is_http_object(object)
 }
 
-fn open_object(mut object: Map<String, Value>, outer: Record, depth: usize, records: &mut Vec<Record>) {
+fn open_object(mut object: Object<'_>, outer: Record, depth: usize, records: &mut Vec<Record>) {
     if is_known_records(&object) {
-        let Some(Value::Array(items)) = object.remove("Records") else { return };
+        let Some(Json::List(items)) = object.remove("Records") else { return };
         for item in items {
             open_record(item, outer.clone(), depth, records);
         }
     } else if is_invocation_record(&object) {
-        let payload = object.remove("requestPayload").unwrap_or_default();
+        let payload = object.remove("requestPayload").unwrap_or(Json::Null);
         let mut outer = outer;
         outer.path.insert(0, Hop::InvocationRecord);
         if outer.id.is_none() {
@@ -234,36 +238,36 @@ fn open_object(mut object: Map<String, Value>, outer: Record, depth: usize, reco
         record.path.insert(0, Hop::EventBridge);
         record.id = known_longest(&record, string(&object, "id"));
         record.sent_at = string(&object, "time").and_then(|text| time::parse(&text)).or(record.sent_at);
-        record.body = Body::Json(Value::Object(object));
+        record.body = Body::Json(object.into());
         records.push(record);
     } else if is_alarm_action(&object) {
         let mut record = outer;
         record.path.insert(0, Hop::AlarmAction);
         record.sent_at = string(&object, "time").and_then(|text| time::parse(&text)).or(record.sent_at);
-        record.body = Body::Json(Value::Object(object));
+        record.body = Body::Json(object.into());
         records.push(record);
     } else {
-        records.push(Record { body: Body::Json(Value::Object(object)), ..outer });
+        records.push(Record { body: Body::Json(object.into()), ..outer });
     }
 }
 
-fn open_record(item: Value, outer: Record, depth: usize, records: &mut Vec<Record>) {
+fn open_record(item: Json<'_>, outer: Record, depth: usize, records: &mut Vec<Record>) {
     if let Some(id) = sqs_message_id(&item).map(str::to_owned) {
         open_sqs(item, id, outer, depth, records);
         return;
     }
     match item {
-        Value::Object(mut object) if object.get("Sns").is_some_and(Value::is_object) => {
-            if let Some(Value::Object(sns)) = object.remove("Sns") {
+        Json::Object(mut object) if object.get("Sns").is_some_and(Json::is_object) => {
+            if let Some(Json::Object(sns)) = object.remove("Sns") {
                 open_sns(sns, outer, depth, records);
             }
         }
-        other => records.push(Record { body: Body::Json(other), ..outer }),
+        other => records.push(Record { body: Body::Json(other.into()), ..outer }),
     }
 }
 
-fn open_sqs(item: Value, id: String, outer: Record, depth: usize, records: &mut Vec<Record>) {
-    let Value::Object(mut item) = item else { return };
+fn open_sqs(item: Json<'_>, id: String, outer: Record, depth: usize, records: &mut Vec<Record>) {
+    let Json::Object(mut item) = item else { return };
     let mut record = outer;
     record.path.insert(0, Hop::Sqs);
     if let Some(attributes) = item.get("attributes") {
@@ -279,13 +283,13 @@ fn open_sqs(item: Value, id: String, outer: Record, depth: usize, records: &mut 
     }
     record.id = Some(id);
     match item.remove("body") {
-        Some(Value::String(text)) => open_text(text, record, depth + 1, records),
+        Some(Json::Text(text)) => open_text(text, record, depth + 1, records),
         Some(other) => open(other, record, depth + 1, records),
         None => records.push(Record { body: Body::Text(String::new()), ..record }),
     }
 }
 
-fn open_sns(mut sns: Map<String, Value>, outer: Record, depth: usize, records: &mut Vec<Record>) {
+fn open_sns(mut sns: Object<'_>, outer: Record, depth: usize, records: &mut Vec<Record>) {
     let mut record = outer;
     record.path.insert(0, Hop::Sns);
     record.id = string(&sns, "MessageId").or(record.id);
@@ -294,25 +298,25 @@ fn open_sns(mut sns: Map<String, Value>, outer: Record, depth: usize, records: &
     record.sent_at = string(&sns, "Timestamp").and_then(|text| time::parse(&text)).or(record.sent_at);
     read_attributes(sns.get("MessageAttributes"), ["Value", "Value", "Type"], &mut record);
     match sns.remove("Message") {
-        Some(Value::String(text)) => open_text(text, record, depth + 1, records),
+        Some(Json::Text(text)) => open_text(text, record, depth + 1, records),
         Some(other) => open(other, record, depth + 1, records),
-        None => records.push(Record { body: Body::Json(Value::Object(sns)), ..record }),
+        None => records.push(Record { body: Body::Json(sns.into()), ..record }),
     }
 }
 
-fn open_http(mut http: Map<String, Value>, outer: Record, depth: usize, records: &mut Vec<Record>) {
+fn open_http(mut http: Object<'_>, outer: Record, depth: usize, records: &mut Vec<Record>) {
     let mut record = outer;
     record.path.insert(0, Hop::Http);
     let own = http.get("requestContext").and_then(|context| text_at(context, "requestId")).map(str::to_owned);
     record.id = known_longest(&record, own);
-    let encoded = http.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or(false);
+    let encoded = matches!(http.get("isBase64Encoded"), Some(Json::Bool(true)));
     match http.remove("body") {
-        Some(Value::String(text)) if encoded => match BASE64_STANDARD.decode(text.trim()) {
-            Ok(bytes) => open_text(String::from_utf8_lossy(&bytes).into_owned(), record, depth + 1, records),
-            Err(_) => records.push(Record { body: Body::Text(text), ..record }),
+        Some(Json::Text(text)) if encoded => match BASE64_STANDARD.decode(text.trim()) {
+            Ok(bytes) => open_text(String::from_utf8_lossy(&bytes), record, depth + 1, records),
+            Err(_) => records.push(Record { body: Body::Text(text.into_owned()), ..record }),
         },
-        Some(Value::String(text)) => open_text(text, record, depth + 1, records),
-        Some(Value::Null) | None => records.push(Record { body: Body::Text(String::new()), ..record }),
+        Some(Json::Text(text)) => open_text(text, record, depth + 1, records),
+        Some(Json::Null) | None => records.push(Record { body: Body::Text(String::new()), ..record }),
         Some(other) => open(other, record, depth + 1, records),
     }
 }
@@ -326,8 +330,10 @@ fn known_longest(outer: &Record, own: Option<String>) -> Option<String> {
 
 /// Reads message attributes; `keys` are the members for a text, a binary (base64) and the type, which SNS and SQS
 /// name differently.
-fn read_attributes(attributes: Option<&Value>, [text, binary, kind]: [&str; 3], record: &mut Record) {
-    for (name, attribute) in attributes.and_then(Value::as_object).into_iter().flatten() {
+fn read_attributes(attributes: Option<&Json<'_>>, [text, binary, kind]: [&str; 3], record: &mut Record) {
+    let attributes: BTreeMap<&str, &Json<'_>> =
+        attributes.and_then(Json::as_object).into_iter().flat_map(Object::iter).collect();
+    for (name, attribute) in attributes {
         if text_at(attribute, kind) == Some("Binary") {
             if name == PAYLOAD_ATTRIBUTE {
                 record.payload = text_at(attribute, binary)
@@ -335,22 +341,22 @@ fn read_attributes(attributes: Option<&Value>, [text, binary, kind]: [&str; 3], 
                     .and_then(|bytes| String::from_utf8(bytes).ok());
             }
         } else if let Some(value) = text_at(attribute, text) {
-            record.attributes.insert(name.clone(), value.to_owned());
+            record.attributes.insert(name.to_owned(), value.to_owned());
         }
     }
 }
 
 /// Whether the `Records` are messages of SNS or SQS; those of S3 and others are facts, not carriers.
-fn is_known_records(object: &Map<String, Value>) -> bool {
-    object.get("Records").and_then(Value::as_array).is_some_and(|items| {
+fn is_known_records(object: &Object<'_>) -> bool {
+    object.get("Records").and_then(Json::as_list).is_some_and(|items| {
         items
             .iter()
-            .any(|item| sqs_message_id(item).is_some() || item.get("Sns").is_some_and(Value::is_object))
+            .any(|item| sqs_message_id(item).is_some() || item.get("Sns").is_some_and(Json::is_object))
     })
 }
 
 /// The id of an SQS message as Lambda hands it over; an empty one names nothing.
-fn sqs_message_id(item: &Value) -> Option<&str> {
+fn sqs_message_id<'j>(item: &'j Json<'_>) -> Option<&'j str> {
     if item.get("Sns").is_some() {
         return None;
     }
@@ -358,27 +364,27 @@ fn sqs_message_id(item: &Value) -> Option<&str> {
 }
 
 /// SNS as SQS, Kinesis and HTTP subscribers get it.
-fn is_sns_notification(object: &Map<String, Value>) -> bool {
+fn is_sns_notification(object: &Object<'_>) -> bool {
     object.contains_key("TopicArn") && object.contains_key("Message") && object.contains_key("MessageId")
 }
 
-fn is_invocation_record(object: &Map<String, Value>) -> bool {
-    object.contains_key("requestPayload") && object.get("requestContext").is_some_and(Value::is_object)
+fn is_invocation_record(object: &Object<'_>) -> bool {
+    object.contains_key("requestPayload") && object.get("requestContext").is_some_and(Json::is_object)
 }
 
-fn is_event(object: &Map<String, Value>) -> bool {
+fn is_event(object: &Object<'_>) -> bool {
     object.contains_key("detail-type") && object.contains_key("detail") && object.contains_key("source")
 }
 
-fn is_alarm_action(object: &Map<String, Value>) -> bool {
-    object.get("alarmData").is_some_and(Value::is_object)
+fn is_alarm_action(object: &Object<'_>) -> bool {
+    object.get("alarmData").is_some_and(Json::is_object)
 }
 
-fn is_http(event: &Value) -> bool {
+fn is_http(event: &Json<'_>) -> bool {
     event.as_object().is_some_and(is_http_object)
 }
 
-fn is_http_object(object: &Map<String, Value>) -> bool {
+fn is_http_object(object: &Object<'_>) -> bool {
     let describes_request = object.contains_key("httpMethod")
         || object.contains_key("rawPath")
         || object.get("requestContext").is_some_and(|context| context.get("http").is_some());
@@ -387,10 +393,10 @@ fn is_http_object(object: &Map<String, Value>) -> bool {
         && !object.contains_key("alerts")
 }
 
-fn text_at<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
-    value.get(key).and_then(Value::as_str)
+fn text_at<'v>(value: &'v Json<'_>, key: &str) -> Option<&'v str> {
+    value.get(key).and_then(Json::as_text)
 }
 
-fn string(object: &Map<String, Value>, key: &str) -> Option<String> {
-    object.get(key).and_then(Value::as_str).map(str::to_owned)
+fn string(object: &Object<'_>, key: &str) -> Option<String> {
+    object.get(key).and_then(Json::as_text).map(str::to_owned)
 }

@@ -13,6 +13,7 @@ pub mod decide;
 pub mod envelope;
 pub mod filter;
 mod forgiving;
+mod json;
 pub mod matcher;
 pub mod number;
 pub mod region;
