@@ -11,6 +11,11 @@ pub fn plain(value: f64) -> String {
     if !(-6.0..15.0).contains(&magnitude) {
         return format!("{value:e}");
     }
+    // A whole number needs neither the digits of a fraction nor their rounding.
+    #[allow(clippy::cast_possible_truncation)]
+    if value.fract() == 0.0 {
+        return (value as i64).to_string();
+    }
     // The range above keeps this within -11..=9.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let decimals = (3.0 - magnitude).max(0.0) as usize;
@@ -32,7 +37,7 @@ pub fn beside(value: f64, limit: Option<f64>) -> String {
 /// The number and its unit: `99.9 %`, `120 ms`, `7`.
 #[must_use]
 pub fn with_unit(number: &str, unit: &str) -> String {
-    if unit.is_empty() { number.to_owned() } else { format!("{number} {unit}") }
+    if unit.is_empty() { number.to_owned() } else { [number, " ", unit].concat() }
 }
 
 /// A measured value and its unit, exact beside a limit as in [`beside`]; bytes in the unit that people think in.

@@ -116,15 +116,15 @@ pub fn code(name: &str) -> Option<&'static str> {
 /// Whether the text has the form of a region's code, known to us or not: new regions come every year.
 #[must_use]
 pub fn is_code(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let head =
-        parts.next().is_some_and(|part| part.len() >= 2 && part.bytes().all(|b| b.is_ascii_lowercase()));
-    let tail = text
-        .rsplit('-')
-        .next()
-        .is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
-    head && tail
-        && text.split('-').count() >= 3
+    let Some((head, (_, tail))) =
+        text.split_once('-').and_then(|(head, rest)| Some((head, rest.rsplit_once('-')?)))
+    else {
+        return false;
+    };
+    head.len() >= 2
+        && head.bytes().all(|b| b.is_ascii_lowercase())
+        && !tail.is_empty()
+        && tail.bytes().all(|b| b.is_ascii_digit())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
@@ -152,7 +152,7 @@ pub fn console_host(partition: &str, region: &str) -> Option<String> {
         "aws-eusc" => "console.amazonaws-eusc.eu",
         _ => return None,
     };
-    is_code(region).then(|| format!("{region}.{domain}"))
+    is_code(region).then(|| [region, ".", domain].concat())
 }
 
 /// Percent-encodes a text for a place within a URL: everything but letters, digits and `-._~` of ASCII.
@@ -160,15 +160,16 @@ pub fn console_host(partition: &str, region: &str) -> Option<String> {
 /// Source: RFC 3986, section 2.3.
 #[must_use]
 pub fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    // Room for the usual: JSON, in which every third character is encoded.
+    let mut encoded = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~') {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
-            for half in [byte >> 4, byte & 15] {
-                encoded.push(char::from_digit(u32::from(half), 16).unwrap_or('0').to_ascii_uppercase());
-            }
+            encoded.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            encoded.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
     }
     encoded

@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 #[must_use]
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
-    let time = DateTime::parse_from_rfc3339(text)
+    let time = DateTime::parse_from_rfc3339(with_colon(text).as_deref().unwrap_or(text))
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
         .map(|time| time.with_timezone(&Utc))
         .or_else(|_| {
@@ -21,6 +21,16 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
         })
         .ok()?;
     plausible(time)
+}
+
+/// CloudWatch's form as RFC 3339, which is read much faster than a pattern.
+fn with_colon(text: &str) -> Option<String> {
+    let (time, offset) = text.split_at_checked(text.len().checked_sub("+0000".len())?)?;
+    let (hours, minutes) = offset.split_at_checked("+00".len())?;
+    let is_offset = hours.starts_with(['+', '-'])
+        && offset.bytes().skip(1).all(|byte| byte.is_ascii_digit())
+        && time.contains('T');
+    is_offset.then(|| [time, hours, ":", minutes].concat())
 }
 
 /// A moment from milliseconds since 1970, the form of SQS's `SentTimestamp`.

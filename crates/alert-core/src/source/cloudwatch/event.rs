@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::links::Row;
+use super::links::{Console, Row};
 use super::message::Tags;
 use super::{Alarm, Log, Metric, PromQl, StateValue, condition};
 use crate::alert::{Alert, Cause, Fact, LinkKind, Source, State};
@@ -319,8 +319,8 @@ pub(super) fn read_configuration_change(event: &Value) -> Option<Alert> {
     let arn = event.get("resources").and_then(|resources| resources.get(0)).and_then(Value::as_str);
     if operation != "delete" {
         let partition = arn.and_then(Arn::parse).map(|arn| arn.partition.to_owned());
-        if let Some(url) = super::links::alarm(&alert.name, alert.region.as_deref(), partition.as_deref()) {
-            alert.link(LinkKind::Alarm, url);
+        if let Some(console) = Console::of(alert.region.as_deref(), partition.as_deref()) {
+            alert.link(LinkKind::Alarm, console.alarm(&alert.name));
         }
     }
     Some(alert)

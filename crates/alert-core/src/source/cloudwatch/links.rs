@@ -1,47 +1,82 @@
 //! Where in the console an alarm, its metric and its logs are found.
 
+use std::borrow::Cow;
+
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Log, Metric};
 use crate::region::{self, console_host, percent_encode};
 
-fn console(region: Option<&str>, partition: Option<&str>) -> Option<(String, String)> {
-    let region = region?;
-    let code = region::code(region).unwrap_or(region);
-    let host = console_host(partition.unwrap_or_else(|| region::partition(code)), code)?;
-    Some((host, code.to_owned()))
+/// CloudWatch's console in a region.
+pub(super) struct Console<'r> {
+    /// A region's code.
+    region: &'r str,
+    /// All of a page's URL before its fragment.
+    home: String,
 }
 
-/// The alarm's page; `None` where the region is unknown or the partition's console has no public address.
-pub(super) fn alarm(name: &str, region: Option<&str>, partition: Option<&str>) -> Option<String> {
-    let (host, code) = console(region, partition)?;
-    Some(format!("https://{host}/cloudwatch/home?region={code}#alarmsV2:alarm/{}", percent_encode(name)))
+/// A graph as the console takes it.
+#[derive(Serialize)]
+struct Graph<'g> {
+    region: &'g str,
+    view: &'static str,
+    metrics: Rows<'g>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stat: Option<Cow<'g, str>>,
 }
 
-/// The metric's graph over the last three hours.
-pub(super) fn metric(metric: &Metric, region: Option<&str>, partition: Option<&str>) -> Option<String> {
-    let (host, code) = console(region, partition)?;
-    let rows = if metric.graph.is_empty() {
-        let mut row = vec![json!(metric.namespace.as_deref()?), json!(metric.name.as_deref()?)];
-        for (name, value) in &metric.dimensions {
-            row.push(json!(name));
-            row.push(json!(value));
-        }
-        vec![json!(row)]
-    } else {
-        metric.graph.clone()
-    };
-    let mut graph = json!({"region": code, "view": "timeSeries", "metrics": rows});
-    if let Some(period) = metric.period_seconds {
-        graph["period"] = json!(period);
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Rows<'g> {
+    /// A metric by its names, and the names and values of its dimensions.
+    Metric([Vec<&'g str>; 1]),
+    Queries(&'g [Value]),
+}
+
+impl<'r> Console<'r> {
+    /// `None` where the region is unknown or the partition's console has no public address.
+    pub(super) fn of(region: Option<&'r str>, partition: Option<&str>) -> Option<Self> {
+        let region = region?;
+        let region = region::code(region).unwrap_or(region);
+        let host = console_host(partition.unwrap_or_else(|| region::partition(region)), region)?;
+        Some(Self { region, home: ["https://", &host, "/cloudwatch/home?region=", region].concat() })
     }
-    if let Some(statistic) = metric.statistic.as_deref().map(statistic) {
-        graph["stat"] = json!(statistic);
+
+    /// The alarm's page.
+    pub(super) fn alarm(&self, name: &str) -> String {
+        [&self.home, "#alarmsV2:alarm/", &percent_encode(name)].concat()
     }
-    Some(format!(
-        "https://{host}/cloudwatch/home?region={code}#metricsV2?graph={}",
-        percent_encode(&graph.to_string())
-    ))
+
+    /// The metric's graph over the last three hours.
+    pub(super) fn metric(&self, metric: &Metric) -> Option<String> {
+        let metrics = if metric.graph.is_empty() {
+            let mut row = vec![metric.namespace.as_deref()?, metric.name.as_deref()?];
+            row.extend(metric.dimensions.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
+            Rows::Metric([row])
+        } else {
+            Rows::Queries(&metric.graph)
+        };
+        let graph = Graph {
+            region: self.region,
+            view: "timeSeries",
+            metrics,
+            period: metric.period_seconds,
+            stat: metric.statistic.as_deref().map(statistic),
+        };
+        let graph = percent_encode(&serde_json::to_string(&graph).ok()?);
+        Some([&self.home, "#metricsV2?graph=", &graph].concat())
+    }
+
+    /// The first log group's page. A query cannot be linked: the console's form of it is documented nowhere.
+    pub(super) fn logs(&self, log: &Log) -> Option<String> {
+        let group = log_group(log.groups.first()?);
+        // The console decodes this part twice, and writes `$` for the second `%`.
+        let twice = percent_encode(&percent_encode(group)).replace('%', "$");
+        Some([&self.home, "#logsV2:log-groups/log-group/", &twice].concat())
+    }
 }
 
 /// One query of metric math as a row of a graph; `None` for one that is neither an expression nor a metric.
@@ -83,27 +118,16 @@ impl Row<'_> {
     }
 }
 
-/// The first log group's page. A query cannot be linked: the console's form of it is documented nowhere.
-pub(super) fn logs(log: &Log, region: Option<&str>, partition: Option<&str>) -> Option<String> {
-    let (host, code) = console(region, partition)?;
-    let group = log_group(log.groups.first()?);
-    // The console decodes this part twice, and writes `$` for the second `%`.
-    let twice = percent_encode(&percent_encode(group)).replace('%', "$");
-    Some(format!("https://{host}/cloudwatch/home?region={code}#logsV2:log-groups/log-group/{twice}"))
-}
-
 /// A log group's name; events name groups by ARN, `arn:…:log-group:NAME` with an optional `:*`.
 pub(super) fn log_group(group: &str) -> &str {
     group.split_once(":log-group:").map_or(group, |(_, name)| name.trim_end_matches(":*"))
 }
 
-fn statistic(wire: &str) -> String {
-    match wire.to_ascii_uppercase().as_str() {
-        "AVERAGE" => "Average".to_owned(),
-        "SUM" => "Sum".to_owned(),
-        "MINIMUM" => "Minimum".to_owned(),
-        "MAXIMUM" => "Maximum".to_owned(),
-        "SAMPLE_COUNT" => "SampleCount".to_owned(),
-        _ => wire.to_owned(),
+fn statistic(wire: &str) -> Cow<'_, str> {
+    match ["Average", "Sum", "Minimum", "Maximum"].into_iter().find(|known| wire.eq_ignore_ascii_case(known))
+    {
+        Some(known) => known.into(),
+        None if wire.eq_ignore_ascii_case("SAMPLE_COUNT") => "SampleCount".into(),
+        None => wire.into(),
     }
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::alert::{Alert, Cause, Child, Fact, Hush, LinkKind, Point, Previous, Source, State, Threshold};
 use crate::envelope::Record;
 use crate::region::{self, Arn};
+use links::Console;
 use reason::Measured;
 
 /// Of a contributor's attributes, in the alert's name.
@@ -183,7 +184,7 @@ fn child(arn: &str, state: Option<String>) -> Child {
         name: name.unwrap_or(arn).to_owned(),
         url: name
             .zip(parsed.as_ref())
-            .and_then(|(name, arn)| links::alarm(name, Some(arn.region), Some(arn.partition))),
+            .and_then(|(name, arn)| Some(Console::of(Some(arn.region), Some(arn.partition))?.alarm(name))),
         state,
     }
 }
@@ -192,10 +193,14 @@ fn child(arn: &str, state: Option<String>) -> Child {
 /// topics of its own region only.
 fn locate(alarm: &mut Alarm, record: &Record) {
     let is_located = alarm.partition.is_some() || alarm.region.as_deref().and_then(region::code).is_some();
-    let topic = record.topic_arn.as_deref().and_then(Arn::parse);
-    if let Some(topic) = topic.filter(|topic| !is_located && !topic.region.is_empty()) {
+    let topic = record.topic_arn.as_deref().filter(|_| !is_located).and_then(Arn::parse);
+    if let Some(topic) = topic.filter(|topic| !topic.region.is_empty()) {
         alarm.region = Some(topic.region.to_owned());
         alarm.partition = Some(topic.partition.to_owned());
+    }
+    // Old messages name the region for people; everything here goes by its code.
+    if let Some(code) = alarm.region.as_deref().and_then(region::code) {
+        alarm.region = Some(code.to_owned());
     }
 }
 
@@ -266,11 +271,8 @@ fn to_alert(mut alarm: Alarm, record: &Record) -> Alert {
     put_links(&mut alert, &alarm);
     put_labels(&mut alert, &alarm);
     put_facts(&mut alert, &alarm);
-    alert.fingerprint = Some(format!(
-        "{}/{}",
-        alarm.arn.as_deref().unwrap_or(&alarm.name),
-        alarm.contributor_id.as_deref().unwrap_or_default()
-    ));
+    let arn = alarm.arn.as_deref().unwrap_or(&alarm.name);
+    alert.fingerprint = Some([arn, "/", alarm.contributor_id.as_deref().unwrap_or_default()].concat());
     // A lock screen has no room for a child's whole ARN.
     alert.reason = alarm.reason.filter(|reason| !reason.trim().is_empty()).map(|reason| {
         match reason::transition(&reason).and_then(|(arn, _)| Some((arn, Arn::parse(arn)?.alarm_name()?))) {
@@ -280,8 +282,7 @@ fn to_alert(mut alarm: Alarm, record: &Record) -> Alert {
     });
     alert.description = alarm.description.filter(|description| !description.trim().is_empty());
     alert.account = alarm.account;
-    // Old messages name the region for people; everything else here goes by its code.
-    alert.region = alarm.region.map(|region| region::code(&region).map_or(region.clone(), str::to_owned));
+    alert.region = alarm.region;
     if let (Some(StateValue::Alarm), StateValue::Alarm) = (&alarm.previous, &alarm.state)
         && !alarm.after_mute_window
     {
@@ -346,15 +347,16 @@ fn put_evidence(alert: &mut Alert, alarm: &Alarm, measured: &Measured) {
 }
 
 fn put_links(alert: &mut Alert, alarm: &Alarm) {
-    let (region, partition) = (alarm.region.as_deref(), alarm.partition.as_deref());
+    let console = Console::of(alarm.region.as_deref(), alarm.partition.as_deref());
+    let console = console.as_ref();
     let mut link = |kind, url: Option<String>| {
         if let Some(url) = url {
             alert.link(kind, url);
         }
     };
-    link(LinkKind::Alarm, links::alarm(&alarm.name, region, partition));
-    link(LinkKind::Metric, alarm.metric.as_ref().and_then(|metric| links::metric(metric, region, partition)));
-    link(LinkKind::Logs, alarm.log.as_ref().and_then(|log| links::logs(log, region, partition)));
+    link(LinkKind::Alarm, console.map(|console| console.alarm(&alarm.name)));
+    link(LinkKind::Metric, alarm.metric.as_ref().and_then(|metric| console?.metric(metric)));
+    link(LinkKind::Logs, alarm.log.as_ref().and_then(|log| console?.logs(log)));
     link(LinkKind::Runbook, runbook(alarm));
     for (name, value) in &alarm.tags {
         if name.eq_ignore_ascii_case("dashboard") {
@@ -387,13 +389,10 @@ fn put_labels(alert: &mut Alert, alarm: &Alarm) {
     let labels = &mut alert.labels;
     labels.set("alertname", alarm.name.as_str());
     labels.set("state", alert.state.as_label());
-    labels.set("account", alarm.account.clone().unwrap_or_default());
-    labels.set(
-        "region",
-        alarm.region.as_deref().map(|region| region::code(region).unwrap_or(region)).unwrap_or_default(),
-    );
+    labels.set("account", alarm.account.as_deref().unwrap_or_default());
+    labels.set("region", alarm.region.as_deref().unwrap_or_default());
     if let Some(metric) = &alarm.metric {
-        labels.set("namespace", metric.namespace.clone().unwrap_or_default());
+        labels.set("namespace", metric.namespace.as_deref().unwrap_or_default());
     }
     let tags = alarm.tags.iter();
     for (_, value) in tags.clone().filter(|(name, _)| name.eq_ignore_ascii_case("severity")) {

@@ -79,9 +79,13 @@ pub(super) fn triggering_alarms(data: &str) -> Vec<(String, Option<String>)> {
 
 /// The alarm, by ARN, and its new state out of a composite alarm's reason: `ARN transitioned to ALARM at …`.
 pub(super) fn transition(sentence: &str) -> Option<(&str, &str)> {
+    // Asked first, because most reasons are no such sentence.
+    if !sentence.starts_with("arn:") {
+        return None;
+    }
     let (arn, rest) = sentence.split_once(" transitioned to ")?;
     let (state, _) = rest.split_once(" at ")?;
-    (arn.starts_with("arn:") && !state.contains(' ')).then_some((arn, state))
+    (!state.contains(' ')).then_some((arn, state))
 }
 
 /// Reads both; the data is exact and goes first.
@@ -130,18 +134,17 @@ fn read_sentence(sentence: &str) -> Measured {
     let Some(rest) = rest else { return measured };
     let mut words = rest.split(' ');
     let first = words.next().and_then(|word| word.parse::<u64>().ok());
-    let total = rest
-        .split_once("out of the last ")
-        .or_else(|| rest.split_once("out of last "))
+    let total = split_once(rest, "out of the last ")
+        .or_else(|| split_once(rest, "out of last "))
         .and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
     measured.breaching_of = first.map(|count| (count, total.unwrap_or(count)));
 
-    let (values, after) = if let Some((_, tail)) = rest.split_once("The most recent datapoints") {
+    let (values, after) = if let Some((_, tail)) = split_once(rest, "The most recent datapoints") {
         (tail.split_once('[').and_then(|(_, tail)| tail.split(']').next()).unwrap_or_default(), rest)
-    } else if let Some((_, tail)) = rest.split_once(" [").filter(|(head, _)| is_count(head)) {
+    } else if let Some((_, tail)) = split_once(rest, " [").filter(|(head, _)| is_count(head)) {
         tail.split_once(']').unwrap_or_default()
     } else if let Some((_, tail)) =
-        rest.split_once(" datapoint (").or_else(|| rest.split_once(" datapoints ("))
+        split_once(rest, " datapoint (").or_else(|| split_once(rest, " datapoints ("))
     {
         tail.split_once(')').unwrap_or_default()
     } else {
@@ -150,11 +153,10 @@ fn read_sentence(sentence: &str) -> Measured {
     measured.values = values.split(", ").filter_map(read_value).collect();
     measured.values.reverse();
 
-    measured.comparison = after
-        .split_once(" was ")
-        .or_else(|| after.split_once(" were "))
+    measured.comparison = split_once(after, " was ")
+        .or_else(|| split_once(after, " were "))
         .or_else(|| after.strip_prefix("was ").or_else(|| after.strip_prefix("were ")).map(|rest| ("", rest)))
-        .and_then(|(_, rest)| rest.split_once(" the "))
+        .and_then(|(_, rest)| split_once(rest, " the "))
         .map(|(comparison, _)| comparison.to_owned());
     if after.contains("lower thresholds [") && after.contains("upper thresholds [") {
         measured.comparison = Some(OUTSIDE.to_owned());
@@ -172,14 +174,26 @@ fn is_count(head: &str) -> bool {
 
 /// `99.9 (14/09/26 11:18:00)` or `99.9`.
 fn read_value(text: &str) -> Option<(f64, Option<DateTime<Utc>>)> {
-    let (number, date) = text.split_once(" (").unwrap_or((text, ""));
+    let (number, date) = split_once(text, " (").unwrap_or((text, ""));
     let value = number.trim().parse::<f64>().ok().filter(|value| value.is_finite())?;
     let at = NaiveDateTime::parse_from_str(date.trim_end_matches(')'), "%d/%m/%y %H:%M:%S").ok();
     Some((value, at.map(|at| at.and_utc())))
 }
 
+/// `str::split_once` for sentences: to prepare std's search costs more than to look through a text as short as these.
+fn split_once<'t>(text: &'t str, by: &str) -> Option<(&'t str, &'t str)> {
+    // Says no at once, and most of what is looked for is not there.
+    if !text.contains(by) {
+        return None;
+    }
+    let (text_bytes, by_bytes) = (text.as_bytes(), by.as_bytes());
+    let is_here = |window: &[u8]| window.first() == by_bytes.first() && window == by_bytes;
+    let at = text_bytes.windows(by.len()).position(is_here)?;
+    Some((&text[..at], &text[at + by.len()..]))
+}
+
 fn number_after(text: &str, before: &str, end: char) -> Option<f64> {
-    let (_, tail) = text.split_once(before)?;
+    let (_, tail) = split_once(text, before)?;
     tail.split([end, ',', ' ']).next()?.parse::<f64>().ok().filter(|value| value.is_finite())
 }
 
