@@ -120,15 +120,23 @@ pub enum Source {
     Unknown,
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Source {
+    /// The name that people know.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
             Self::CloudWatch => "CloudWatch",
             Self::Grafana => "Grafana",
             Self::Alertmanager => "Alertmanager",
             Self::Aws(service) => service,
             Self::Unknown => "unknown source",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

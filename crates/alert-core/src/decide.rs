@@ -90,26 +90,26 @@ pub fn decide_filter(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Opti
 /// None does when the filter has let the alert pass ([`Cause::Filter`]): its rules have spoken.
 #[must_use]
 pub fn dropped_by(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Option<Dropped> {
-    let first = traces(config, alert, now).find(|trace| trace.held)?;
+    // A rule that does not match does not hold, and here nobody asks it why.
+    let matching = config.drop.iter().filter(|rule| rule.matchers.matches(&alert.labels));
+    let first = matching.map(|rule| trace(rule, alert, now)).find(|trace| trace.held)?;
     Some(Dropped { rule: first.rule, why: first.why })
 }
 
 /// What every drop rule makes of the alert, in their order; the first that holds is the one that drops it.
 #[must_use]
 pub fn trace_drop_rules(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Vec<RuleTrace> {
-    traces(config, alert, now).collect()
+    config.drop.iter().map(|rule| trace(rule, alert, now)).collect()
 }
 
-fn traces(config: &Config, alert: &Alert, now: DateTime<Utc>) -> impl Iterator<Item = RuleTrace> {
-    config.drop.iter().map(move |rule| {
-        let judged = match alert.cause {
-            Cause::Filter => Err("not asked: grafana-filter-to-sns has let the alert pass".to_owned()),
-            Cause::Action | Cause::StateChangeEvent => judge(rule, alert, now),
-        };
-        let held = judged.is_ok();
-        let (Ok(why) | Err(why)) = judged;
-        RuleTrace { rule: rule.name.clone(), held, why }
-    })
+fn trace(rule: &DropRule, alert: &Alert, now: DateTime<Utc>) -> RuleTrace {
+    let judged = match alert.cause {
+        Cause::Filter => Err("not asked: grafana-filter-to-sns has let the alert pass".to_owned()),
+        Cause::Action | Cause::StateChangeEvent => judge(rule, alert, now),
+    };
+    let held = judged.is_ok();
+    let (Ok(why) | Err(why)) = judged;
+    RuleTrace { rule: rule.name.clone(), held, why }
 }
 
 /// Whether a rule drops the alert: why, or why not.

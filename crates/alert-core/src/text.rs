@@ -1,5 +1,7 @@
 //! Small questions about foreign text.
 
+use std::borrow::Cow;
+
 /// The http(s) URLs in a text, without the punctuation that only ends the sentence around them.
 pub fn urls(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() || "<>\"'`()[]{}|".contains(c))
@@ -10,14 +12,21 @@ pub fn urls(text: &str) -> impl Iterator<Item = &str> {
 
 /// The first `max` characters, with `…` in the place of the last where something was cut.
 #[must_use]
-pub fn cut(text: &str, max: usize) -> String {
-    if text.char_indices().nth(max).is_none() {
-        text.to_owned()
+pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
+    // There are no more characters than bytes.
+    if text.len() <= max || text.char_indices().nth(max).is_none() {
+        text.into()
     } else {
         let mut cut: String = text.chars().take(max.saturating_sub(1)).collect();
         cut.push('…');
-        cut
+        cut.into()
     }
+}
+
+/// The text with spaces for its line breaks.
+#[must_use]
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ").into() } else { text.into() }
 }
 
 #[cfg(test)]

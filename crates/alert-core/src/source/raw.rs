@@ -42,7 +42,7 @@ fn from_text(message: &Message<'_>, subject: Option<&str>) -> Alert {
     let is_broken = looks_like_json(&text) && message.json.is_none();
     let title = subject.map(str::to_owned).or_else(|| match first {
         Some(_) if is_broken => Some(broken_title(&text)),
-        first => first.map(|line| cut(line, TITLE_MAX_CHARS)),
+        first => first.map(|line| cut(line, TITLE_MAX_CHARS).into_owned()),
     });
     let mut alert = Alert::new(
         Source::Unknown,
@@ -72,7 +72,7 @@ fn broken_title(text: &str) -> String {
         serde_json::Deserializer::from_str(rest).into_iter::<String>().next()?.ok()
     });
     name.filter(|name| !name.trim().is_empty())
-        .map_or_else(|| "Broken JSON".to_owned(), |name| cut(&name, TITLE_MAX_CHARS))
+        .map_or_else(|| "Broken JSON".to_owned(), |name| cut(&name, TITLE_MAX_CHARS).into_owned())
 }
 
 fn from_json(json: &Value, subject: Option<&str>) -> Alert {
@@ -94,7 +94,7 @@ fn from_json(json: &Value, subject: Option<&str>) -> Alert {
         .or_else(|| Arn::parse(json.get("AlarmArn")?.as_str()?)?.alarm_name())
         .map(str::trim)
         .filter(|title| !title.is_empty())
-        .map(|title| cut(title, TITLE_MAX_CHARS));
+        .map(|title| cut(title, TITLE_MAX_CHARS).into_owned());
     let title =
         subject.map(str::to_owned).or(title).unwrap_or_else(|| "Message of an unknown kind".to_owned());
     let mut alert = Alert::new(Source::Unknown, title, State::Informational, "not understood");

@@ -2,8 +2,6 @@
 //!
 //! Source of the limits: Slack, "Block Kit reference", one page for each block.
 
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
-
 use super::mrkdwn::{Mrkdwn, width};
 
 /// A section's text.
@@ -49,15 +47,15 @@ pub struct Button {
 impl Block {
     /// A paragraph; `None` for a blank one, which Slack refuses.
     #[must_use]
-    pub fn section(text: &Mrkdwn) -> Option<Self> {
+    pub fn section(text: Mrkdwn) -> Option<Self> {
         (!text.as_str().trim().is_empty()).then(|| Self::Section(text.cut(SECTION_TEXT_MAX_CHARS)))
     }
 
     /// Fields in as many sections as they need.
     #[must_use]
-    pub fn fields(fields: &[Mrkdwn]) -> Vec<Self> {
+    pub fn fields(fields: Vec<Mrkdwn>) -> Vec<Self> {
         let fields: Vec<Mrkdwn> = fields
-            .iter()
+            .into_iter()
             .filter(|field| !field.as_str().trim().is_empty())
             .map(|field| field.cut(FIELD_TEXT_MAX_CHARS))
             .collect();
@@ -66,7 +64,7 @@ impl Block {
 
     /// A small grey line; `None` for a blank one.
     #[must_use]
-    pub fn context(text: &Mrkdwn) -> Option<Self> {
+    pub fn context(text: Mrkdwn) -> Option<Self> {
         (!text.as_str().trim().is_empty()).then(|| Self::Context(text.cut(FIELD_TEXT_MAX_CHARS)))
     }
 
@@ -120,7 +118,7 @@ impl Block {
                 // JSON may be longer than the text (`\n`, `"`), so that cutting is repeated until it fits.
                 let mut room = text.width().checked_sub(over)?;
                 while room >= WORTH_MIN_CHARS {
-                    let block = Self::Section(text.cut(room));
+                    let block = Self::Section(text.clone().cut(room));
                     if block.json_width() <= max {
                         return Some(block);
                     }
@@ -143,71 +141,104 @@ impl Button {
     pub fn new(text: &'static str, url: &str) -> Option<Self> {
         let is_url = (url.starts_with("https://") || url.starts_with("http://"))
             && width(url) <= BUTTON_URL_MAX_CHARS
-            && !url.contains(is_refused_in_urls);
+            && !holds_refused(url);
         (is_url && width(text) <= BUTTON_TEXT_MAX_CHARS).then(|| Self { text, url: url.to_owned() })
     }
 }
 
-fn is_refused_in_urls(c: char) -> bool {
-    matches!(c, '<' | '>' | '"' | '|' | '\\' | '^' | '`' | '{' | '}') || c.is_whitespace() || c.is_control()
+fn holds_refused(url: &str) -> bool {
+    let is_refused = |byte| {
+        matches!(byte, 0..=b' ' | b'<' | b'>' | b'"' | b'|' | b'\\' | b'^' | b'`' | b'{' | b'}' | 0x7f)
+    };
+    url.bytes().any(is_refused)
+        || !url.is_ascii() && url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// The [`width`] of a text within JSON's quotes, as serde_json escapes it.
-fn escaped_width(text: &str) -> usize {
-    let width_of = |byte: u8| match byte {
-        // Two code units: a short escape, and a character of four bytes, whose later bytes count nothing.
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c | 0xf0.. => 2,
-        0x80..0xc0 => 0,
-        0x00..0x20 => 6,
-        _ => 1,
+pub(super) fn escaped_width(text: &str) -> usize {
+    if !needs_escape(text) {
+        return width(text);
+    }
+    let added = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        0x00..0x20 => 5,
+        _ => 0,
     };
-    text.bytes().map(width_of).sum()
+    width(text) + text.bytes().map(added).sum::<usize>()
 }
 
-#[derive(Serialize)]
-struct Text<'t> {
-    r#type: &'static str,
-    text: &'t str,
+/// Whether JSON escapes anything in the text.
+fn needs_escape(text: &str) -> bool {
+    // Without a branch for each byte, many are looked at in one step.
+    let escaped = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    text.bytes().fold(0, |found, byte| found | escaped(byte)) != 0
 }
 
-impl<'t> Text<'t> {
-    fn mrkdwn(text: &'t Mrkdwn) -> Self {
-        Self { r#type: "mrkdwn", text: text.as_str() }
+/// Writes a text as JSON.
+pub(super) fn write_text(text: &str, json: &mut String) {
+    if needs_escape(text) {
+        // A text is always JSON.
+        json.push_str(&serde_json::to_string(text).unwrap_or_default());
+    } else {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
     }
 }
 
-impl Serialize for Block {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
+/// Writes what is between the brackets of a list.
+pub(super) fn write_list<T>(items: &[T], json: &mut String, write: impl Fn(&T, &mut String)) {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        write(item, json);
+    }
+}
+
+fn write_mrkdwn(text: &Mrkdwn, json: &mut String) {
+    json.push_str(r#"{"type":"mrkdwn","text":"#);
+    write_text(text.as_str(), json);
+    json.push('}');
+}
+
+impl Block {
+    /// Writes the block as compact JSON.
+    ///
+    /// By hand, because most of it is always the same: that is copied, and only the texts are looked at.
+    pub(super) fn write_json(&self, json: &mut String) {
         match self {
             Self::Section(text) => {
-                map.serialize_entry("type", "section")?;
-                map.serialize_entry("text", &Text::mrkdwn(text))?;
+                json.push_str(r#"{"type":"section","text":"#);
+                write_mrkdwn(text, json);
+                json.push('}');
             }
             Self::Fields(fields) => {
-                map.serialize_entry("type", "section")?;
-                map.serialize_entry("fields", &fields.iter().map(Text::mrkdwn).collect::<Vec<_>>())?;
+                json.push_str(r#"{"type":"section","fields":["#);
+                write_list(fields, json, write_mrkdwn);
+                json.push_str("]}");
             }
             Self::Context(text) => {
-                map.serialize_entry("type", "context")?;
-                map.serialize_entry("elements", &[Text::mrkdwn(text)])?;
+                json.push_str(r#"{"type":"context","elements":["#);
+                write_mrkdwn(text, json);
+                json.push_str("]}");
             }
             Self::Actions(buttons) => {
-                map.serialize_entry("type", "actions")?;
-                map.serialize_entry("elements", buttons)?;
+                json.push_str(r#"{"type":"actions","elements":["#);
+                write_list(buttons, json, Button::write_json);
+                json.push_str("]}");
             }
         }
-        map.end()
     }
 }
 
-impl Serialize for Button {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("type", "button")?;
-        map.serialize_entry("text", &Text { r#type: "plain_text", text: self.text })?;
-        map.serialize_entry("url", &self.url)?;
-        map.end()
+impl Button {
+    fn write_json(&self, json: &mut String) {
+        json.push_str(r#"{"type":"button","text":{"type":"plain_text","text":"#);
+        write_text(self.text, json);
+        json.push_str(r#"},"url":"#);
+        write_text(&self.url, json);
+        json.push('}');
     }
 }
 
@@ -237,7 +268,10 @@ mod tests {
         #[test]
         fn the_counted_width_is_that_of_the_json(texts in prop::collection::vec(any::<String>(), 0..4), control in "[\\x00-\\x7f]*") {
             for block in blocks(&[texts, vec![control, "경보🔥".to_owned()]].concat()) {
-                let json = serde_json::to_string(&block).unwrap();
+                let mut json = String::new();
+                block.write_json(&mut json);
+                let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+                prop_assert_eq!(value.to_string(), &*json);
                 prop_assert_eq!(block.json_width(), width(&json), "{}", json);
             }
         }

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, SECTION_TEXT_MAX_CHARS};
-use super::mrkdwn::{Mrkdwn, width};
+use super::block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, SECTION_TEXT_MAX_CHARS, escaped_width};
+use super::mrkdwn::Mrkdwn;
 use super::single::{color, emblem, state_word};
 use super::{Context, Message};
 use crate::alert::{Alert, LinkKind, State};
@@ -45,7 +45,7 @@ pub fn digest(alerts: &[(usize, &Alert)], context: &Context<'_>) -> Vec<(Message
                     let text = if index > 0 { text.markup("\n") } else { text };
                     text.append(&texts[*line])
                 });
-                Block::section(&text)
+                Block::section(text)
             });
             let title = frame.title_of(page, page_count);
             let lead = frame.lead(page);
@@ -53,7 +53,7 @@ pub fn digest(alerts: &[(usize, &Alert)], context: &Context<'_>) -> Vec<(Message
             let fallback =
                 lead.clone().text(&format!("{title}, first: {}", text::cut(first, NAME_MAX_CHARS)));
             let (head, ends) = (frame.head(&lead, &title), frame.ends());
-            (Message::new(context.channel, &fallback, color(worst), head, body.collect(), ends), items)
+            (Message::new(context.channel, fallback, color(worst), head, body.collect(), ends), items)
         })
         .collect()
 }
@@ -92,10 +92,7 @@ impl Frame<'_> {
             .context
             .warning
             .map(|warning| Mrkdwn::new().markup(":warning: ").text(&text::cut(warning, WARNING_MAX_CHARS)));
-        Block::section(&lead.clone().bold(title))
-            .into_iter()
-            .chain(warning.as_ref().and_then(Block::section))
-            .collect()
+        Block::section(lead.clone().bold(title)).into_iter().chain(warning.and_then(Block::section)).collect()
     }
 
     fn ends(&self) -> Vec<Block> {
@@ -103,7 +100,7 @@ impl Frame<'_> {
             "One line for each alert, because there were many at once · {}",
             self.context.route
         ));
-        Block::context(&grey).into_iter().collect()
+        Block::context(grey).into_iter().collect()
     }
 
     /// The room for lines beside the largest head, as JSON.
@@ -160,7 +157,8 @@ fn counts(lines: &[Line<'_>]) -> String {
 
 fn text_of(line: &Line<'_>, context: &Context<'_>) -> Mrkdwn {
     let alert = line.alert;
-    let name = text::cut(alert.name.trim(), NAME_MAX_CHARS).replace(['\n', '\r'], " ");
+    let name = text::cut(alert.name.trim(), NAME_MAX_CHARS);
+    let name = text::one_line(&name);
     let mut text = Mrkdwn::new().markup(emblem(alert.state)).markup(" ").text(&state_word(alert)).markup(" ");
     let page = alert
         .links
@@ -196,8 +194,8 @@ fn pages(lines: &[Mrkdwn], room: usize) -> Vec<Vec<Vec<usize>>> {
     let (mut page_width, mut section_width) = (0, 0);
     for (index, line) in lines.iter().enumerate() {
         let text_width = line.width() + 1;
-        // Without its quotes, and with the line break before it, which is two characters in JSON.
-        let json_width = serde_json::to_string(line.as_str()).map_or(0, |json| width(&json));
+        // With the line break before it, which is two characters in JSON.
+        let json_width = escaped_width(line.as_str()) + 2;
         let fits_section = section_width > 0 && section_width + text_width <= SECTION_TEXT_MAX_CHARS;
         let needed = json_width + if fits_section { 0 } else { section_overhead };
         let fits_page = pages.last().is_some_and(|page: &Vec<Vec<usize>>| {
@@ -282,7 +280,8 @@ mod tests {
 
     fn blocks_width(message: &Message) -> usize {
         let lists = message.attachments.iter().map(|attachment| &attachment.blocks).chain([&message.blocks]);
-        lists.map(|blocks| width(&serde_json::to_string(blocks).unwrap())).sum()
+        // Two brackets, and a comma less than blocks.
+        lists.flatten().map(|block| block.json_width() + 1).sum::<usize>() + 2
     }
 
     #[test]

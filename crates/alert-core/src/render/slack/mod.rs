@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use serde::Serialize;
 
 use crate::envelope::Hop;
 use block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block};
@@ -52,33 +51,62 @@ pub struct Context<'c> {
 }
 
 /// A message as Slack's webhook takes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<String>,
     text: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<Block>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     attachments: Vec<Attachment>,
-    unfurl_links: bool,
-    unfurl_media: bool,
 }
 
 /// The part of a message that has a colour bar.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Attachment {
     color: &'static str,
     fallback: String,
     blocks: Vec<Block>,
 }
 
+impl Attachment {
+    fn write_json(&self, json: &mut String) {
+        json.push_str(r#"{"color":"#);
+        block::write_text(self.color, json);
+        json.push_str(r#","fallback":"#);
+        block::write_text(&self.fallback, json);
+        json.push_str(r#","blocks":["#);
+        block::write_list(&self.blocks, json, Block::write_json);
+        json.push_str("]}");
+    }
+}
+
 impl Message {
     /// The exact bytes to post.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // These types hold nothing that JSON cannot.
-        serde_json::to_string(self).unwrap_or_default()
+        // Room for most messages about one alert, so that it need not grow.
+        const USUAL_BYTES: usize = 2_500;
+        let mut json = String::with_capacity(USUAL_BYTES);
+        json.push('{');
+        if let Some(channel) = &self.channel {
+            json.push_str(r#""channel":"#);
+            block::write_text(channel, &mut json);
+            json.push(',');
+        }
+        json.push_str(r#""text":"#);
+        block::write_text(&self.text, &mut json);
+        if !self.blocks.is_empty() {
+            json.push_str(r#","blocks":["#);
+            block::write_list(&self.blocks, &mut json, Block::write_json);
+            json.push(']');
+        }
+        if !self.attachments.is_empty() {
+            json.push_str(r#","attachments":["#);
+            block::write_list(&self.attachments, &mut json, Attachment::write_json);
+            json.push(']');
+        }
+        // Neither links nor media are unfolded: a message is long enough.
+        json.push_str(r#","unfurl_links":false,"unfurl_media":false}"#);
+        json
     }
 
     /// The fallback text: the headline that a lock screen shows.
@@ -91,7 +119,7 @@ impl Message {
     /// stay whole when `body` must give way.
     fn new(
         channel: Option<&str>,
-        text: &Mrkdwn,
+        text: Mrkdwn,
         color: &'static str,
         headline: Vec<Block>,
         body: Vec<Block>,
@@ -115,15 +143,13 @@ impl Message {
             Vec::new()
         } else {
             // Slack shows an attachment's own fallback only where it shows no blocks.
-            vec![Attachment { color, fallback: text.cut(300).as_str().to_owned(), blocks }]
+            vec![Attachment { color, fallback: text.clone().cut(300).into_string(), blocks }]
         };
         Self {
             channel: channel.map(str::to_owned),
-            text: text.cut(FALLBACK_TEXT_MAX_CHARS).as_str().to_owned(),
+            text: text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
             blocks: headline,
             attachments,
-            unfurl_links: false,
-            unfurl_media: false,
         }
     }
 
@@ -154,11 +180,9 @@ impl Message {
         }
         Self {
             channel: self.channel.clone(),
-            text: text.cut(TEXT_MAX_CHARS).as_str().to_owned(),
+            text: text.cut(TEXT_MAX_CHARS).into_string(),
             blocks: Vec::new(),
             attachments: Vec::new(),
-            unfurl_links: false,
-            unfurl_media: false,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One alert as one message.
 
+use std::borrow::Cow;
+
 use chrono::TimeDelta;
 
 use super::block::{Block, Button};
@@ -26,13 +28,13 @@ const RAW_MAX_CHARS: usize = 2_600;
 #[must_use]
 pub fn alert(alert: &Alert, context: &Context<'_>) -> Message {
     let mut head = Vec::new();
-    head.extend(Block::section(&headline(alert, context)));
+    head.extend(Block::section(headline(alert, context)));
     let mut body = Vec::new();
     if let Some(warning) = context.warning {
-        body.extend(Block::section(&Mrkdwn::new().markup(":warning: ").text(warning)));
+        body.extend(Block::section(Mrkdwn::new().markup(":warning: ").text(warning)));
     }
     for note in &alert.notes {
-        body.extend(Block::section(&Mrkdwn::new().markup("ℹ️ ").text(&text::cut(note, 600))));
+        body.extend(Block::section(Mrkdwn::new().markup("ℹ️ ").text(&text::cut(note, 600))));
     }
     body.extend(condition(alert));
     body.extend(evidence(&alert.evidence));
@@ -44,18 +46,18 @@ pub fn alert(alert: &Alert, context: &Context<'_>) -> Message {
             Mrkdwn::new().bold(&text::cut(&fact.name, 80)).markup("\n").text(&text::cut(&fact.value, 500))
         })
         .collect();
-    body.extend(Block::fields(&facts));
+    body.extend(Block::fields(facts));
     body.extend(composite(&alert.evidence));
     body.extend(log_lines(&alert.evidence));
     body.extend(times(alert, context));
     if let Some(raw) = alert.raw.as_deref().filter(|raw| !raw.trim().is_empty()) {
-        body.extend(Block::section(&Mrkdwn::new().preformatted(&text::cut(raw, RAW_MAX_CHARS))));
+        body.extend(Block::section(Mrkdwn::new().preformatted(&text::cut(raw, RAW_MAX_CHARS))));
     }
     body.extend(reason(alert).filter(|_| alert.source != Source::CloudWatch));
     let mut ends = Vec::new();
     ends.extend(Block::actions(buttons(&alert.links)));
-    ends.extend(Block::context(&footer(alert, context)));
-    Message::new(context.channel, &fallback(alert, context), color(alert.state), head, body, ends)
+    ends.extend(Block::context(footer(alert, context)));
+    Message::new(context.channel, fallback(alert, context), color(alert.state), head, body, ends)
 }
 
 /// The bar's colour: red, amber, blue, green.
@@ -79,18 +81,23 @@ pub(super) fn emblem(state: State) -> &'static str {
 }
 
 /// The source's own word; Grafana's and Prometheus's lower-case ones in capitals as CloudWatch writes its own.
-pub(super) fn state_word(alert: &Alert) -> String {
+pub(super) fn state_word(alert: &Alert) -> Cow<'_, str> {
     let is_state = matches!(alert.source, Source::CloudWatch | Source::Grafana | Source::Alertmanager);
-    let is_word = !alert.state_value.contains(' ');
-    if is_state && is_word { alert.state_value.to_uppercase() } else { alert.state_value.clone() }
+    let word = alert.state_value.as_str();
+    let is_word = !word.contains(' ');
+    let is_upper = word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if is_state && is_word && !is_upper { word.to_uppercase().into() } else { word.into() }
+}
+
+fn name(alert: &Alert) -> String {
+    text::one_line(&text::cut(alert.name.trim(), NAME_MAX_CHARS)).into_owned()
 }
 
 /// Account and region in the words that people know.
-fn place(alert: &Alert, context: &Context<'_>) -> Vec<String> {
+fn place<'a>(alert: &'a Alert, context: &Context<'a>) -> impl Iterator<Item = &'a str> {
     let account = alert.account.as_deref().filter(|account| !account.is_empty());
-    let account =
-        account.map(|account| context.accounts.get(account).map_or(account, String::as_str).to_owned());
-    account.into_iter().chain(alert.region.clone().filter(|region| !region.is_empty())).collect()
+    let account = account.map(|account| context.accounts.get(account).map_or(account, String::as_str));
+    account.into_iter().chain(alert.region.as_deref().filter(|region| !region.is_empty()))
 }
 
 /// How late the message is, when it is.
@@ -100,15 +107,14 @@ fn lateness(alert: &Alert, context: &Context<'_>) -> Option<TimeDelta> {
 }
 
 fn headline(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
-    let mut line = Mrkdwn::new();
+    let mut line = Mrkdwn::line();
     if let Some(mention) = context.mention.filter(|_| matches!(alert.state, State::Firing | State::NoData)) {
         line = line.markup(mention).markup(" ");
     }
-    let name = text::cut(alert.name.trim(), NAME_MAX_CHARS).replace(['\n', '\r'], " ");
-    line = line.markup(emblem(alert.state)).markup(" ").bold(&format!("{}: {name}", state_word(alert)));
-    let place = place(alert, context);
-    if !place.is_empty() {
-        line = line.markup("  ·  ").text(&place.join(" · "));
+    line = line.markup(emblem(alert.state)).markup(" ");
+    line = line.bold(&[&state_word(alert), ": ", &name(alert)].concat());
+    for (index, part) in place(alert, context).enumerate() {
+        line = line.markup(if index == 0 { "  ·  " } else { " · " }).text(part);
     }
     if let (Some(late), Some(changed_at)) = (lateness(alert, context), alert.changed_at) {
         line = line
@@ -123,13 +129,17 @@ fn headline(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
 
 /// What a lock screen shows: state, name, where, and why.
 fn fallback(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
-    let name = text::cut(alert.name.trim(), NAME_MAX_CHARS).replace(['\n', '\r'], " ");
-    let mut line = format!("{} {}: {name}", emblem(alert.state), state_word(alert));
+    let mut line = Mrkdwn::line();
+    if let Some(mention) = context.mention.filter(|_| matches!(alert.state, State::Firing | State::NoData)) {
+        line = line.markup(mention).markup(" ");
+    }
+    line =
+        line.markup(emblem(alert.state)).markup(" ").text(&state_word(alert)).markup(": ").text(&name(alert));
     for part in place(alert, context) {
-        line.push_str(&format!(" · {part}"));
+        line = line.markup(" · ").text(part);
     }
     if let (Some(_), Some(changed_at)) = (lateness(alert, context), alert.changed_at) {
-        line.push_str(&format!(
+        line = line.text(&format!(
             " (changed {}, delivered {})",
             moment(changed_at, context.timezone),
             moment(context.now, context.timezone)
@@ -139,13 +149,9 @@ fn fallback(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
         [&alert.reason, &alert.summary, &alert.condition, &alert.description].into_iter().flatten().next();
     let note = alert.notes.first().filter(|_| alert.source == Source::Unknown);
     if let Some(why) = why.or(note).or(alert.raw.as_ref()) {
-        line.push_str(&format!(" — {}", text::cut(why.trim(), REASON_MAX_CHARS)));
+        line = line.markup(" — ").text(&text::cut(why.trim(), REASON_MAX_CHARS));
     }
-    let mention = context.mention.filter(|_| matches!(alert.state, State::Firing | State::NoData));
-    match mention {
-        Some(mention) => Mrkdwn::new().markup(mention).markup(" ").text(&line),
-        None => Mrkdwn::new().text(&line),
-    }
+    line
 }
 
 fn condition(alert: &Alert) -> Option<Block> {
@@ -164,7 +170,7 @@ fn condition(alert: &Alert) -> Option<Block> {
         line = if line.is_empty() { line } else { line.markup("\n") };
         line = line.text(&text::cut(reason, REASON_MAX_CHARS));
     }
-    Block::section(&line)
+    Block::section(line)
 }
 
 /// Whether the condition holds what CloudWatch's reason says.
@@ -201,7 +207,7 @@ fn evidence(evidence: &Evidence) -> Option<Block> {
             evidence.values.iter().take(20).map(|(name, value)| format!("{name} = {value}")).collect();
         lines = lines.markup("*Values*  ").text(&text::cut(&values.join("  ·  "), 1_000));
     }
-    Block::section(&lines)
+    Block::section(lines)
 }
 
 /// Values as block characters, the breaching ones in brackets: `▁▂▁[▇█]`.
@@ -231,7 +237,7 @@ fn sparkline(values: &[(f64, bool)]) -> String {
 
 fn description(alert: &Alert) -> Option<Block> {
     let description = alert.description.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
-    Block::section(&Mrkdwn::new().text(&text::cut(description, 2_000)))
+    Block::section(Mrkdwn::new().text(&text::cut(description, 2_000)))
 }
 
 fn composite(evidence: &Evidence) -> Option<Block> {
@@ -254,7 +260,7 @@ fn composite(evidence: &Evidence) -> Option<Block> {
     if evidence.children.len() > 20 {
         lines = lines.text(&format!("\n… and {} more", evidence.children.len() - 20));
     }
-    Block::section(&lines)
+    Block::section(lines)
 }
 
 fn log_lines(evidence: &Evidence) -> Option<Block> {
@@ -262,16 +268,17 @@ fn log_lines(evidence: &Evidence) -> Option<Block> {
     if lines.is_empty() {
         return None;
     }
-    let mut shown: Vec<String> = lines.iter().take(LOG_LINES_MAX).map(|line| text::cut(line, 250)).collect();
+    let mut shown: Vec<Cow<'_, str>> =
+        lines.iter().take(LOG_LINES_MAX).map(|line| text::cut(line, 250)).collect();
     if lines.len() > LOG_LINES_MAX {
-        shown.push(format!("… and {} more lines", lines.len() - LOG_LINES_MAX));
+        shown.push(format!("… and {} more lines", lines.len() - LOG_LINES_MAX).into());
     }
-    Block::section(&Mrkdwn::new().preformatted(&shown.join("\n")))
+    Block::section(Mrkdwn::new().preformatted(&shown.join("\n")))
 }
 
 /// Since when, and how long it was otherwise before.
 fn times(alert: &Alert, context: &Context<'_>) -> Option<Block> {
-    let mut line = Mrkdwn::new();
+    let mut line = Mrkdwn::line();
     let lasted = |from, to: chrono::DateTime<chrono::Utc>| time::span(to.signed_duration_since(from));
     let previous = alert.previous.as_ref().filter(|previous| previous.state != alert.state);
     let was_firing = previous.is_none_or(|previous| previous.state == State::Firing);
@@ -279,7 +286,7 @@ fn times(alert: &Alert, context: &Context<'_>) -> Option<Block> {
         (State::Resolved, Some(start), Some(end)) if start < end => {
             line = line.text("Over since ").date(end, context.timezone);
             line = line.text(&format!(", after {}", lasted(start, end)));
-            return Block::section(&line);
+            return Block::section(line);
         }
         (State::Resolved, _, Some(end)) => {
             line =
@@ -296,20 +303,20 @@ fn times(alert: &Alert, context: &Context<'_>) -> Option<Block> {
     }
     if let Some(previous) = previous {
         line = if line.is_empty() { line } else { line.markup("; ") };
-        line = line.text(&format!("was {} before", previous.value));
+        line = line.markup("was ").text(&previous.value).markup(" before");
         if let (Some(since), Some(changed)) = (previous.since, alert.changed_at)
             && since < changed
         {
             line = line.text(&format!(" for {}", lasted(since, changed)));
         }
     }
-    Block::section(&line)
+    Block::section(line)
 }
 
 /// The source's own sentence, small.
 fn reason(alert: &Alert) -> Option<Block> {
     let reason = alert.reason.as_deref()?;
-    Block::context(&Mrkdwn::new().text(&text::cut(reason, 1_100)))
+    Block::context(Mrkdwn::new().text(&text::cut(reason, 1_100)))
 }
 
 fn buttons(links: &[Link]) -> Vec<Button> {
@@ -335,18 +342,20 @@ fn label(kind: LinkKind) -> &'static str {
 
 /// How it came and why it is here.
 fn footer(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
-    let mut parts = vec![alert.source.to_string()];
+    let mut line = Mrkdwn::line().text(alert.source.as_str());
     if !context.path.is_empty() {
-        parts.push(Hop::way(context.path));
+        line = line.markup(" · ").text(&Hop::way(context.path));
     }
     if context.tries > 1 {
-        parts.push(format!("{} try", ordinal(context.tries)));
+        line = line.markup(" · ").text(&ordinal(context.tries)).markup(" try");
     }
     if !context.route.is_empty() {
-        parts.push(context.route.to_owned());
+        line = line.markup(" · ").text(context.route);
     }
-    parts.extend(context.delivery_id.map(|id| format!("id {}", text::cut(id, 80))));
-    Mrkdwn::new().text(&parts.join(" · "))
+    if let Some(id) = context.delivery_id {
+        line = line.markup(" · id ").text(&text::cut(id, 80));
+    }
+    line
 }
 
 fn ordinal(n: u32) -> String {

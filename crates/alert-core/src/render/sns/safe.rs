@@ -30,7 +30,7 @@ pub(super) fn one_line(text: &str, max: usize) -> String {
         }
         line.push_str(word);
     }
-    cut(&line, max)
+    cut(&line, max).into_owned()
 }
 
 /// A subject, or `None` where nothing is left.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::MESSAGE_MAX_BYTES;
 use crate::alert::{Alert, Payload};
-use crate::text::cut;
+use crate::text;
 
 /// How much stays of a long annotation at first.
 const ANNOTATION_KEPT_CHARS: usize = 1_000;
@@ -283,4 +283,8 @@ fn cut_annotations(alert: &mut Alert, names: &BTreeSet<String>, keep_chars: usiz
 
 fn map_of<'a>(alert: &'a mut Alert, name: &str) -> Option<&'a mut Map<String, Value>> {
     alert.payload.as_mut()?.alert.get_mut(name)?.as_object_mut()
+}
+
+fn cut(text: &str, max: usize) -> String {
+    text::cut(text, max).into_owned()
 }

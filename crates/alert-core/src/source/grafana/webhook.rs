@@ -202,7 +202,8 @@ pub(super) fn pairs(
             .filter(|(_, value)| !value.is_empty())
             .collect(),
         Some(other) => {
-            let other = cut(&other.to_string(), UNREADABLE_MAX_CHARS);
+            let other = other.to_string();
+            let other = cut(&other, UNREADABLE_MAX_CHARS);
             let note = format!("Could not read {name}: expected an object, got {other}");
             if !notes.contains(&note) {
                 notes.push(note);
