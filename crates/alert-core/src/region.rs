@@ -162,17 +162,16 @@ pub fn console_host(partition: &str, region: &str) -> Option<String> {
 pub fn percent_encode(text: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     // Room for the usual: JSON, in which every third character is encoded.
-    let mut encoded = String::with_capacity(text.len() * 2);
+    let mut encoded = Vec::with_capacity(text.len() * 2);
     for byte in text.bytes() {
         if matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
+            encoded.push(byte);
         } else {
-            encoded.push('%');
-            encoded.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            encoded.push(char::from(DIGITS[usize::from(byte & 15)]));
+            encoded.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
     }
-    encoded
+    // ASCII, as all that is pushed here.
+    String::from_utf8(encoded).unwrap_or_default()
 }
 
 #[cfg(test)]

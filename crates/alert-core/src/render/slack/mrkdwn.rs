@@ -96,7 +96,10 @@ impl Mrkdwn {
     #[must_use]
     pub fn link(mut self, url: &str, label: &str) -> Self {
         self.0.push('<');
-        for c in url.chars() {
+        let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '&');
+        let (plain, rest) = url.split_at(url.find(|c| !is_plain(c)).unwrap_or(url.len()));
+        self.0.push_str(plain);
+        for c in rest.chars() {
             match c {
                 '<' => self.0.push_str("%3C"),
                 '>' => self.0.push_str("%3E"),
@@ -190,8 +193,9 @@ pub fn width(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();
     }
-    // Characters of four bytes, which begin with 0xF0 or more, are two units.
-    text.chars().count() + text.bytes().filter(|byte| *byte >= 0xf0).count()
+    // Characters of four bytes, which begin with 0xF0 or more, are two units; they are counted in a byte, many at once.
+    let pairs = |bytes: &[u8]| bytes.iter().map(|byte| u8::from(*byte >= 0xf0)).sum::<u8>();
+    text.chars().count() + text.as_bytes().chunks(255).map(|bytes| usize::from(pairs(bytes))).sum::<usize>()
 }
 
 /// Whether the [`width`] is at most `max`; no text has more units than bytes.

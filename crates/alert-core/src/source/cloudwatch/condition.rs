@@ -4,6 +4,9 @@ use super::reason::{Measured, OUTSIDE};
 use super::{Alarm, Metric, PromQl, StateValue};
 use crate::number;
 
+/// What a sentence needs beside the name of its metric.
+const SENTENCE_USUAL_BYTES: usize = 128;
+
 /// One sentence such as `CPUUtilization, average over 1 min, was 99.9 % for 1 of 1 datapoints: above 50 %`.
 ///
 /// `None` for an alarm of which it is not known what it measures.
@@ -21,18 +24,26 @@ pub(super) fn sentence(alarm: &Alarm, measured: &Measured) -> Option<String> {
     let says = match (&alarm.state, newest) {
         (StateValue::InsufficientData, _) => subject.then("has no data"),
         (StateValue::Alarm, Some(newest)) => {
-            let mut text = subject.then(&format!("was {}", value(newest)));
+            let mut text = subject.then("was ");
+            text.push_str(&value(newest));
             if let Some((count, total)) = counts(metric, measured) {
-                text.push_str(&format!(" for {count} of {total} {noun}"));
+                push(&mut text, &[" for ", &count.to_string(), " of ", &total.to_string(), " ", noun]);
             }
-            return Some(watched.map_or(text.clone(), |watched| format!("{text}: {watched}")));
+            if let Some(watched) = watched {
+                push(&mut text, &[": ", &watched]);
+            }
+            return Some(text);
         }
         (StateValue::Ok, Some(newest)) => {
-            let text = subject.then(&format!("was {}", value(newest)));
+            let mut text = subject.then("was ");
+            text.push_str(&value(newest));
             // Only what was in ALARM was beyond the limit before.
             let word =
                 if matches!(alarm.previous, None | Some(StateValue::Alarm)) { "no longer" } else { "not" };
-            return Some(watched.map_or(text.clone(), |watched| format!("{text}: {word} {watched}")));
+            if let Some(watched) = watched {
+                push(&mut text, &[": ", word, " ", &watched]);
+            }
+            return Some(text);
         }
         (StateValue::Other(_), Some(newest)) => subject.then(&format!("was {}", value(newest))),
         (_, None) => subject.text,
@@ -58,7 +69,8 @@ fn of_query(promql: &PromQl, state: &StateValue) -> String {
     match (state, promql.pending_seconds.filter(|seconds| *seconds > 0)) {
         (StateValue::Ok, _) => "The PromQL query no longer returns this series".to_owned(),
         (_, Some(seconds)) => {
-            format!("The PromQL query has returned this series for {} or longer", period(seconds))
+            let (number, unit) = period(seconds);
+            format!("The PromQL query has returned this series for {number} {unit} or longer")
         }
         (_, None) => "The PromQL query returns this series".to_owned(),
     }
@@ -80,7 +92,7 @@ fn watched(metric: &Metric, measured: &Measured, unit: &str) -> Option<String> {
         (true, None, None) => "the expected band".to_owned(),
         (false, _, _) => shown(metric.threshold.or(measured.threshold)?),
     };
-    Some(format!("{comparison} {limit}"))
+    Some([comparison, " ", &limit].concat())
 }
 
 /// `above 50 % for 3 of 3 datapoints`.
@@ -122,7 +134,9 @@ struct Subject {
 
 impl Subject {
     fn then(self, verb: &str) -> String {
-        format!("{}{} {verb}", self.text, if self.has_insertion { "," } else { "" })
+        let mut text = self.text;
+        push(&mut text, &[if self.has_insertion { "," } else { "" }, " ", verb]);
+        text
     }
 }
 
@@ -134,17 +148,23 @@ fn subject(metric: &Metric) -> Option<Subject> {
         (None, None, Some(expression)) => expression.clone(),
         (None, None, None) => return None,
     };
-    let parts: Vec<String> = metric
-        .statistic
-        .as_deref()
-        .map(statistic_words)
-        .into_iter()
-        .chain(metric.period_seconds.map(|seconds| format!("over {}", period(seconds))))
-        .collect();
-    if !parts.is_empty() {
-        text.push_str(&format!(", {}", parts.join(" ")));
+    text.reserve(SENTENCE_USUAL_BYTES);
+    let statistic = metric.statistic.as_deref().map(statistic_words);
+    if let Some(statistic) = statistic {
+        push(&mut text, &[", ", statistic]);
     }
-    Some(Subject { text, has_insertion: !parts.is_empty() })
+    if let Some(seconds) = metric.period_seconds {
+        let (number, unit) = period(seconds);
+        let before = if statistic.is_some() { " over " } else { ", over " };
+        push(&mut text, &[before, &number.to_string(), " ", unit]);
+    }
+    Some(Subject { text, has_insertion: statistic.is_some() || metric.period_seconds.is_some() })
+}
+
+fn push(text: &mut String, parts: &[&str]) {
+    for part in parts {
+        text.push_str(part);
+    }
 }
 
 fn counts(metric: &Metric, measured: &Measured) -> Option<(u64, u64)> {
@@ -153,24 +173,27 @@ fn counts(metric: &Metric, measured: &Measured) -> Option<(u64, u64)> {
     Some((count, total.max(metric.evaluation_periods.filter(|_| total == count).unwrap_or(total))))
 }
 
-fn statistic_words(statistic: &str) -> String {
-    match statistic.to_ascii_uppercase().as_str() {
-        "AVERAGE" => "average".to_owned(),
-        "SUM" => "sum".to_owned(),
-        "MINIMUM" => "minimum".to_owned(),
-        "MAXIMUM" => "maximum".to_owned(),
-        "SAMPLE_COUNT" | "SAMPLECOUNT" => "sample count".to_owned(),
-        _ => statistic.to_owned(),
-    }
+fn statistic_words(statistic: &str) -> &str {
+    const WORDS: [(&str, &str); 6] = [
+        ("AVERAGE", "average"),
+        ("SUM", "sum"),
+        ("MINIMUM", "minimum"),
+        ("MAXIMUM", "maximum"),
+        ("SAMPLE_COUNT", "sample count"),
+        ("SAMPLECOUNT", "sample count"),
+    ];
+    let known = WORDS.iter().find(|(wire, _)| statistic.eq_ignore_ascii_case(wire));
+    known.map_or(statistic, |(_, words)| words)
 }
 
-fn period(seconds: u64) -> String {
+/// A period in its largest unit.
+fn period(seconds: u64) -> (u64, &'static str) {
     match seconds {
-        0..60 => format!("{seconds} s"),
-        _ if seconds.is_multiple_of(86_400) => format!("{} d", seconds / 86_400),
-        _ if seconds.is_multiple_of(3_600) => format!("{} h", seconds / 3_600),
-        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
-        _ => format!("{seconds} s"),
+        0..60 => (seconds, "s"),
+        _ if seconds.is_multiple_of(86_400) => (seconds / 86_400, "d"),
+        _ if seconds.is_multiple_of(3_600) => (seconds / 3_600, "h"),
+        _ if seconds.is_multiple_of(60) => (seconds / 60, "min"),
+        _ => (seconds, "s"),
     }
 }
 

@@ -374,7 +374,8 @@ fn runbook(alarm: &Alarm) -> Option<String> {
     if let Some((_, url)) = alarm.tags.iter().find(|(name, _)| is_runbook(name)) {
         return Some(url.clone());
     }
-    let description = alarm.description.as_deref()?;
+    // Most descriptions have no URL at all.
+    let description = alarm.description.as_deref().filter(|description| description.contains("://"))?;
     let urls: Vec<&str> = crate::text::urls(description).collect();
     match urls[..] {
         [only] => Some(only.to_owned()),
