@@ -48,7 +48,7 @@ impl Block {
     /// A paragraph; `None` for a blank one, which Slack refuses.
     #[must_use]
     pub fn section(text: Mrkdwn) -> Option<Self> {
-        (!text.as_str().trim().is_empty()).then(|| Self::Section(text.cut(SECTION_TEXT_MAX_CHARS)))
+        (!is_blank(&text)).then(|| Self::Section(text.cut(SECTION_TEXT_MAX_CHARS)))
     }
 
     /// Fields in as many sections as they need.
@@ -56,7 +56,7 @@ impl Block {
     pub fn fields(fields: Vec<Mrkdwn>) -> Vec<Self> {
         let fields: Vec<Mrkdwn> = fields
             .into_iter()
-            .filter(|field| !field.as_str().trim().is_empty())
+            .filter(|field| !is_blank(field))
             .map(|field| field.cut(FIELD_TEXT_MAX_CHARS))
             .collect();
         fields.chunks(SECTION_FIELDS_MAX).map(|fields| Self::Fields(fields.to_vec())).collect()
@@ -65,7 +65,7 @@ impl Block {
     /// A small grey line; `None` for a blank one.
     #[must_use]
     pub fn context(text: Mrkdwn) -> Option<Self> {
-        (!text.as_str().trim().is_empty()).then(|| Self::Context(text.cut(FIELD_TEXT_MAX_CHARS)))
+        (!is_blank(&text)).then(|| Self::Context(text.cut(FIELD_TEXT_MAX_CHARS)))
     }
 
     /// A row of buttons; `None` without any.
@@ -144,6 +144,10 @@ impl Button {
             && !holds_refused(url);
         (is_url && width(text) <= BUTTON_TEXT_MAX_CHARS).then(|| Self { text, url: url.to_owned() })
     }
+}
+
+fn is_blank(text: &Mrkdwn) -> bool {
+    text.as_str().chars().all(char::is_whitespace)
 }
 
 fn holds_refused(url: &str) -> bool {

@@ -192,14 +192,14 @@ fn child(arn: &str, state: Option<String>) -> Child {
 /// A message without an ARN and with a region nobody knows is at least in the region of its topic: an alarm sends to
 /// topics of its own region only.
 fn locate(alarm: &mut Alarm, record: &Record) {
-    let is_located = alarm.partition.is_some() || alarm.region.as_deref().and_then(region::code).is_some();
+    let code = alarm.region.as_deref().and_then(region::code);
+    let is_located = alarm.partition.is_some() || code.is_some();
     let topic = record.topic_arn.as_deref().filter(|_| !is_located).and_then(Arn::parse);
     if let Some(topic) = topic.filter(|topic| !topic.region.is_empty()) {
-        alarm.region = Some(topic.region.to_owned());
+        alarm.region = Some(region::code(topic.region).unwrap_or(topic.region).to_owned());
         alarm.partition = Some(topic.partition.to_owned());
-    }
-    // Old messages name the region for people; everything here goes by its code.
-    if let Some(code) = alarm.region.as_deref().and_then(region::code) {
+    } else if let Some(code) = code {
+        // Old messages name the region for people; everything here goes by its code.
         alarm.region = Some(code.to_owned());
     }
 }
