@@ -1,5 +1,7 @@
 //! How the functions are linked: the build script of each of them.
 
+#![allow(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
+
 fn main() {
     println!("cargo:rerun-if-changed=../alert-io/link.rs");
     // Time zones are tables of 45,000 pointers. In a position-independent program all of them are adjusted at every cold
