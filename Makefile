@@ -46,9 +46,9 @@ check: cargo python ## Formatting, lints, documentation, the core's purity, lice
 bench: cargo python $(BENCH_VENV)/installed ## Measure both functions beside an empty one and beside Python (some minutes)
 	cargo build --release -p cloudwatch-to-slack -p grafana-filter-to-sns
 	cargo build --release -p alert-sandbox --example empty-function
-	cargo build -p alertctl
+	cargo build --profile tool -p alertctl
 	cargo bench -p alert-core --bench core
-	target/debug/alertctl bench --python $(BENCH_VENV)/bin/python
+	target/tool/alertctl bench --python $(BENCH_VENV)/bin/python
 
 .PHONY: bless
 bless: cargo ## Rewrite the golden files; read the difference before you commit it
