@@ -14,15 +14,14 @@ pub(super) struct Machine {
 impl Machine {
     /// This machine, now.
     pub(super) fn here() -> Self {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let processor = read("/proc/cpuinfo")
+        let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let processor = processor
             .lines()
             .find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned()));
-        let release = read("/proc/sys/kernel/osrelease");
         Self {
             processor: processor.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            system: format!("{} {}", std::env::consts::OS, release.trim()).trim_end().to_owned(),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             date: Utc::now().format("%Y-%m-%d").to_string(),
         }
     }
