@@ -17,8 +17,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore,
-    SignatureScheme,
+    CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
 use crate::settings::{AWS_CA_BUNDLE, Environment, SSL_CERT_FILE, StartError};
@@ -44,8 +43,6 @@ pub fn client(environment: Environment<'_>) -> Result<reqwest::Client, StartErro
     // Offered first, where the other side leaves the choice to us: SHA-384, which comes with AES-256, was 9 % of all
     // instructions of a cold start.
     provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
-    // ring's P-256 takes half of the instructions of its X25519, and its key exchange was 23 % of a cold start.
-    provider.kx_groups.sort_by_key(|group| group.name() != NamedGroup::secp256r1);
     let provider = Arc::new(provider);
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
