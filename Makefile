@@ -63,9 +63,22 @@ deploy: cargo python ## Build, deploy to AWS with SAM, encrypt the webhook, send
 package: cargo python ## Build the functions' zips for Lambda (x86_64), and print their sizes
 	@test -x target/venv-lambda/bin/cargo-lambda || { python3 -m venv target/venv-lambda && \
 	target/venv-lambda/bin/python -m pip install --quiet --disable-pip-version-check cargo-lambda==1.9.2 ziglang==0.15.2; }
-	PATH="$(CURDIR)/target/venv-lambda/bin:$$PATH" cargo lambda build --release --output-format zip \
+	PATH="$(CURDIR)/target/venv-lambda/bin:$$PATH" cargo lambda build --release --x86-64 --output-format zip \
 	--bin cloudwatch-to-slack --bin grafana-filter-to-sns --bin grafana-webhook-authorizer
 	@ls -l target/lambda/*/bootstrap.zip | awk '{ printf "%s %.2f MB\n", $$NF, $$5 / 1e6 }'
+	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(MAKE) --no-print-directory package-run; \
+	else echo "not run in the sandbox: this machine is no x86_64 Linux"; fi
+
+# The demo with the binaries of the zips.
+.PHONY: package-run
+package-run:
+	@cargo build --quiet --package alertctl
+	@rm -rf target/package-run && mkdir target/package-run && cp target/debug/alertctl target/package-run
+	@for function in cloudwatch-to-slack grafana-filter-to-sns; do \
+		python3 -m zipfile -e target/lambda/$$function/bootstrap.zip target/package-run/zip && \
+		mv target/package-run/zip/bootstrap target/package-run/$$function && chmod +x target/package-run/$$function; done
+	@echo "the zips' binaries in the sandbox:"
+	@target/package-run/alertctl demo | tail -1
 
 .PHONY: fuzz
 fuzz: cargo ## Fuzz every decoder and parser for FUZZ_SECONDS (60) each; needs nightly Rust and cargo-fuzz
