@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
 
 use crate::settings::{AWS_LAMBDA_FUNCTION_NAME, Environment};
 
@@ -24,8 +25,6 @@ pub const CONFIG_INVALID: &str = "config_invalid";
 pub const DROPPED: &str = "dropped";
 
 const FUNCTION_NAME: &str = "FunctionName";
-const COUNT: &str = "Count";
-const MILLISECONDS: &str = "Milliseconds";
 /// Values of one metric in one line. Source: the specification, "Target members".
 const VALUES_MAX: usize = 100;
 /// A dimension's value. Source: Amazon CloudWatch API Reference, Dimension.
@@ -67,53 +66,106 @@ impl Tally {
     /// has one value for each dimension.
     #[must_use]
     pub fn lines(&self, function: &str, request_id: &str, at: DateTime<Utc>) -> Vec<String> {
-        let line = |dimensions: &[(&str, &str)], sets: &[&[&str]], metrics: Vec<(&str, &str, Value)>| {
-            let named: Vec<Value> =
-                metrics.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
-            let mut line = Map::new();
-            line.insert(
-                "_aws".to_owned(),
-                json!({
-                    "Timestamp": at.timestamp_millis(),
-                    "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": sets, "Metrics": named}],
-                }),
-            );
-            line.insert("request_id".to_owned(), request_id.into());
-            line.insert(FUNCTION_NAME.to_owned(), dimension_value(function).into());
-            for (name, value) in dimensions {
-                line.insert((*name).to_owned(), dimension_value(value).into());
-            }
-            for (name, _, value) in metrics {
-                line.insert(name.to_owned(), value);
-            }
-            Value::Object(line).to_string()
+        let line = |dimensions: &[(&str, &str)], sets: &[&[&str]], metrics: &[Metric]| {
+            // Its texts and numbers are always JSON.
+            serde_json::to_string(&Line { at, function, request_id, dimensions, sets, metrics })
+                .unwrap_or_default()
         };
         let mut totals = vec![
-            ("received", COUNT, self.received.into()),
-            ("delivered", COUNT, self.delivered.into()),
-            (DROPPED, COUNT, self.dropped.values().sum::<usize>().into()),
-            ("digested", COUNT, self.digested.into()),
-            ("retried", COUNT, self.retried.into()),
-            (DELIVERY_FAILED, COUNT, self.failed.into()),
-            (CONFIG_INVALID, COUNT, u8::from(self.is_config_invalid).into()),
+            Metric::count("received", self.received),
+            Metric::count("delivered", self.delivered),
+            Metric::count(DROPPED, self.dropped.values().sum()),
+            Metric::count("digested", self.digested),
+            Metric::count("retried", self.retried),
+            Metric::count(DELIVERY_FAILED, self.failed),
+            Metric::count(CONFIG_INVALID, usize::from(self.is_config_invalid)),
         ];
         if !self.latencies_ms.is_empty() {
-            totals.push(("latency", MILLISECONDS, spread(&self.latencies_ms).into()));
+            let value = Measured::Spread(spread(&self.latencies_ms));
+            totals.push(Metric { name: "latency", unit: "Milliseconds", value });
         }
-        let mut lines = vec![line(&[], &[&[FUNCTION_NAME]], totals)];
+        let mut lines = vec![line(&[], &[&[FUNCTION_NAME]], &totals)];
         for (rule, count) in &self.dropped {
-            let metrics = vec![(DROPPED, COUNT, (*count).into())];
-            lines.push(line(&[("rule", rule)], &[&[FUNCTION_NAME, "rule"]], metrics));
+            let metrics = [Metric::count(DROPPED, *count)];
+            lines.push(line(&[("rule", rule)], &[&[FUNCTION_NAME, "rule"]], &metrics));
         }
         for ((receiver, error_type), count) in &self.failed_by_reason {
-            let metrics = vec![(DELIVERY_FAILED, COUNT, (*count).into())];
             lines.push(line(
                 &[("error_type", error_type), ("receiver", receiver)],
                 &[&[FUNCTION_NAME, "error_type"], &[FUNCTION_NAME, "error_type", "receiver"]],
-                metrics,
+                &[Metric::count(DELIVERY_FAILED, *count)],
             ));
         }
         lines
+    }
+}
+
+/// One metric in a line: what is announced of it, and its value.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+    #[serde(skip)]
+    value: Measured,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Measured {
+    Count(usize),
+    Spread(Vec<i64>),
+}
+
+impl Metric {
+    fn count(name: &'static str, count: usize) -> Self {
+        Self { name, unit: "Count", value: Measured::Count(count) }
+    }
+}
+
+/// One line, written straight from what was counted: as a tree of values it took as long as the alert's whole message.
+struct Line<'l> {
+    at: DateTime<Utc>,
+    function: &'l str,
+    request_id: &'l str,
+    /// Those beside the function's name.
+    dimensions: &'l [(&'l str, &'l str)],
+    /// What CloudWatch shall add up by.
+    sets: &'l [&'l [&'l str]],
+    metrics: &'l [Metric],
+}
+
+/// What `_aws` holds. Source: the specification, "Metadata object".
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata<'l> {
+    timestamp: i64,
+    cloud_watch_metrics: [Directive<'l>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive<'l> {
+    namespace: &'static str,
+    dimensions: &'l [&'l [&'l str]],
+    metrics: &'l [Metric],
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let directive = Directive { namespace: NAMESPACE, dimensions: self.sets, metrics: self.metrics };
+        let metadata = Metadata { timestamp: self.at.timestamp_millis(), cloud_watch_metrics: [directive] };
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("_aws", &metadata)?;
+        line.serialize_entry("request_id", self.request_id)?;
+        line.serialize_entry(FUNCTION_NAME, &dimension_value(self.function))?;
+        for (name, value) in self.dimensions {
+            line.serialize_entry(name, &dimension_value(value))?;
+        }
+        for metric in self.metrics {
+            line.serialize_entry(metric.name, &metric.value)?;
+        }
+        line.end()
     }
 }
 
@@ -173,6 +225,8 @@ fn dimension_value(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn at() -> DateTime<Utc> {
