@@ -18,7 +18,7 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) const FULL: Self = Self { cold: 40, cold_slow: 20, warm: 500, warm_slow: 50, warm_up: 50 };
+    pub(super) const FULL: Self = Self { cold: 40, cold_slow: 15, warm: 400, warm_slow: 50, warm_up: 50 };
     pub(super) const QUICK: Self = Self { cold: 10, cold_slow: 3, warm: 100, warm_slow: 10, warm_up: 10 };
 }
 
