@@ -17,6 +17,15 @@ if [ -n "$missing" ]; then
     exit 1
 fi
 
+seeds() { # target; each line of standard input is one of its seeds
+    mkdir -p "$work/corpus/$1"
+    number=0
+    while read -r line; do
+        number=$((number + 1))
+        printf '%s' "$line" >"$work/corpus/$1/line-$number"
+    done
+}
+
 # Every event of the fixtures, without the golden files; the file's number keeps equal names apart.
 for target in decode relay filter; do
     mkdir -p "$work/corpus/$target"
@@ -28,26 +37,18 @@ find "$root/fixtures" -name '*.json' ! -name '*.slack.json' ! -name '*.published
         cp "$file" "$work/corpus/$target/fixture-$number"
     done
 done
-mkdir -p "$work/corpus/config" "$work/corpus/matcher" "$work/corpus/time"
+mkdir -p "$work/corpus/config"
 find "$root/fixtures" "$root/crates" -name '*.yaml' -not -path '*/target/*' | sort | while read -r file; do
     cp "$file" "$work/corpus/config/$(echo "$file" | tr / _)"
 done
-number=0
-while read -r line; do
-    number=$((number + 1))
-    printf '%s' "$line" >"$work/corpus/matcher/line-$number"
-done <<'MATCHERS'
+seeds matcher <<'MATCHERS'
 alertname="DatasourceError"
 alertname=~"DatasourceError|DatasourceNoData"
 {severity!="critical", team!~"a.*|\"b\""}
 severity = warning
 "label with spaces"="äöü \n 日本"
 MATCHERS
-number=0
-while read -r line; do
-    number=$((number + 1))
-    printf '%s' "$line" >"$work/corpus/time/line-$number"
-done <<'TIMES'
+seeds time <<'TIMES'
 2026-09-13T03:00:00Z
 2017-01-12T16:30:42.236+0000
 0001-01-01T00:00:00Z
