@@ -8,7 +8,6 @@ use super::scene::{Contestant, Figures};
 
 const SIZE: (u32, u32) = (900, 560);
 const HEADING: u32 = 50;
-const MEBIBYTE: f64 = 1_048_576.0;
 /// Where bars begin: beside the names.
 const LEFT: i32 = 180;
 /// What stands right of the longest bar.
@@ -35,13 +34,7 @@ const PANELS: [Panel; 3] = [
         from: 0.05,
         value: |figures| Some(figures.warm.median_ms()),
     },
-    Panel {
-        title: "Peak memory",
-        unit: "MiB",
-        from: 1.0,
-        #[allow(clippy::cast_precision_loss, reason = "far from 53 bits")]
-        value: |figures| figures.peak_memory.map(|bytes| bytes as f64 / MEBIBYTE),
-    },
+    Panel { title: "Peak memory", unit: "MiB", from: 1.0, value: Figures::peak_mib },
 ];
 
 /// The picture as SVG.

@@ -9,7 +9,6 @@ use super::machine::Machine;
 use super::rounds::Rounds;
 use super::scene::{Contestant, Figures, Table};
 
-const MEBIBYTE: f64 = 1_048_576.0;
 /// Zips are limited in decimal megabytes.
 const MEGABYTE: f64 = 1_000_000.0;
 
@@ -137,8 +136,13 @@ impl Report {
                 Limit::AtLeast(80.0),
                 "×",
             );
-            add(format!("{name}: peak memory, to empty"), ratio(ours, Empty, peak), Limit::AtMost(3.0), "×");
-            let zip = of(ours).and_then(|figures| Some(bytes(figures.sizes?.1) / MEGABYTE));
+            add(
+                format!("{name}: peak memory, to empty"),
+                ratio(ours, Empty, Figures::peak_mib),
+                Limit::AtMost(3.0),
+                "×",
+            );
+            let zip = of(ours).and_then(|figures| Some(megabytes(figures.sizes?.1)));
             add(format!("{name}: zip"), zip, Limit::AtMost(3.0), " MB");
         }
         // With one post included; the filter has no such aim.
@@ -177,14 +181,10 @@ fn short(title: &str) -> &str {
     title.split(", from").next().unwrap_or(title)
 }
 
-fn peak(figures: &Figures) -> Option<f64> {
-    figures.peak_memory.map(bytes)
-}
-
-/// No size here comes near the 53 bits that are exact.
-#[allow(clippy::cast_precision_loss, reason = "sizes of files and memory")]
-fn bytes(count: u64) -> f64 {
-    count as f64
+/// In the megabytes of [`MEGABYTE`].
+#[allow(clippy::cast_precision_loss, reason = "sizes of files, far from 53 bits")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / MEGABYTE
 }
 
 fn micros(time: f64) -> String {
@@ -208,19 +208,17 @@ fn table_text(table: &Table) -> String {
     let cold = |figures: &Figures| figures.cold.median_ms();
     let warm = |figures: &Figures| figures.warm.median_ms();
     let late = |figures: &Figures| figures.warm.percentile_ms(99);
-    let memory = |figures: &Figures| peak(figures).map(|peak| peak / MEBIBYTE);
     let mut lines =
         vec![["", "first answer", "warm p50", "warm p99", "peak memory", "binary", "zip"].map(str::to_owned)];
     for figures in &table.figures {
-        let size = |size: Option<u64>| {
-            size.map_or("–".to_owned(), |size| format!("{:.2} MB", bytes(size) / MEGABYTE))
-        };
+        let size =
+            |size: Option<u64>| size.map_or("–".to_owned(), |size| format!("{:.2} MB", megabytes(size)));
         lines.push([
             figures.contestant.name().to_owned(),
             against(Some(cold(figures)), floor.map(cold), 2, "ms"),
             against(Some(warm(figures)), floor.map(warm), 3, "ms"),
             against(Some(late(figures)), floor.map(late), 3, "ms"),
-            against(memory(figures), floor.and_then(memory), 1, "MiB"),
+            against(figures.peak_mib(), floor.and_then(Figures::peak_mib), 1, "MiB"),
             size(figures.sizes.map(|(binary, _)| binary)),
             size(figures.sizes.map(|(_, zip)| zip)),
         ]);
@@ -251,7 +249,7 @@ fn figures_json(figures: &Figures, table: &Table) -> Value {
         "warm_p50_to_empty": to_empty(|figures| Some(figures.warm.median_ms())),
         "warm_p99_ms": figures.warm.percentile_ms(99),
         "peak_memory_bytes": figures.peak_memory,
-        "peak_memory_to_empty": to_empty(peak),
+        "peak_memory_to_empty": to_empty(Figures::peak_mib),
         "binary_bytes": figures.sizes.map(|(binary, _)| binary),
         "zip_bytes": figures.sizes.map(|(_, zip)| zip),
     })

@@ -137,6 +137,15 @@ pub(super) struct Figures {
     pub(super) sizes: Option<(u64, u64)>,
 }
 
+impl Figures {
+    /// The peak memory in MiB.
+    #[allow(clippy::cast_precision_loss, reason = "far from 53 bits")]
+    pub(super) fn peak_mib(&self) -> Option<f64> {
+        const MEBIBYTE: f64 = 1_048_576.0;
+        self.peak_memory.map(|bytes| bytes as f64 / MEBIBYTE)
+    }
+}
+
 /// A row's figures.
 pub(super) struct Table {
     pub(super) title: String,
