@@ -7,7 +7,7 @@ SHELL := bash
 VENV := target/venv
 PYTHON := $(VENV)/bin/python
 BENCH_VENV := target/venv-bench
-BENCH_REQUIREMENTS := crates/alertctl/src/bench/python/requirements.txt
+LAMBDA_VENV := target/venv-lambda
 
 .PHONY: help
 help: ## This list
@@ -60,10 +60,8 @@ deploy: cargo python ## Build, deploy to AWS with SAM, encrypt the webhook, send
 	infra/deploy.sh
 
 .PHONY: package
-package: cargo python ## Build the functions' zips for Lambda (x86_64), and print their sizes
-	@test -x target/venv-lambda/bin/cargo-lambda || { python3 -m venv target/venv-lambda && \
-	target/venv-lambda/bin/python -m pip install --quiet --disable-pip-version-check cargo-lambda==1.9.2 ziglang==0.15.2; }
-	PATH="$(CURDIR)/target/venv-lambda/bin:$$PATH" cargo lambda build --release --x86-64 --output-format zip \
+package: cargo python $(LAMBDA_VENV)/installed ## Build the functions' zips for Lambda (x86_64), and print their sizes
+	PATH="$(CURDIR)/$(LAMBDA_VENV)/bin:$$PATH" cargo lambda build --release --x86-64 --output-format zip \
 	--bin cloudwatch-to-slack --bin grafana-filter-to-sns --bin grafana-webhook-authorizer
 	@ls -l target/lambda/*/bootstrap.zip | awk '{ printf "%s %.2f MB\n", $$NF, $$5 / 1e6 }'
 	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(MAKE) --no-print-directory package-run; \
@@ -112,8 +110,10 @@ python:
 venv: python
 	@infra/tests/run.sh --install
 
-# Only what Lambda has too: a larger environment would slow Python's imports down.
-$(BENCH_VENV)/installed: $(BENCH_REQUIREMENTS)
-	python3 -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(BENCH_REQUIREMENTS)
+# What the benchmark has is only what Lambda has, too: a larger environment would slow Python's imports down.
+$(BENCH_VENV)/installed: crates/alertctl/src/bench/python/requirements.txt
+$(LAMBDA_VENV)/installed: infra/requirements-package.txt
+$(BENCH_VENV)/installed $(LAMBDA_VENV)/installed:
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
