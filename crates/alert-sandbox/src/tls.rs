@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::{ServerConfig, ServerSessionMemoryCache};
+
+/// Sessions that a service remembers; rustls's own number.
+const SESSIONS_MAX: usize = 256;
 
 /// A certificate authority that lives as long as the sandbox and signs for `localhost` and `127.0.0.1`.
 #[derive(Clone)]
 pub struct Authority {
     ca_pem: String,
-    acceptor: TlsAcceptor,
+    config: ServerConfig,
 }
 
 impl std::fmt::Debug for Authority {
@@ -47,7 +50,7 @@ impl Authority {
                 config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
             })
             .map_err(io::Error::other)?;
-        Ok(Self { ca_pem: ca_certificate.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { ca_pem: ca_certificate.pem(), config })
     }
 
     /// The authority's certificate, for `SSL_CERT_FILE`.
@@ -56,7 +59,12 @@ impl Authority {
         &self.ca_pem
     }
 
+    /// What one service accepts connections with.
+    ///
+    /// Services of different companies share no sessions, so that a client has to shake hands with each in full.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        self.acceptor.clone()
+        let mut config = self.config.clone();
+        config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
+        TlsAcceptor::from(Arc::new(config))
     }
 }
