@@ -35,7 +35,8 @@ pub(crate) async fn run(quick: bool, python: &Path) -> Result<bool, String> {
         tables.push(scene.measure(rounds, &progress).await?);
     }
     progress.finish_and_clear();
-    let report = Report { machine: Machine::here(), rounds, tables, core: core::figures() };
+    let report =
+        Report { machine: Machine::here(), rounds, tables, core: core::figures(), growth: core::growth() };
     anstream::println!("{}", report.text());
     write(RESULTS, &report.json())?;
     // A quick run's figures are for whoever is at work, not for the README.
