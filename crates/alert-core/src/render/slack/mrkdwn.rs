@@ -2,7 +2,7 @@
 //!
 //! Source: Slack, "Formatting text for app surfaces": `&`, `<` and `>` are escaped, nothing else.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use chrono_tz::Tz;
@@ -120,8 +120,9 @@ impl Mrkdwn {
     #[must_use]
     pub fn date(mut self, time: DateTime<Utc>, timezone: Tz) -> Self {
         // Writing to a string cannot fail.
-        let _ = write!(self.0, "<!date^{}", time.timestamp());
-        self.markup("^{date_short_pretty} {time_secs}|").markup(&moment(time, timezone)).markup(">")
+        let _ = write!(self.0, "<!date^{}^{{date_short_pretty}} {{time_secs}}|", time.timestamp());
+        let _ = write_moment(time, timezone, &mut self.0);
+        self.markup(">")
     }
 
     /// The text, shortened to `max` as [`width`] counts.
@@ -143,13 +144,20 @@ impl Mrkdwn {
 /// A moment in words: `2026-09-14 11:18:44 UTC`, in another time zone with UTC behind it in brackets.
 #[must_use]
 pub fn moment(time: DateTime<Utc>, timezone: Tz) -> String {
+    let mut words = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_moment(time, timezone, &mut words);
+    words
+}
+
+fn write_moment(time: DateTime<Utc>, timezone: Tz, out: &mut String) -> fmt::Result {
     if timezone == Tz::UTC {
         // The form of `%Y-%m-%d %H:%M:%S UTC`, without a pattern to be parsed each time.
-        return time.trunc_subsecs(0).to_string();
+        return write!(out, "{}", time.trunc_subsecs(0));
     }
     let local = time.with_timezone(&timezone);
     let utc_form = if local.date_naive() == time.date_naive() { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
-    format!("{} ({})", local.format("%Y-%m-%d %H:%M:%S %Z"), time.format(utc_form))
+    write!(out, "{} ({})", local.format("%Y-%m-%d %H:%M:%S %Z"), time.format(utc_form))
 }
 
 fn escape_into(foreign: &str, out: &mut String) {
