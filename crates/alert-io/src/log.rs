@@ -10,7 +10,6 @@ use alert_core::decide::Dropped;
 use alert_core::envelope::{Hop, Record};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::{AWS_LAMBDA_LOG_LEVEL, Environment};
 
@@ -39,8 +38,7 @@ pub fn start(environment: Environment<'_>) {
     let filter = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_targets(TALKATIVE.into_iter().map(|name| (name, level)));
-    // Somebody else's subscriber (a test's) stays.
-    let _ = tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(false)
@@ -48,8 +46,10 @@ pub fn start(environment: Environment<'_>) {
         .with_target(false)
         .with_max_level(level)
         .finish()
-        .with(filter)
-        .try_init();
+        .with(filter);
+    // Not by `try_init`, which would take in what is written through the `log` crate, too. Somebody else's subscriber (a
+    // test's) stays.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// What became of one alert.

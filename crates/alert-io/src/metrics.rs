@@ -1,17 +1,20 @@
 //! What an invocation counts, for CloudWatch: one line on standard output, which Lambda takes to CloudWatch Logs and CloudWatch
-//! to its metrics.
+//! to its metrics. What is counted, and by which dimensions, is said here; the line's JSON is `metrique`'s.
 //!
-//! Source: Amazon CloudWatch User Guide, "Specification: Embedded metric format". The format is written here and not by a
-//! crate: `metrique-writer-format-emf` brings queues, threads and 35 other packages for these few lines, and
-//! `metrics_cloudwatch_embedded` a recorder for the whole process, which keeps every label for good and 100 values at most,
-//! where an invocation's numbers are one value that is made once.
+//! Source: Amazon CloudWatch User Guide, "Specification: Embedded metric format".
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use serde::ser::{SerializeMap as _, Serializer};
+use metrique_writer_core::config::EntryDimensions;
+use metrique_writer_core::format::Format as _;
+use metrique_writer_core::unit::NegativeScale;
+use metrique_writer_core::{
+    Entry, EntryWriter, IoStreamError, MetricFlags, Observation, Unit, Value, ValueWriter,
+};
+use metrique_writer_format_emf::Emf;
 
 use crate::settings::{AWS_LAMBDA_FUNCTION_NAME, Environment};
 
@@ -24,7 +27,17 @@ pub const CONFIG_INVALID: &str = "config_invalid";
 /// Alerts that a rule held back.
 pub const DROPPED: &str = "dropped";
 
+/// The dimension that every line has.
 const FUNCTION_NAME: &str = "FunctionName";
+const RULE: &str = "rule";
+const ERROR_TYPE: &str = "error_type";
+const RECEIVER: &str = "receiver";
+/// What a rule's line and a failure's are added up by, beside the function's name.
+const BY_RULE: EntryDimensions = EntryDimensions::new_static(&[Cow::Borrowed(&[Cow::Borrowed(RULE)])]);
+const BY_REASON: EntryDimensions = EntryDimensions::new_static(&[
+    Cow::Borrowed(&[Cow::Borrowed(ERROR_TYPE)]),
+    Cow::Borrowed(&[Cow::Borrowed(ERROR_TYPE), Cow::Borrowed(RECEIVER)]),
+]);
 /// Values of one metric in one line. Source: the specification, "Target members".
 const VALUES_MAX: usize = 100;
 /// A dimension's value. Source: Amazon CloudWatch API Reference, Dimension.
@@ -48,7 +61,7 @@ pub struct Tally {
     /// The same by receiver and `error_type`; an alert counts for every receiver that did not get it.
     pub failed_by_reason: BTreeMap<(String, &'static str), usize>,
     /// From an alert's sending to its delivery, in milliseconds, where the envelope tells when it was sent.
-    pub latencies_ms: Vec<i64>,
+    pub latencies_ms: Vec<u64>,
     /// Whether the configuration is broken, and so ignored.
     pub is_config_invalid: bool,
 }
@@ -59,113 +72,102 @@ impl Tally {
         self.delivered += 1;
         // Clocks differ by a little; nothing arrives before it was sent.
         let latency = sent_at.map(|sent_at| delivered_at.signed_duration_since(sent_at).num_milliseconds());
-        self.latencies_ms.extend(latency.map(|latency| latency.max(0)));
+        self.latencies_ms.extend(latency.map(|latency| u64::try_from(latency).unwrap_or(0)));
     }
 
-    /// The lines: the invocation's own, and one for each rule that dropped and for each reason of a failure, because a line
+    /// Writes the invocation's own line, and one for each rule that dropped and for each reason of a failure, because a line
     /// has one value for each dimension.
-    #[must_use]
-    pub fn lines(&self, function: &str, request_id: &str, at: DateTime<Utc>) -> Vec<String> {
-        let line = |dimensions: &[(&str, &str)], sets: &[&[&str]], metrics: &[Metric]| {
-            // Its texts and numbers are always JSON.
-            serde_json::to_string(&Line { at, function, request_id, dimensions, sets, metrics })
-                .unwrap_or_default()
+    fn write_lines(
+        &self,
+        function: &str,
+        request_id: &str,
+        at: DateTime<Utc>,
+        output: &mut Vec<u8>,
+    ) -> Result<(), IoStreamError> {
+        let function = dimension_value(function);
+        let mut emf = Emf::builder(NAMESPACE.to_owned(), vec![vec![FUNCTION_NAME.to_owned()]]).build();
+        let mut line = |sets: Option<&EntryDimensions>,
+                        dimensions: &[(&'static str, &str)],
+                        metrics: &[(&'static str, Measured)]| {
+            emf.format(&Line { at, request_id, function: &function, sets, dimensions, metrics }, output)
         };
-        let mut totals = vec![
-            Metric::count("received", self.received),
-            Metric::count("delivered", self.delivered),
-            Metric::count(DROPPED, self.dropped.values().sum()),
-            Metric::count("digested", self.digested),
-            Metric::count("retried", self.retried),
-            Metric::count(DELIVERY_FAILED, self.failed),
-            Metric::count(CONFIG_INVALID, usize::from(self.is_config_invalid)),
-        ];
-        if !self.latencies_ms.is_empty() {
-            let value = Measured::Spread(spread(&self.latencies_ms));
-            totals.push(Metric { name: "latency", unit: "Milliseconds", value });
-        }
-        let mut lines = vec![line(&[], &[&[FUNCTION_NAME]], &totals)];
+        line(
+            None,
+            &[],
+            &[
+                ("received", Measured::Count(self.received)),
+                ("delivered", Measured::Count(self.delivered)),
+                (DROPPED, Measured::Count(self.dropped.values().sum())),
+                ("digested", Measured::Count(self.digested)),
+                ("retried", Measured::Count(self.retried)),
+                (DELIVERY_FAILED, Measured::Count(self.failed)),
+                (CONFIG_INVALID, Measured::Count(usize::from(self.is_config_invalid))),
+                ("latency", Measured::Milliseconds(spread(&self.latencies_ms))),
+            ],
+        )?;
         for (rule, count) in &self.dropped {
-            let metrics = [Metric::count(DROPPED, *count)];
-            lines.push(line(&[("rule", rule)], &[&[FUNCTION_NAME, "rule"]], &metrics));
+            line(Some(&BY_RULE), &[(RULE, rule)], &[(DROPPED, Measured::Count(*count))])?;
         }
         for ((receiver, error_type), count) in &self.failed_by_reason {
-            lines.push(line(
-                &[("error_type", error_type), ("receiver", receiver)],
-                &[&[FUNCTION_NAME, "error_type"], &[FUNCTION_NAME, "error_type", "receiver"]],
-                &[Metric::count(DELIVERY_FAILED, *count)],
-            ));
+            line(
+                Some(&BY_REASON),
+                &[(ERROR_TYPE, error_type), (RECEIVER, receiver)],
+                &[(DELIVERY_FAILED, Measured::Count(*count))],
+            )?;
         }
-        lines
+        Ok(())
     }
 }
 
-/// One metric in a line: what is announced of it, and its value.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metric {
-    name: &'static str,
-    unit: &'static str,
-    #[serde(skip)]
-    value: Measured,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
+/// A metric's value in a line.
+#[derive(Debug)]
 enum Measured {
     Count(usize),
-    Spread(Vec<i64>),
+    /// Every value counts for one; without any there is no metric.
+    Milliseconds(Vec<u64>),
 }
 
-impl Metric {
-    fn count(name: &'static str, count: usize) -> Self {
-        Self { name, unit: "Count", value: Measured::Count(count) }
+impl Value for Measured {
+    fn write(&self, writer: impl ValueWriter) {
+        match self {
+            Self::Count(count) => {
+                let count = Observation::Unsigned(u64::try_from(*count).unwrap_or(u64::MAX));
+                writer.metric([count], Unit::Count, [], MetricFlags::empty());
+            }
+            Self::Milliseconds(values) => {
+                let values = values.iter().copied().map(Observation::Unsigned);
+                writer.metric(values, Unit::Second(NegativeScale::Milli), [], MetricFlags::empty());
+            }
+        }
     }
 }
 
-/// One line, written straight from what was counted: as a tree of values it took as long as the alert's whole message.
+/// One line.
 struct Line<'l> {
     at: DateTime<Utc>,
-    function: &'l str,
     request_id: &'l str,
-    /// Those beside the function's name.
-    dimensions: &'l [(&'l str, &'l str)],
-    /// What CloudWatch shall add up by.
-    sets: &'l [&'l [&'l str]],
-    metrics: &'l [Metric],
+    function: &'l str,
+    /// What CloudWatch shall add up by, beside the function's name.
+    sets: Option<&'l EntryDimensions>,
+    /// The values of these.
+    dimensions: &'l [(&'static str, &'l str)],
+    metrics: &'l [(&'static str, Measured)],
 }
 
-/// What `_aws` holds. Source: the specification, "Metadata object".
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metadata<'l> {
-    timestamp: i64,
-    cloud_watch_metrics: [Directive<'l>; 1],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Directive<'l> {
-    namespace: &'static str,
-    dimensions: &'l [&'l [&'l str]],
-    metrics: &'l [Metric],
-}
-
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let directive = Directive { namespace: NAMESPACE, dimensions: self.sets, metrics: self.metrics };
-        let metadata = Metadata { timestamp: self.at.timestamp_millis(), cloud_watch_metrics: [directive] };
-        let mut line = serializer.serialize_map(None)?;
-        line.serialize_entry("_aws", &metadata)?;
-        line.serialize_entry("request_id", self.request_id)?;
-        line.serialize_entry(FUNCTION_NAME, &dimension_value(self.function))?;
+impl Entry for Line<'_> {
+    fn write<'w>(&'w self, writer: &mut impl EntryWriter<'w>) {
+        writer.timestamp(self.at.into());
+        if let Some(sets) = self.sets {
+            writer.config(sets);
+        }
+        writer.value("request_id", self.request_id);
+        writer.value(FUNCTION_NAME, self.function);
         for (name, value) in self.dimensions {
-            line.serialize_entry(name, &dimension_value(value))?;
+            writer.value(*name, &dimension_value(value));
         }
-        for metric in self.metrics {
-            line.serialize_entry(metric.name, &metric.value)?;
+        for (name, value) in self.metrics {
+            writer.value(*name, value);
         }
-        line.end()
     }
 }
 
@@ -189,16 +191,19 @@ impl Metrics {
 
     /// Prints what an invocation counted.
     pub fn print(&self, tally: &Tally, request_id: &str) {
-        let mut text = tally.lines(&self.function, request_id, Utc::now()).join("\n");
-        text.push('\n');
-        // In one piece, so that no log line comes between. Numbers that cannot be printed must not fail an alert.
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        let mut lines = Vec::new();
+        // Numbers that cannot be printed must not fail an alert.
+        if let Err(error) = tally.write_lines(&self.function, request_id, Utc::now(), &mut lines) {
+            tracing::error!(%error, "the invocation's metrics are not written");
+        }
+        // In one piece, so that no log line comes between.
+        let _ = std::io::stdout().lock().write_all(&lines);
     }
 }
 
 /// All values where a line may have them, else as many as it may, evenly out of their order, the least and the most among
 /// them: percentiles hold.
-fn spread(values: &[i64]) -> Vec<i64> {
+fn spread(values: &[u64]) -> Vec<u64> {
     let mut values = values.to_vec();
     values.sort_unstable();
     let last = values.len().saturating_sub(1);
@@ -227,15 +232,19 @@ fn dimension_value(text: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::*;
+    use super::{
+        CONFIG_INVALID, DELIVERY_FAILED, DIMENSION_VALUE_MAX_CHARS, DROPPED, DateTime, NAMESPACE, Tally, Utc,
+        VALUES_MAX, dimension_value,
+    };
 
     fn at() -> DateTime<Utc> {
         "2026-09-13T03:00:00Z".parse().unwrap()
     }
 
     fn parsed(tally: &Tally) -> Vec<Value> {
-        let lines = tally.lines("relay", "r-1", at());
-        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let mut lines = Vec::new();
+        tally.write_lines("relay", "r-1", at(), &mut lines).unwrap();
+        str::from_utf8(&lines).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Every metric and dimension that a line announces is there, as the specification asks for.
@@ -252,10 +261,8 @@ mod tests {
         }
         for metric in directive["Metrics"].as_array().unwrap() {
             let value = &line[metric["Name"].as_str().unwrap()];
-            assert!(
-                value.is_number() || value.as_array().is_some_and(|values| values.len() <= VALUES_MAX),
-                "{line}"
-            );
+            let fits = |key: &str| value[key].as_array().is_some_and(|values| values.len() <= VALUES_MAX);
+            assert!(value.is_number() || fits("Values") && fits("Counts"), "{line}");
         }
     }
 
@@ -263,20 +270,26 @@ mod tests {
     fn a_quiet_invocation_is_one_line() {
         let mut tally = Tally { received: 1, ..Tally::default() };
         tally.add_delivered(Some("2026-09-13T02:59:58.750Z".parse().unwrap()), at());
-        let lines = tally.lines("relay", "r-1", at());
-        assert_eq!(
-            lines,
-            [concat!(
-                r#"{"_aws":{"Timestamp":1789268400000,"CloudWatchMetrics":[{"Namespace":"AlertRelay","#,
-                r#""Dimensions":[["FunctionName"]],"Metrics":[{"Name":"received","Unit":"Count"},"#,
-                r#"{"Name":"delivered","Unit":"Count"},{"Name":"dropped","Unit":"Count"},"#,
-                r#"{"Name":"digested","Unit":"Count"},{"Name":"retried","Unit":"Count"},"#,
-                r#"{"Name":"delivery_failed","Unit":"Count"},{"Name":"config_invalid","Unit":"Count"},"#,
-                r#"{"Name":"latency","Unit":"Milliseconds"}]}]},"request_id":"r-1","FunctionName":"relay","#,
-                r#""received":1,"delivered":1,"dropped":0,"digested":0,"retried":0,"delivery_failed":0,"#,
-                r#""config_invalid":0,"latency":[1250]}"#
-            )]
-        );
+        let count = |name: &str| json!({ "Name": name, "Unit": "Count" });
+        let metrics = [
+            count("received"),
+            count("delivered"),
+            count("dropped"),
+            count("digested"),
+            count("retried"),
+            count("delivery_failed"),
+            count("config_invalid"),
+            json!({ "Name": "latency", "Unit": "Milliseconds" }),
+        ];
+        let directive =
+            json!({ "Namespace": "AlertRelay", "Dimensions": [["FunctionName"]], "Metrics": metrics });
+        let line = json!({
+            "_aws": { "Timestamp": 1_789_268_400_000_u64, "CloudWatchMetrics": [directive] },
+            "request_id": "r-1", "FunctionName": "relay",
+            "received": 1, "delivered": 1, "dropped": 0, "digested": 0, "retried": 0, "delivery_failed": 0,
+            "config_invalid": 0, "latency": 1_250,
+        });
+        assert_eq!(parsed(&tally), [line]);
     }
 
     #[test]
@@ -311,7 +324,7 @@ mod tests {
         let tally = Tally { latencies_ms: (0..10_000).rev().collect(), ..Tally::default() };
         let lines = parsed(&tally);
         check(&lines[0]);
-        let latency = lines[0]["latency"].as_array().unwrap();
+        let latency = lines[0]["latency"]["Values"].as_array().unwrap();
         assert_eq!((latency.len(), &latency[0], &latency[99]), (100, &json!(0), &json!(9_999)));
     }
 

@@ -239,6 +239,29 @@ async fn one_refused_of_ten_takes_no_other_along() {
 }
 
 #[tokio::test]
+async fn cloudwatch_hears_what_was_delivered_and_what_was_not() {
+    let stage = Setup::new().await.start().await;
+    refuse(&stage, "alarm-01", status(400, "invalid_payload"));
+    stage.invoke(&sqs(&alarms(3))).await;
+    let log = stage.stop().await;
+    let lines: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &Value| line.get("_aws").is_some())
+        .collect();
+    let [total, reason] = lines.as_slice() else { panic!("{log}") };
+    for (metric, count) in [("received", 3), ("delivered", 2), ("delivery_failed", 1), ("config_invalid", 0)]
+    {
+        assert_eq!(total[metric], count, "{metric}: {total}");
+    }
+    assert_eq!(total["latency"]["Values"].as_array().map(Vec::len), Some(2), "{total}");
+    assert_eq!(
+        (&reason["delivery_failed"], &reason["error_type"]),
+        (&json!(1), &json!("slack_message_refused"))
+    );
+}
+
+#[tokio::test]
 async fn a_queue_hears_exactly_which_messages_failed() {
     let stage = Setup::new().await.set("ALERT_CONFIG", "digest_after: 100").timeout(30).start().await;
     stage.sandbox.slack.set_plan(Box::new(|post| {
