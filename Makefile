@@ -45,10 +45,9 @@ check: cargo python ## Formatting, lints, documentation, the core's purity, lice
 .PHONY: bench
 bench: cargo python $(BENCH_VENV)/installed ## Measure both functions beside an empty one and beside Python (some minutes)
 	cargo build --release -p cloudwatch-to-slack -p grafana-filter-to-sns
-	cargo build --release -p alert-sandbox --example empty-function
-	cargo build --profile tool -p alertctl
+	cargo build --release --no-default-features -p alert-sandbox --example empty-function -p alertctl --bin alertctl
 	cargo bench -p alert-core --bench core
-	target/tool/alertctl bench --python $(BENCH_VENV)/bin/python
+	target/release/alertctl bench --python $(BENCH_VENV)/bin/python
 
 .PHONY: bless
 bless: cargo ## Rewrite the golden files; read the difference before you commit it

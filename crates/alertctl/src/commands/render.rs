@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
 use serde_json::Value;
 
-use crate::{input, terminal};
+use crate::commands::{input, terminal};
 
 /// How a message is shown.
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -20,8 +20,8 @@ use base64::prelude::BASE64_STANDARD;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
-use crate::render;
-use crate::terminal::{BOLD, GREEN, GREY, RED};
+use crate::commands::render;
+use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
 
 /// A function that has not answered by then is not waited for; the stack's own end after 30 s.
 const INVOKE_MAX: Duration = Duration::from_mins(2);

@@ -12,8 +12,8 @@ use alert_core::{filter, time};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::terminal::{BOLD, GREEN, GREY, RED};
-use crate::{input, render, terminal};
+use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
+use crate::commands::{input, render, terminal};
 
 /// Prints the explanation.
 pub(crate) fn run(file: &Path, config: Option<&Path>, at: Option<&str>) -> Result<bool, String> {

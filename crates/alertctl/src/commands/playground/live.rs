@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{message, page};
-use crate::demo::Stage;
+use crate::commands::demo::Stage;
 
 /// What the inbox remembers.
 const ENTRIES_MAX: usize = 200;

@@ -11,9 +11,9 @@ use alert_sandbox::slack::Post;
 use alert_sandbox::{Sandbox, SandboxOptions};
 use serde_json::Value;
 
-use crate::playground::preview::is_for_filter;
-use crate::terminal::{BOLD, GREEN, GREY, RED};
-use crate::{input, terminal};
+use crate::commands::playground::preview::is_for_filter;
+use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
+use crate::commands::{input, terminal};
 
 const RELAY: &str = "cloudwatch-to-slack";
 const FILTER: &str = "grafana-filter-to-sns";
@@ -53,15 +53,15 @@ pub(crate) async fn run(files: &[PathBuf], json: bool) -> Result<bool, String> {
 fn walkthrough() -> Vec<Scene> {
     let scene = |title: &str, event: &[u8]| Scene { title: title.to_owned(), event: event.to_vec() };
     vec![
-        scene("A CloudWatch alarm", include_bytes!("../../../fixtures/cloudwatch/walkthrough.sns.json")),
-        scene("It is over", include_bytes!("../../../fixtures/cloudwatch/walkthrough-ok.sns.json")),
+        scene("A CloudWatch alarm", include_bytes!("../../../../fixtures/cloudwatch/walkthrough.sns.json")),
+        scene("It is over", include_bytes!("../../../../fixtures/cloudwatch/walkthrough-ok.sns.json")),
         scene(
             "Three alarms in one event",
-            include_bytes!("../../../fixtures/cloudwatch/three-alarms.sns.json"),
+            include_bytes!("../../../../fixtures/cloudwatch/three-alarms.sns.json"),
         ),
         scene(
             "Grafana's alerts, by way of the filter",
-            include_bytes!("../../../fixtures/grafana/walkthrough.eventbridge.json"),
+            include_bytes!("../../../../fixtures/grafana/walkthrough.eventbridge.json"),
         ),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::input;
+use crate::commands::input;
 
 /// Prints what is wrong with a configuration, or what it says.
 pub(crate) fn run(file: &Path) -> Result<bool, String> {

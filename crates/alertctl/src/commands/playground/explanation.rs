@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::preview::Preview;
-use crate::explain;
+use crate::commands::explain;
 
 /// A page of more steps than these helps nobody.
 const ALERTS_MAX: usize = 100;

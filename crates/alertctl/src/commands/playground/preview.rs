@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::{input, render};
+use crate::commands::{input, render};
 
 /// More of the filter's messages than these are not followed to Slack: a page answers within a second.
 pub(crate) const FOLLOWED_MAX: usize = 100;

@@ -37,9 +37,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::demo::Stage;
-use crate::input;
-use crate::terminal::{BOLD, GREY};
+use crate::commands::demo::Stage;
+use crate::commands::input;
+use crate::commands::terminal::{BOLD, GREY};
 use guard::BadBody;
 use live::{Entry, Live};
 use page::Form;

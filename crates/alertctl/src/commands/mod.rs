@@ -1,0 +1,113 @@
+//! Every command but the benchmark, which is built without these and the AWS SDK that they need (the feature `commands`).
+
+mod check;
+mod demo;
+mod encrypt_hook;
+mod explain;
+mod input;
+mod playground;
+mod redrive;
+mod render;
+mod terminal;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+const PLAYGROUND_EXAMPLES: &str = "\
+Examples:
+  alertctl playground --port 4000
+  alertctl playground --port 4000 --config alerts.yaml
+  curl --data-binary @my-event.json http://127.0.0.1:4000/event";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the real functions on a local sandbox of Lambda, KMS, SNS and Slack, and show what happens.
+    ///
+    /// Needs no AWS account and no network. Without files it shows a CloudWatch alarm, its end, an event with three alarms,
+    /// and Grafana's way through both functions.
+    Demo {
+        /// Events as Lambda gets them (JSON); `-` reads one from standard input.
+        files: Vec<PathBuf>,
+        /// Print the exact JSON that Slack received.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve a page on loopback that shows what Slack would show, and why.
+    ///
+    /// Prints its address, and those at which a real Grafana, a real Alertmanager or `curl` can send alerts to the real functions;
+    /// what they deliver shows up in the page's inbox. Needs no network. Ends with Ctrl-C.
+    #[command(after_help = PLAYGROUND_EXAMPLES)]
+    Playground {
+        /// The port on 127.0.0.1; a free one, unless given.
+        #[arg(long, default_value_t = 0, hide_default_value = true)]
+        port: u16,
+        /// The configuration of the running functions, which the page begins with; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Show the Slack message of an event.
+    Render {
+        /// The event as Lambda gets it (JSON); `-` is standard input.
+        file: PathBuf,
+        /// How to show it.
+        #[arg(long, value_enum, default_value = "text")]
+        format: render::Format,
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The time at which it happens, RFC 3339; a second after the event was sent, unless given.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// Say what each function would do with an event, and why.
+    Explain {
+        /// The event as Lambda gets it (JSON); `-` is standard input.
+        file: PathBuf,
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The time that rules see, RFC 3339; what the event's envelope says, unless given.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// Check a configuration, and name everything that is wrong with it by line and column.
+    Check {
+        /// The configuration; `-` is standard input.
+        file: PathBuf,
+    },
+    /// Encrypt a webhook's URL with KMS for one function.
+    ///
+    /// The URL is read from standard input, or asked for without echo; it is never an argument. Prints the base64 ciphertext
+    /// for `kmsEncryptedHookUrl`, after checking that it decrypts.
+    EncryptHook {
+        /// The key: its id, ARN, or alias (`alias/alert-relay`).
+        #[arg(long)]
+        key_id: String,
+        /// The function that will decrypt it; its name is the encryption context.
+        #[arg(long)]
+        function_name: String,
+        /// The key's region; the AWS configuration's, unless given.
+        #[arg(long)]
+        region: Option<String>,
+    },
+    /// Hand what lies in a dead-letter queue back to its function, and delete what the function delivered.
+    Redrive(redrive::Options),
+}
+
+/// Runs one: whether all went well, or what is in the way.
+pub(crate) async fn run(command: Command) -> Result<bool, String> {
+    match command {
+        Command::Demo { files, json } => demo::run(&files, json).await,
+        Command::Render { file, format, config, at } => {
+            render::run(&file, format, config.as_deref(), at.as_deref())
+        }
+        Command::Explain { file, config, at } => explain::run(&file, config.as_deref(), at.as_deref()),
+        Command::Playground { port, config } => playground::run(port, config.as_deref()).await,
+        Command::Check { file } => check::run(&file),
+        Command::EncryptHook { key_id, function_name, region } => {
+            encrypt_hook::run(&key_id, &function_name, region).await
+        }
+        Command::Redrive(options) => redrive::run(options).await,
+    }
+}
