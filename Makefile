@@ -42,11 +42,15 @@ check: cargo python ## Formatting, lints, documentation, the core's purity, lice
 	@if command -v cargo-audit >/dev/null; then cargo audit; \
 	else echo "advisories: not checked, because cargo-audit is not installed (cargo install cargo-audit)"; fi
 
+# Selected together in both commands, so that what they share is built once; the functions are built by themselves, as they
+# are deployed, because what is built together shares its features, too.
+MEASURING := --no-default-features -p alert-core -p alert-sandbox -p alertctl
+
 .PHONY: bench
 bench: cargo python $(BENCH_VENV)/installed ## Measure both functions beside an empty one and beside Python (some minutes)
 	cargo build --release -p cloudwatch-to-slack -p grafana-filter-to-sns
-	cargo build --release --no-default-features -p alert-sandbox --example empty-function -p alertctl --bin alertctl
-	cargo bench -p alert-core --bench core
+	cargo build --release $(MEASURING) --example empty-function --bin alertctl --bench core
+	cargo bench $(MEASURING) --bench core
 	target/release/alertctl bench --python $(BENCH_VENV)/bin/python
 
 .PHONY: bless

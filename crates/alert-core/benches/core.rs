@@ -93,7 +93,7 @@ fn matchers(criterion: &mut Criterion) {
 fn batches(criterion: &mut Criterion) {
     let deployment = Deployment::new(Config::default());
     let mut group = criterion.benchmark_group("records");
-    group.sample_size(30);
+    group.sample_size(10);
     for count in [10, 10_000] {
         let event = records(count);
         group.throughput(Throughput::Elements(count as u64));
@@ -156,5 +156,14 @@ fn digest(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, events, matchers, batches, growth, digest);
+/// Shorter than criterion's own eight seconds for each: `make bench` is to end soon, and medians move little.
+fn short() -> Criterion {
+    Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3))
+}
+
+criterion_group! {
+    name = benches;
+    config = short();
+    targets = events, matchers, batches, growth, digest
+}
 criterion_main!(benches);
