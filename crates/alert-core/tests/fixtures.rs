@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the purity is the core's, not its tests'")]
 
+mod events;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,9 +19,8 @@ use alert_core::relay::{self, Deployment};
 use alert_core::render::sns::{self, AttributeValue};
 use alert_core::{envelope, filter};
 use chrono::{DateTime, TimeDelta, Utc};
+use events::{GOLDEN, is_golden};
 use serde_json::{Value, json};
-
-const GOLDEN: [&str; 2] = ["slack.json", "published.json"];
 
 struct Case {
     event: PathBuf,
@@ -27,30 +28,15 @@ struct Case {
     stem: PathBuf,
 }
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
-}
-
-fn is_golden(name: &str) -> bool {
-    GOLDEN.iter().any(|ending| name.ends_with(&format!(".{ending}")))
-}
-
 fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for folder in fs::read_dir(fixtures()).expect("fixtures/ exists").flatten() {
-        for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
-            let name = file.file_name().to_string_lossy().into_owned();
-            if file.path().extension().is_none_or(|ending| ending != "json") || is_golden(&name) {
-                continue;
-            }
-            let mut parts = name.trim_end_matches(".json").rsplitn(2, '.');
-            let (envelope, case) = (parts.next(), parts.next());
-            assert!(envelope.is_some() && case.is_some(), "{name}: expected <case>.<envelope>.json");
-            cases.push(Case { stem: folder.path().join(case.unwrap_or_default()), event: file.path() });
-        }
-    }
-    cases.sort_by(|a, b| a.event.cmp(&b.event));
-    cases
+    let case = |event: PathBuf| {
+        let name = event.file_name().unwrap().to_string_lossy().into_owned();
+        let mut parts = name.trim_end_matches(".json").rsplitn(2, '.');
+        let (envelope, case) = (parts.next(), parts.next());
+        assert!(envelope.is_some() && case.is_some(), "{name}: expected <case>.<envelope>.json");
+        Case { stem: event.with_file_name(case.unwrap_or_default()), event }
+    };
+    events::paths().into_iter().map(case).collect()
 }
 
 fn golden_path(case: &Case, ending: &str) -> PathBuf {
@@ -165,7 +151,7 @@ fn difference(path: &Path, expected: &str, actual: &str) -> String {
 #[test]
 fn every_event_becomes_what_its_golden_file_says() {
     let cases = cases();
-    assert!(!cases.is_empty(), "no fixture found in {}", fixtures().display());
+    assert!(!cases.is_empty(), "no fixture found in {}", events::root().display());
     let mut problems = Vec::new();
     for case in &cases {
         check(case, "slack.json", &relayed(case), &mut problems);
@@ -180,7 +166,7 @@ fn every_event_becomes_what_its_golden_file_says() {
 fn every_golden_file_has_its_event() {
     let expected: BTreeSet<PathBuf> =
         cases().iter().flat_map(|case| GOLDEN.map(|ending| golden_path(case, ending))).collect();
-    for folder in fs::read_dir(fixtures()).unwrap().flatten() {
+    for folder in fs::read_dir(events::root()).unwrap().flatten() {
         for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
             if is_golden(&file.file_name().to_string_lossy()) {
                 assert!(expected.contains(&file.path()), "{} has no event", file.path().display());

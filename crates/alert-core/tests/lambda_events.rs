@@ -2,11 +2,13 @@
 //! these read in them what [`envelope::decode`] reads.
 //!
 //! The functions do without these types: one field that a type does not expect, in one of its records, would lose a whole event.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the purity is the core's, not its tests'")]
 
+mod events;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use alert_core::envelope::{self, Body, Hop, Record};
 use aws_lambda_events::eventbridge::EventBridgeEvent;
@@ -16,19 +18,15 @@ use serde::de::DeserializeOwned;
 
 /// The fixtures that came in this envelope alone, as AWS's type reads them, and as the core does.
 fn fixtures<Event: DeserializeOwned>(envelope: &str) -> Vec<(PathBuf, Event, Vec<Record>)> {
-    let mut cases = Vec::new();
-    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
-    for folder in fs::read_dir(all).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
-        for file in fs::read_dir(folder.path()).unwrap().flatten() {
-            let path = file.path();
-            if path.to_string_lossy().ends_with(&format!(".{envelope}.json")) {
-                let bytes = fs::read(&path).unwrap();
-                let event =
-                    serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-                cases.push((path, event, envelope::decode(&bytes).records));
-            }
-        }
-    }
+    let ending = format!(".{envelope}.json");
+    let paths = events::paths().into_iter().filter(|path| path.to_string_lossy().ends_with(&ending));
+    let cases: Vec<_> = paths
+        .map(|path| {
+            let bytes = fs::read(&path).unwrap();
+            let event = serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            (path, event, envelope::decode(&bytes).records)
+        })
+        .collect();
     assert!(!cases.is_empty(), "no fixture ends in .{envelope}.json");
     cases
 }

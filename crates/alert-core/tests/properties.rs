@@ -6,8 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the purity is the core's, not its tests'")]
 
+mod events;
+
 use std::fs;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use alert_core::config::Config;
@@ -28,19 +29,7 @@ const EVENT_MAX_BYTES: usize = 20_000;
 
 /// Every event of the fixtures.
 static EVENTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
-    let mut paths: Vec<_> = fs::read_dir(root)
-        .expect("fixtures/ exists")
-        .flatten()
-        .flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten())
-        .map(|file| file.path())
-        .filter(|path| {
-            let name = path.to_string_lossy();
-            name.ends_with(".json") && !name.ends_with(".slack.json") && !name.ends_with(".published.json")
-        })
-        .collect();
-    paths.sort();
-    let events: Vec<Value> = paths
+    let events: Vec<Value> = events::paths()
         .iter()
         .map(|path| fs::read(path).unwrap())
         .filter(|text| text.len() <= EVENT_MAX_BYTES)
