@@ -1,4 +1,5 @@
-//! Every command but the benchmark, which is built without these and the AWS SDK that they need (the feature `commands`).
+//! Every command but the benchmark, which is built without these and the AWS SDK that they need (the feature `commands`), and
+//! the completions.
 
 mod check;
 mod demo;
