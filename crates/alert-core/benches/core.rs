@@ -30,7 +30,7 @@ fn now() -> DateTime<Utc> {
 
 /// All that the relay computes for an event; the length of what it would post.
 fn relay(event: &[u8], deployment: &Deployment) -> usize {
-    let plan = relay::plan(envelope::decode(event), deployment, "request", now(), |_| false);
+    let plan = relay::plan(envelope::decode(event), deployment, "request", now(), &());
     plan.posts.iter().map(|post| post.message.to_json().len()).sum()
 }
 
@@ -131,7 +131,12 @@ fn growth(criterion: &mut Criterion) {
 fn digest(criterion: &mut Criterion) {
     let decoded = envelope::decode(&records(10_000));
     let alerts: Vec<_> = decoded.records.iter().flat_map(source::interpret).enumerate().collect();
-    let alerts: Vec<_> = alerts.iter().map(|(place, alert)| (*place, alert)).collect();
+    let keys: Vec<_> = alerts.iter().map(|(_, alert)| alert.key.clone().unwrap()).collect();
+    let alerts: Vec<_> = alerts
+        .iter()
+        .zip(&keys)
+        .map(|((item, alert), key)| slack::Entry { item: *item, alert, key, overtaken: None })
+        .collect();
     let accounts = std::collections::BTreeMap::new();
     let context = Context {
         now: now(),
@@ -144,6 +149,8 @@ fn digest(criterion: &mut Criterion) {
         delivery_id: None,
         route: "digest",
         warning: None,
+        overtaken: None,
+        may_be_repeat: false,
     };
     let mut group = criterion.benchmark_group("digest");
     group.sample_size(30);

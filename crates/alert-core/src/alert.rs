@@ -10,6 +10,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use crate::key::AlertKey;
+
 /// Names and values that say which alert it is; matchers and routes look at these and at nothing else.
 ///
 /// The meaning is Alertmanager's. An absent label equals the empty string, so an empty value is never stored.
@@ -324,8 +326,8 @@ pub struct Alert {
     pub links: Vec<Link>,
     /// What the message proves.
     pub evidence: Evidence,
-    /// Names this alert through its life, so that several changes of one alert can share a line.
-    pub fingerprint: Option<String>,
+    /// Names this alert through its life; `None` where it is no state but news, of which each is one of its own.
+    pub key: Option<AlertKey>,
     /// The alert in its sender's format, where that is passed on.
     pub payload: Option<Payload>,
     /// What the reader must know about this message itself: what could not be understood, what was left out.
@@ -371,7 +373,7 @@ impl Alert {
             region: None,
             links: Vec::new(),
             evidence: Evidence::default(),
-            fingerprint: None,
+            key: None,
             payload: None,
             notes: Vec::new(),
             raw: None,

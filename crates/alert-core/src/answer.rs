@@ -19,6 +19,8 @@ pub enum Outcome {
         /// Why.
         failure: Failure,
     },
+    /// The message may have arrived, and may still: nobody said so in time. Another try may be a repeat.
+    Unsure(Failure),
     /// Slack will not take this message in this form, from anybody.
     MessageRefused(Failure),
     /// Slack takes nothing by this webhook until a person mends it.
@@ -57,6 +59,9 @@ pub const WEBHOOK_REFUSED: &str = "slack_webhook_refused";
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 /// What Slack's rate of one message a second asks for, when a 429 names no time.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
+
+/// Only codes that we know refuse the webhook for all messages.
+const NO_KNOWN_CODE: &str = "; where every message gets this answer, check that the encrypted URL is that of an active incoming webhook, and that no proxy answers in Slack's place";
 
 /// Bodies that refuse the message itself.
 const MESSAGE_ERRORS: &[&str] = &[
@@ -132,20 +137,16 @@ pub fn classify(status: u16, body: &str, retry_after: Option<&str>) -> Outcome {
         return Outcome::WebhookRefused(Failure::new(WEBHOOK_REFUSED, detail));
     }
     match status {
-        400 | 413 => {
-            let detail = format!("Slack refuses the message: HTTP {status}{}", shown(code));
+        // A code that nobody knows may be about this message alone, and so may the page of somebody in between: those
+        // behind it are worth a try of their own.
+        400..=499 if !matches!(status, 408 | 425) => {
+            let doubt = if status == 400 || status == 413 { "" } else { NO_KNOWN_CODE };
+            let detail = format!("Slack refuses the message: HTTP {status}{}{doubt}", shown(code));
             Outcome::MessageRefused(Failure::new(MESSAGE_REFUSED, detail))
         }
-        200..=299 | 408 | 425 | 500..=599 => {
+        _ => {
             let detail = format!("Slack did not take the message: HTTP {status}{}", shown(code));
             Outcome::Retry { after: None, failure: Failure::new(UNAVAILABLE, detail) }
-        }
-        _ => {
-            let detail = format!(
-                "Slack refuses the webhook: HTTP {status}{}; check that the encrypted URL is that of an active incoming webhook",
-                shown(code)
-            );
-            Outcome::WebhookRefused(Failure::new(WEBHOOK_REFUSED, detail))
         }
     }
 }
@@ -176,6 +177,7 @@ mod tests {
             Outcome::Delivered => "delivered",
             Outcome::Retry { after: Some(_), .. } => "wait",
             Outcome::Retry { after: None, .. } => "retry",
+            Outcome::Unsure(_) => "unsure",
             Outcome::MessageRefused(_) => "message",
             Outcome::WebhookRefused(_) => "webhook",
         }
@@ -200,10 +202,12 @@ mod tests {
             (403, "action_prohibited", "webhook"),
             (403, "invalid_token", "webhook"),
             (404, "no_service", "webhook"),
-            (404, "", "webhook"),
+            (404, "", "message"),
+            (403, "<html>", "message"),
+            (422, "unprocessable_entity", "message"),
             (410, "channel_is_archived", "webhook"),
-            (401, "", "webhook"),
-            (302, "", "webhook"),
+            (401, "", "message"),
+            (302, "", "retry"),
             (500, "rollup_error", "retry"),
             (502, "<html>", "retry"),
             (503, "", "retry"),

@@ -71,7 +71,7 @@ impl Hop {
 }
 
 /// The message itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub enum Body {
     /// A text that nobody has parsed yet; it may well be JSON.
     Text(String),

@@ -3,12 +3,18 @@
 //!
 //! Pure like [`crate::relay`], and for the same reason.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use chrono::{DateTime, Utc};
 
 use crate::alert::{Alert, Source};
 use crate::config::{Config, Publish};
 use crate::decide::{self, Dropped};
 use crate::envelope::{Decoded, Record};
+use crate::key::{AlertKey, DeliveryKey};
+use crate::order;
 use crate::render::sns::{self, SnsMessage, SnsOptions};
 use crate::source;
 
@@ -21,6 +27,10 @@ pub struct Item {
     pub place: usize,
     /// The alert.
     pub alert: Alert,
+    /// Which alert it is.
+    pub key: AlertKey,
+    /// Which delivery of it this is.
+    pub delivery: DeliveryKey,
     /// The rule that holds it back, if one does.
     pub dropped: Option<Dropped>,
 }
@@ -28,10 +38,27 @@ pub struct Item {
 /// One message, and the items that it tells of by their place in [`Plan::items`].
 #[derive(Debug, Clone)]
 pub struct Publication {
-    /// The items.
+    /// The items; the same delivery twice where it came twice.
     pub items: Vec<usize>,
+    /// Names it by the alerts in it, never by its place among the others: a rule that depends on the time may hold in a
+    /// retry and not in the first try, or the other way round, and then that place is another's.
+    pub delivery: DeliveryKey,
     /// The message.
     pub message: SnsMessage,
+}
+
+impl Publication {
+    fn new(items: Vec<usize>, all: &[Item], message: SnsMessage) -> Self {
+        let deliveries = || items.iter().map(|item| &all[*item].delivery);
+        // There is at least one.
+        let mut delivery = deliveries().next().cloned().unwrap_or_default();
+        if items.len() > 1 {
+            let mut hasher = DefaultHasher::new();
+            deliveries().for_each(|delivery| delivery.hash(&mut hasher));
+            delivery.body = hasher.finish();
+        }
+        Self { items, delivery, message }
+    }
 }
 
 /// Everything that one event asks for.
@@ -47,18 +74,27 @@ pub struct Plan {
 
 /// Plans an event.
 ///
-/// `warning` is what is wrong with the configuration, for every message to say. `now` is the clock; rules use the time at
-/// which a record was sent where its envelope tells.
+/// `warning` is what is wrong with the configuration, for every message to say. `request_id` is the invocation's. `now` is
+/// the clock; rules use the time at which a record was sent where its envelope tells.
 #[must_use]
-pub fn plan(decoded: Decoded, config: &Config, warning: Option<&str>, now: DateTime<Utc>) -> Plan {
+pub fn plan(
+    decoded: Decoded,
+    config: &Config,
+    warning: Option<&str>,
+    request_id: &str,
+    now: DateTime<Utc>,
+) -> Plan {
     let mut items = Vec::new();
     let mut publications = Vec::new();
     for (index, record) in decoded.records.iter().enumerate() {
         let at = record.sent_at.unwrap_or(now);
         let first = items.len();
+        let delivery = DeliveryKey::of(record, request_id);
         for (place, alert) in source::interpret(record).into_iter().enumerate() {
             let dropped = decide::decide_filter(config, &alert, at);
-            items.push(Item { record: index, place, alert, dropped });
+            let delivery = DeliveryKey { place, ..delivery.clone() };
+            let key = alert.key.clone().unwrap_or_else(|| AlertKey::News(delivery.clone()));
+            items.push(Item { record: index, place, alert, key, delivery, dropped });
         }
         let options =
             SnsOptions { time_zone: config.timezone, warning: warning.map(str::to_owned), sent_at: at };
@@ -66,7 +102,29 @@ pub fn plan(decoded: Decoded, config: &Config, warning: Option<&str>, now: DateT
             (first..items.len()).filter(|item| items[*item].dropped.is_none()).collect();
         publish(record, &items, surviving, config.publish, &options, &mut publications);
     }
+    let mut publications = once(publications);
+    order::by_change(
+        &mut publications,
+        |one| one.items.first().map(|item| &items[*item].key),
+        |one| one.items.first().and_then(|item| items[*item].alert.changed_at),
+    );
     Plan { records: decoded.records, items, publications }
+}
+
+/// What came twice in one event is one message, which tells of both.
+fn once(publications: Vec<Publication>) -> Vec<Publication> {
+    let mut places: HashMap<DeliveryKey, usize> = HashMap::with_capacity(publications.len());
+    let mut kept: Vec<Publication> = Vec::with_capacity(publications.len());
+    for publication in publications {
+        match places.entry(publication.delivery.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(kept.len());
+                kept.push(publication);
+            }
+            Entry::Occupied(entry) => kept[*entry.get()].items.extend(publication.items),
+        }
+    }
+    kept
 }
 
 fn publish(
@@ -82,21 +140,95 @@ fn publish(
     if !is_webhook {
         // Whatever it is, it goes on as it came, once.
         let message = sns::raw(record, &items[*first].alert, options);
-        publications.push(Publication { items: surviving, message });
+        publications.push(Publication::new(surviving, items, message));
         return;
     }
     match mode {
-        Publish::Alert => publications.extend(surviving.into_iter().map(|item| Publication {
-            items: vec![item],
-            message: sns::message(&items[item].alert, options),
-        })),
+        Publish::Alert => publications.extend(
+            surviving
+                .into_iter()
+                .map(|item| Publication::new(vec![item], items, sns::message(&items[item].alert, options))),
+        ),
         Publish::Group => {
             let alerts: Vec<&Alert> = surviving.iter().map(|item| &items[*item].alert).collect();
             let mut rest = surviving;
             for (told, message) in sns::group_messages(&alerts, options) {
                 let others = rest.split_off(told.min(rest.len()));
-                publications.push(Publication { items: std::mem::replace(&mut rest, others), message });
+                let told = std::mem::replace(&mut rest, others);
+                publications.push(Publication::new(told, items, message));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::envelope;
+
+    fn planned(event: &Value, config: &str, now: &str) -> Plan {
+        let config = Config::parse(config).unwrap();
+        plan(envelope::decode(event.to_string().as_bytes()), &config, None, "request", now.parse().unwrap())
+    }
+
+    fn alert(name: &str, starts_at: &str) -> Value {
+        json!({"status": "firing", "labels": {"alertname": name}, "startsAt": starts_at})
+    }
+
+    /// The names of an event's publications by the first alert in each, when it comes at this time.
+    fn deliveries(event: &Value, config: &str, now: &str) -> BTreeMap<String, DeliveryKey> {
+        let plan = planned(event, config, now);
+        let name = |publication: &Publication| plan.items[publication.items[0]].alert.name.clone();
+        plan.publications.iter().map(|one| (name(one), one.delivery.clone())).collect()
+    }
+
+    #[test]
+    fn a_rule_that_holds_in_one_try_alone_makes_no_alert_pass_for_another() {
+        // Without an envelope that tells the time, the clock decides, and a retry has another.
+        let event = json!({"alerts": [
+            alert("young", "2026-03-02T00:00:00Z"),
+            alert("old", "2026-03-01T00:00:00Z"),
+            alert("older", "2026-02-01T00:00:00Z"),
+        ]});
+        for publish in ["alert", "group"] {
+            let config = format!(
+                "publish: {publish}\ndrop: [{{matchers: ['alertname=\"young\"'], younger_than: 30m}}]"
+            );
+            let first = deliveries(&event, &config, "2026-03-02T00:29:00Z");
+            let retry = deliveries(&event, &config, "2026-03-02T00:31:00Z");
+            assert!(!first.contains_key("young") && retry.contains_key("young"));
+            assert!(first.values().all(|key| *key != retry["young"]), "{publish}: {first:?} {retry:?}");
+            if publish == "alert" {
+                assert_eq!((&first["old"], &first["older"]), (&retry["old"], &retry["older"]));
+            }
+            assert_eq!(first, deliveries(&event, &config, "2026-03-02T00:29:30Z"));
+        }
+    }
+
+    #[test]
+    fn one_event_is_published_in_the_order_of_changes_and_nothing_of_it_twice() {
+        let record = |id: &str, body: &Value| json!({"messageId": id, "body": body.to_string()});
+        let webhook = |alerts: &[Value]| json!({"receiver": "r", "orgId": 1, "alerts": alerts});
+        let change = |status: &str, ends_at: &str| json!({"status": status, "labels": {"alertname": "cpu"}, "startsAt": "2026-03-02T00:00:00Z", "endsAt": ends_at});
+        let over = webhook(&[change("resolved", "2026-03-02T00:09:00Z")]);
+        let other = webhook(&[alert("disk", "2026-03-02T00:00:00Z")]);
+        let fires = webhook(&[change("firing", "0001-01-01T00:00:00Z")]);
+        let event = json!({"Records": [
+            record("1", &over), record("2", &other), record("3", &fires), record("2", &other),
+        ]});
+        let plan = planned(&event, "drop: []", "2026-03-02T00:10:00Z");
+        let told: Vec<_> = plan
+            .publications
+            .iter()
+            .map(|one| (plan.items[one.items[0]].alert.state_value.as_str(), one.items.clone()))
+            .collect();
+        assert_eq!(told, [("firing", vec![2]), ("firing", vec![1, 3]), ("resolved", vec![0])]);
+        // The same body under another id is another delivery: reminders are equal.
+        let event = json!({"Records": [record("1", &fires), record("2", &fires)]});
+        assert_eq!(planned(&event, "drop: []", "2026-03-02T00:10:00Z").publications.len(), 2);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The planning is pure, so that the function, `alertctl explain` and the tests see the same plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,6 +12,9 @@ use crate::alert::Alert;
 use crate::config::{Config, Receiver};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
+use crate::key::{AlertKey, DeliveryKey};
+use crate::memory::{Memory, Past, Shown};
+use crate::order;
 use crate::render::slack::{self, Context, Message};
 use crate::source;
 
@@ -35,17 +39,6 @@ impl Deployment {
     }
 }
 
-/// Names one delivery of one alert to one receiver; the same when the same event comes again.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DeliveryKey {
-    /// The delivery's id, or the invocation's where it has none.
-    pub delivery: String,
-    /// The alert's place in the event's record, and the record's where the delivery has no id of its own.
-    pub place: (usize, usize),
-    /// The receiver.
-    pub receiver: String,
-}
-
 /// One alert and what is to become of it.
 #[derive(Debug, Clone)]
 pub struct Item {
@@ -55,6 +48,10 @@ pub struct Item {
     pub place: usize,
     /// The alert.
     pub alert: Alert,
+    /// Which alert it is.
+    pub key: AlertKey,
+    /// Which delivery of it this is.
+    pub delivery: DeliveryKey,
     /// Who gets it, or why nobody does.
     pub verdict: Verdict,
 }
@@ -79,6 +76,13 @@ pub struct Plan<'d> {
     pub items: Vec<Item>,
     /// The messages to post, in order.
     pub posts: Vec<Post>,
+    /// Items that are not posted to a receiver, by its name, because the last try may have arrived and is too fresh.
+    pub held: Vec<(usize, String)>,
+    /// For each item the first one that is a change of the same alert.
+    first_of_alert: Vec<usize>,
+    /// For each item the one that came before it in this event as the same delivery.
+    twins: BTreeMap<usize, usize>,
+    destinations: Vec<Vec<Destination>>,
     deployment: &'d Deployment,
     request_id: String,
     now: DateTime<Utc>,
@@ -86,50 +90,73 @@ pub struct Plan<'d> {
 
 /// Plans an event.
 ///
-/// `now` is the clock; rules use the time at which a record was sent where its envelope tells. What `is_delivered` knows
-/// already is left out, so that a retry posts only what failed.
+/// `now` is the clock; rules use the time at which a record was sent where its envelope tells. What `memory` holds as
+/// delivered is left out, so that a retry posts only what failed.
 pub fn plan<'d>(
     mut decoded: Decoded,
     deployment: &'d Deployment,
     request_id: &str,
     now: DateTime<Utc>,
-    is_delivered: impl Fn(&DeliveryKey) -> bool,
+    memory: &impl Memory,
 ) -> Plan<'d> {
     // Most records have one alert.
     let mut items = Vec::with_capacity(decoded.records.len());
     for (index, record) in decoded.records.iter_mut().enumerate() {
         let at = record.sent_at.unwrap_or(now);
-        for (place, alert) in source::interpret(record).into_iter().enumerate() {
+        let first = DeliveryKey::of(record, request_id);
+        for (place, mut alert) in source::interpret(record).into_iter().enumerate() {
             let verdict = decide::decide_relay(&deployment.config, &alert, at);
-            items.push(Item { record: index, place, alert, verdict });
+            let delivery = DeliveryKey { place, ..first.clone() };
+            let key = alert.key.take().unwrap_or_else(|| AlertKey::News(delivery.clone()));
+            items.push(Item { record: index, place, alert, key, delivery, verdict });
         }
         // Its alerts hold what counts; ten thousand bodies would be the larger part of the memory.
         record.body = Body::Text(String::new());
     }
     let mut plan = Plan {
         records: decoded.records,
+        first_of_alert: first_of_alert(&items),
         items,
         posts: Vec::new(),
+        held: Vec::new(),
+        twins: BTreeMap::new(),
+        destinations: Vec::new(),
         deployment,
         request_id: request_id.to_owned(),
         now,
     };
-    plan.posts = plan.make_posts(is_delivered);
+    plan.destinations = (0..plan.items.len()).map(|index| plan.destinations(index)).collect();
+    plan.make_posts(memory);
     plan
 }
 
+fn first_of_alert(items: &[Item]) -> Vec<usize> {
+    let mut firsts: HashMap<&AlertKey, usize> = HashMap::with_capacity(items.len());
+    items.iter().enumerate().map(|(index, item)| *firsts.entry(&item.key).or_insert(index)).collect()
+}
+
 /// Who really gets an item, by which route, and what is wrong about that.
+#[derive(Debug, Clone)]
 struct Destination {
     receiver: Arc<Receiver>,
     route: String,
     warning: Option<String>,
+    /// The newer state that the receiver has been shown.
+    overtaken: Option<Shown>,
+    /// An earlier try may have arrived.
+    may_be_repeat: bool,
+}
+
+/// What is due to one receiver: items, each with the place of its destination.
+struct Due {
+    receiver: Arc<Receiver>,
+    items: Vec<(usize, usize)>,
 }
 
 /// The items of one receiver, each with the route that led to it.
 struct Mail<'p> {
     receiver: Arc<Receiver>,
     items: Vec<(usize, &'p Destination)>,
-    warnings: BTreeSet<&'p str>,
 }
 
 impl Plan<'_> {
@@ -141,73 +168,152 @@ impl Plan<'_> {
         })
     }
 
-    /// The name of one delivery, for the memory of what was delivered.
+    /// The item that speaks for this one: another, where the same delivery came twice in the event.
     #[must_use]
-    pub fn key(&self, item: usize, receiver: &Receiver) -> DeliveryKey {
-        let (record, place) = self.items.get(item).map_or((0, 0), |item| (item.record, item.place));
-        let id = self.records.get(record).and_then(|record| record.id.clone());
-        DeliveryKey {
-            place: (if id.is_some() { 0 } else { record }, place),
-            delivery: id.unwrap_or_else(|| self.request_id.clone()),
-            receiver: receiver.name.clone(),
-        }
+    pub fn spokesman(&self, item: usize) -> usize {
+        self.twins.get(&item).copied().unwrap_or(item)
+    }
+
+    /// The alerts that a post tells of, each by the first of its items: what has one in common must keep its order.
+    pub fn alerts_of<'p>(&'p self, post: &'p Post) -> impl Iterator<Item = usize> + 'p {
+        post.items.iter().filter_map(|item| self.first_of_alert.get(*item).copied())
     }
 
     /// The posts that one refused digest is taken apart into.
     #[must_use]
     pub fn take_apart(&self, post: &Post) -> Vec<Post> {
-        post.items
-            .iter()
-            .filter_map(|index| {
-                let destinations = self.destinations(*index);
-                let destination =
-                    destinations.iter().find(|other| other.receiver.name == post.receiver.name)?;
-                Some(self.single(*index, destination))
-            })
-            .collect()
+        let destination = |index: usize| {
+            self.destinations.get(index)?.iter().find(|other| other.receiver.name == post.receiver.name)
+        };
+        // A digest by a stand-in has no destination of its own; the one that it stands in for will do.
+        let destination = |index: usize| match destination(index) {
+            Some(known) => Some(known.clone()),
+            None => Some(Destination {
+                receiver: Arc::clone(&post.receiver),
+                ..self.destinations.get(index)?.first()?.clone()
+            }),
+        };
+        post.items.iter().filter_map(|index| Some(self.single(*index, &destination(*index)?))).collect()
     }
 
-    fn make_posts(&self, is_delivered: impl Fn(&DeliveryKey) -> bool) -> Vec<Post> {
-        let destinations: Vec<Vec<Destination>> =
-            (0..self.items.len()).map(|index| self.destinations(index)).collect();
-        // In the order in which the receivers are first met.
-        let mut mails: Vec<Mail<'_>> = Vec::new();
-        for (index, destinations) in destinations.iter().enumerate() {
-            for destination in destinations {
-                let receiver = &destination.receiver;
-                if is_delivered(&self.key(index, receiver)) {
-                    continue;
+    /// The posts for who stands in for a post's receiver, whose webhook cannot be had for the reason `why`.
+    ///
+    /// None for an item that the stand-in gets by itself.
+    #[must_use]
+    pub fn stand_in(&self, post: &Post, why: &str) -> Vec<Post> {
+        let stand_in = self.stand_in_for(&post.receiver.name);
+        let destinations: Vec<(usize, Destination)> = post
+            .items
+            .iter()
+            .filter_map(|index| {
+                let all = self.destinations.get(*index)?;
+                if all.iter().any(|other| other.receiver.name == stand_in.name)
+                    && stand_in.name != post.receiver.name
+                {
+                    return None;
                 }
-                let position = mails.iter().position(|mail| mail.receiver.name == receiver.name);
+                let own = all.iter().find(|other| other.receiver.name == post.receiver.name)?;
+                let problem = unavailable(&post.receiver.name, why);
+                let warning = own.warning.iter().cloned().chain([problem]).collect::<Vec<_>>().join("\n");
+                let receiver = Arc::clone(&stand_in);
+                Some((*index, Destination { receiver, warning: Some(warning), ..own.clone() }))
+            })
+            .collect();
+        if destinations.is_empty() {
+            return Vec::new();
+        }
+        let items = destinations.iter().map(|(index, destination)| (*index, destination)).collect();
+        self.mail_posts(&Mail { receiver: stand_in, items })
+    }
+
+    fn make_posts(&mut self, memory: &impl Memory) {
+        let mut destinations = std::mem::take(&mut self.destinations);
+        let mut seen: HashMap<(&str, &DeliveryKey), usize> = HashMap::new();
+        // In the order in which the receivers are first met.
+        let mut all_due: Vec<Due> = Vec::new();
+        for (index, destinations) in destinations.iter_mut().enumerate() {
+            let item = &self.items[index];
+            for (number, destination) in destinations.iter_mut().enumerate() {
+                let receiver = Arc::clone(&destination.receiver);
+                match memory.past(&receiver.name, &item.delivery) {
+                    Past::None => {}
+                    Past::Unsure { is_too_soon: false } => destination.may_be_repeat = true,
+                    Past::Unsure { is_too_soon: true } => {
+                        self.held.push((index, receiver.name.clone()));
+                        continue;
+                    }
+                    Past::Delivered => continue,
+                }
+                let shown = memory.shown(&receiver.name, &item.key);
+                destination.overtaken =
+                    shown.filter(|shown| item.alert.changed_at.is_some_and(|at| at < shown.at));
+                let position = all_due.iter().position(|due| due.receiver.name == receiver.name);
                 let position = position.unwrap_or_else(|| {
-                    mails.push(Mail {
-                        receiver: Arc::clone(receiver),
-                        items: Vec::new(),
-                        warnings: BTreeSet::new(),
-                    });
-                    mails.len() - 1
+                    all_due.push(Due { receiver, items: Vec::new() });
+                    all_due.len() - 1
                 });
-                mails[position].items.push((index, destination));
-                mails[position].warnings.extend(destination.warning.as_deref());
+                all_due[position].items.push((index, number));
             }
         }
-        mails.into_iter().flat_map(|mail| self.mail_posts(&mail)).collect()
+        // What came twice in one event is one message. Its twin shares what becomes of it.
+        for Due { receiver, items } in &mut all_due {
+            items.retain(|(index, _)| {
+                let delivery = &self.items[*index].delivery;
+                match seen.entry((receiver.name.as_str(), delivery)) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(*index);
+                        true
+                    }
+                    Entry::Occupied(entry) => {
+                        self.twins.insert(*index, *entry.get());
+                        false
+                    }
+                }
+            });
+        }
+        self.destinations = destinations;
+        let posts = all_due
+            .into_iter()
+            .flat_map(|Due { receiver, mut items }| {
+                order::by_change(
+                    &mut items,
+                    |(index, _)| self.first_of_alert[*index],
+                    |(index, _)| self.items[*index].alert.changed_at,
+                );
+                let items =
+                    items.into_iter().map(|(index, number)| (index, &self.destinations[index][number]));
+                self.mail_posts(&Mail { receiver, items: items.collect() })
+            })
+            .collect();
+        self.posts = posts;
     }
 
     fn mail_posts(&self, mail: &Mail<'_>) -> Vec<Post> {
-        if mail.items.len() > self.deployment.config.digest_after {
-            let alerts: Vec<(usize, &Alert)> =
-                mail.items.iter().map(|(index, _)| (*index, &self.items[*index].alert)).collect();
-            let warning =
-                Some(mail.warnings.iter().copied().collect::<Vec<_>>().join("\n")).filter(|w| !w.is_empty());
-            let context = self.context(&mail.receiver, None, "digest", warning.as_deref());
-            let digests = slack::digest(&alerts, &context);
-            return digests
-                .into_iter()
-                .map(|(message, items)| Post { receiver: Arc::clone(&mail.receiver), items, message })
-                .collect();
+        if mail.items.len() <= self.deployment.config.digest_after {
+            return mail.items.iter().map(|(index, destination)| self.single(*index, destination)).collect();
         }
-        mail.items.iter().map(|(index, destination)| self.single(*index, destination)).collect()
+        let entries: Vec<slack::Entry<'_>> = mail
+            .items
+            .iter()
+            .map(|(index, destination)| {
+                let Item { alert, key, .. } = &self.items[*index];
+                slack::Entry { item: *index, alert, key, overtaken: destination.overtaken.as_ref() }
+            })
+            .collect();
+        let warnings: BTreeSet<&str> =
+            mail.items.iter().filter_map(|(_, destination)| destination.warning.as_deref()).collect();
+        let warning = Some(warnings.into_iter().collect::<Vec<_>>().join("\n")).filter(|w| !w.is_empty());
+        let destination = Destination {
+            receiver: Arc::clone(&mail.receiver),
+            route: "digest".to_owned(),
+            warning,
+            overtaken: None,
+            may_be_repeat: mail.items.iter().any(|(_, destination)| destination.may_be_repeat),
+        };
+        slack::digest(&entries, &self.context(&destination, None))
+            .into_iter()
+            .map(|(message, items)| Post { receiver: Arc::clone(&mail.receiver), items, message })
+            .collect()
     }
 
     fn destinations(&self, item: usize) -> Vec<Destination> {
@@ -216,20 +322,20 @@ impl Plan<'_> {
         for Routed { receiver, route } in receivers {
             let (receiver, problem) = match self.deployment.unavailable.get(&receiver.name) {
                 None => (Arc::clone(receiver), None),
-                Some(why) => (
-                    self.stand_in(),
-                    Some(format!(
-                        "This alert is for the receiver {:?}, whose webhook cannot be had: {why}",
-                        receiver.name
-                    )),
-                ),
+                Some(why) => (self.stand_in_for(&receiver.name), Some(unavailable(&receiver.name, why))),
             };
             let warnings: Vec<String> = self.deployment.warning.iter().cloned().chain(problem).collect();
             let warning = (!warnings.is_empty()).then(|| warnings.join("\n"));
             match destinations.iter_mut().find(|other| other.receiver.name == receiver.name) {
                 // The same people twice: one message, which still says what is wrong.
                 Some(known) => known.warning = warning.or(known.warning.take()),
-                None => destinations.push(Destination { receiver, route: route.clone(), warning }),
+                None => destinations.push(Destination {
+                    receiver,
+                    route: route.clone(),
+                    warning,
+                    overtaken: None,
+                    may_be_repeat: false,
+                }),
             }
         }
         destinations
@@ -237,9 +343,9 @@ impl Plan<'_> {
 
     /// Who gets the alerts of a receiver that cannot be had: the default receiver, by the function's own webhook where
     /// its own cannot be had either.
-    fn stand_in(&self) -> Arc<Receiver> {
+    fn stand_in_for(&self, receiver: &str) -> Arc<Receiver> {
         let default = self.deployment.config.default_receiver();
-        if self.deployment.unavailable.contains_key(&default.name) {
+        if default.name == receiver || self.deployment.unavailable.contains_key(&default.name) {
             return Arc::new(Receiver { webhook: None, channel: None, ..Receiver::clone(default) });
         }
         Arc::clone(default)
@@ -247,36 +353,33 @@ impl Plan<'_> {
 
     fn single(&self, item: usize, destination: &Destination) -> Post {
         let Item { record, alert, .. } = &self.items[item];
-        let Destination { receiver, route, warning } = destination;
-        let context = self.context(receiver, self.records.get(*record), route, warning.as_deref());
-        Post { receiver: Arc::clone(receiver), items: vec![item], message: slack::alert(alert, &context) }
+        let context = self.context(destination, self.records.get(*record));
+        let message = slack::alert(alert, &context);
+        Post { receiver: Arc::clone(&destination.receiver), items: vec![item], message }
     }
 
-    fn context<'c>(
-        &'c self,
-        receiver: &'c Receiver,
-        record: Option<&'c Record>,
-        route: &'c str,
-        warning: Option<&'c str>,
-    ) -> Context<'c> {
-        let config = &self.deployment.config;
-        let own_webhook = receiver.webhook.is_some();
+    fn context<'c>(&'c self, destination: &'c Destination, record: Option<&'c Record>) -> Context<'c> {
+        let Self { deployment: Deployment { config, channel, .. }, .. } = self;
+        let receiver = &destination.receiver;
+        let own_channel = channel.as_deref().filter(|_| receiver.webhook.is_none());
         Context {
             now: self.now,
             timezone: config.timezone,
             accounts: &config.accounts,
-            channel: receiver.channel.as_deref().or(self
-                .deployment
-                .channel
-                .as_deref()
-                .filter(|_| !own_webhook)),
+            channel: receiver.channel.as_deref().or(own_channel),
             mention: receiver.mention.as_deref(),
             path: record.map_or(&[], |record| &record.path),
             tries: record.map_or(1, |record| record.tries),
             // What has no id of its own is found in the logs by its invocation.
             delivery_id: record.map(|record| record.id.as_deref().unwrap_or(&self.request_id)),
-            route,
-            warning,
+            route: &destination.route,
+            warning: destination.warning.as_deref(),
+            overtaken: destination.overtaken.as_ref(),
+            may_be_repeat: destination.may_be_repeat,
         }
     }
+}
+
+fn unavailable(receiver: &str, why: &str) -> String {
+    format!("This alert is for the receiver {receiver:?}, whose webhook cannot be had: {why}")
 }

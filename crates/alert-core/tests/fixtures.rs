@@ -63,7 +63,7 @@ fn relayed(case: &Case) -> Value {
     let decoded = envelope::decode(&event);
     let now = now(&decoded);
     let deployment = Deployment::new(config(case));
-    let plan = relay::plan(decoded, &deployment, "request", now, |_| false);
+    let plan = relay::plan(decoded, &deployment, "request", now, &());
     let dropped: Vec<Value> = plan
         .dropped()
         .map(|(item, dropped)| json!({"alert": item.alert.name, "rule": dropped.rule, "why": dropped.why}))
@@ -91,7 +91,7 @@ fn published(case: &Case) -> Option<Value> {
     }
     let decoded = envelope::decode(&fs::read(&case.event).unwrap());
     let now = now(&decoded);
-    let plan = filter::plan(decoded, &config(case), None, now);
+    let plan = filter::plan(decoded, &config(case), None, "request", now);
     assert!(!plan.items.is_empty(), "{}: an alert vanished", case.event.display());
     let dropped: Vec<Value> = plan
         .items

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use alert_core::alert::{Alert, Cause, LinkKind, Source, State};
+use alert_core::key::AlertKey;
 use alert_core::{envelope, source};
 use serde_json::{Value, json};
 
@@ -71,7 +72,12 @@ fn what_is_known_of_an_alert() {
     assert_eq!(cpu.labels.get("state"), "firing");
     assert_eq!(cpu.account.as_deref(), Some("123456789012"));
     assert_eq!(cpu.region.as_deref(), Some("ap-northeast-2"));
-    assert_eq!(cpu.fingerprint.as_deref(), Some("3201e9e1f14b433c"));
+    let key = AlertKey::Rule {
+        source: Source::Grafana,
+        origin: "https://grafana.example.com#1".to_owned(),
+        fingerprint: "3201e9e1f14b433c".to_owned(),
+    };
+    assert_eq!(cpu.key, Some(key));
     assert_eq!(cpu.starts_at, alert_core::time::parse("2026-03-02T00:15:00Z"));
     assert_eq!((cpu.ends_at, cpu.changed_at), (None, cpu.starts_at));
     let kinds: Vec<LinkKind> = cpu.links.iter().map(|link| link.kind).collect();

@@ -1,21 +1,25 @@
 //! Brings a plan's posts to their webhooks: in order, paced, tried again while there is time.
 //!
+//! The changes of one alert never overtake each other: what has to be tried again holds those behind it back, until it is
+//! delivered or given up in this invocation. Webhooks never wait for each other.
+//!
 //! What an answer means is decided in [`alert_core::answer`]; here is only when to post next.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use alert_core::answer::{self, Failure, Outcome};
-use alert_core::relay::{DeliveryKey, Plan, Post};
+use alert_core::memory::Shown;
+use alert_core::relay::{Plan, Post};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff;
 use crate::deadline::Deadline;
-use crate::memory::Memory;
+use crate::memory::ProcessMemory;
 use crate::slack;
 use crate::webhook::WebhookUrl;
 
@@ -30,6 +34,8 @@ const ATTEMPT_SHARE_MIN: Duration = Duration::from_secs(1);
 const ATTEMPT_MIN: Duration = Duration::from_millis(100);
 /// Attempts for one message in one invocation; Lambda and SQS try again after that.
 const TRIES_MAX: u32 = 6;
+/// Attempts for a digest that Slack takes ill without a word on why; after that, one bad text takes no other along.
+const DIGEST_TRIES_MAX: u32 = 3;
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 
 /// Names a webhook without knowing it: its ciphertext in the configuration, `None` for the function's own.
@@ -69,7 +75,7 @@ impl Report {
 #[derive(Debug)]
 pub struct Courier {
     http: reqwest::Client,
-    memory: Memory,
+    memory: ProcessMemory,
     /// Webhooks that asked for a pause, until when.
     paused: Mutex<HashMap<HookId, Instant>>,
 }
@@ -85,6 +91,10 @@ struct Parcel<'p> {
 impl<'p> Parcel<'p> {
     fn new(post: Cow<'p, Post>) -> Self {
         Self { post, tries: 0, is_plain: false, failure: None }
+    }
+
+    fn is_digest(&self) -> bool {
+        self.post.items.len() > 1
     }
 
     fn json(&self) -> String {
@@ -103,26 +113,38 @@ struct Round<'c> {
     report: Report,
 }
 
+/// What became of one attempt, for the round.
+enum Next<'p> {
+    /// The post is done with: delivered, or failed.
+    Done,
+    /// Once more before all others.
+    AtOnce(Parcel<'p>),
+    /// These take its place, after a pause and after the first tries of all others.
+    Later(Vec<Parcel<'p>>),
+    /// The webhook takes nothing more.
+    Refused(Failure),
+}
+
 impl Courier {
     /// A courier that has delivered nothing yet.
     #[must_use]
     pub fn new(http: reqwest::Client) -> Self {
-        Self { http, memory: Memory::default(), paused: Mutex::default() }
+        Self { http, memory: ProcessMemory::default(), paused: Mutex::default() }
     }
 
-    /// Whether this process has delivered it already.
+    /// What this process knows of earlier deliveries.
     #[must_use]
-    pub fn is_delivered(&self, key: &DeliveryKey) -> bool {
-        self.memory.holds(key)
+    pub fn memory(&self) -> &ProcessMemory {
+        &self.memory
     }
 
     /// Delivers a plan's posts by `deadline`, each webhook's in order and the webhooks side by side.
     ///
-    /// `webhooks` has every webhook of the plan: its URL, or why there is none.
+    /// `webhook` gives a webhook's URL when it can be had, or why it cannot: then a stand-in gets its posts.
     pub async fn deliver(
         &self,
         plan: &Plan<'_>,
-        webhooks: &BTreeMap<HookId, Result<WebhookUrl, Failure>>,
+        webhook: impl AsyncFn(&HookId) -> Result<WebhookUrl, Failure>,
         deadline: Deadline,
     ) -> Report {
         let mut queues: BTreeMap<HookId, VecDeque<Parcel<'_>>> = BTreeMap::new();
@@ -130,22 +152,20 @@ impl Courier {
             let queue = queues.entry(post.receiver.webhook.clone()).or_default();
             queue.push_back(Parcel::new(Cow::Borrowed(post)));
         }
+        let webhook = &webhook;
         let rounds = queues.into_iter().map(|(hook, queue)| async move {
-            match webhooks.get(&hook) {
-                Some(Ok(webhook)) => {
-                    let round = Round {
-                        courier: self,
-                        hook,
-                        webhook,
-                        deadline,
-                        posted: 0,
-                        next_at: Instant::now(),
-                        report: Report::default(),
-                    };
-                    round.run(plan, queue).await
+            match (webhook(&hook).await, &hook) {
+                (Ok(url), _) => self.round(hook, &url, deadline).run(plan, queue).await,
+                (Err(failure), None) => all_failed(&queue, &failure),
+                (Err(failure), Some(_)) => {
+                    let posts = queue.iter().flat_map(|parcel| plan.stand_in(&parcel.post, &failure.detail));
+                    let queue: VecDeque<_> = posts.map(|post| Parcel::new(Cow::Owned(post))).collect();
+                    let stand_in = queue.front().and_then(|parcel| parcel.post.receiver.webhook.clone());
+                    match webhook(&stand_in).await {
+                        Ok(url) => self.round(stand_in, &url, deadline).run(plan, queue).await,
+                        Err(failure) => all_failed(&queue, &failure),
+                    }
                 }
-                Some(Err(failure)) => all_failed(&queue, failure),
-                None => all_failed(&queue, &Failure::new("webhook_missing", "the receiver has no webhook")),
             }
         });
         let mut report = Report::default();
@@ -159,10 +179,32 @@ impl Courier {
                 *report.tries.entry(item).or_default() += tries;
             }
         }
+        for (item, receiver) in &plan.held {
+            let failure = Failure::new(
+                answer::TIMEOUT,
+                "Slack has not answered the last tries in time, any of which may have arrived; the next one is not due yet",
+            );
+            report.failed.insert((*item, receiver.clone()), failure);
+        }
         for (item, _) in report.failed.keys() {
             report.delivered.remove(item);
         }
         report
+    }
+
+    fn round<'c>(&'c self, hook: HookId, webhook: &'c WebhookUrl, deadline: Deadline) -> Round<'c> {
+        let next_at = Instant::now();
+        Round { courier: self, hook, webhook, deadline, posted: 0, next_at, report: Report::default() }
+    }
+
+    fn remember(&self, plan: &Plan<'_>, post: &Post, at: DateTime<Utc>) {
+        for item in post.items.iter().filter_map(|item| plan.items.get(*item)) {
+            self.memory.delivered(&post.receiver.name, &item.delivery, at);
+            if let Some(changed_at) = item.alert.changed_at {
+                let shown = Shown { state: item.alert.state_value.clone(), at: changed_at };
+                self.memory.shown(&post.receiver.name, &item.key, shown);
+            }
+        }
     }
 
     fn paused_until(&self, hook: &HookId) -> Option<Instant> {
@@ -188,17 +230,29 @@ impl Round<'_> {
     /// First every post once, then those that may pass later, until none is left or the time is over.
     async fn run(mut self, plan: &Plan<'_>, mut queue: VecDeque<Parcel<'_>>) -> Report {
         let mut again = VecDeque::new();
+        // The alerts of what is in `again`.
+        let mut held_back = HashSet::new();
         let mut round = 0;
         loop {
             while let Some(parcel) = queue.pop_front() {
-                match self.attempt(plan, parcel, &mut queue).await {
-                    Ok(None) => {}
-                    Ok(Some(parcel)) => again.push_back(parcel),
-                    Err(refused) => {
-                        self.fail_all(queue.into_iter().chain(again), &refused);
-                        return self.report;
+                let later = if plan.alerts_of(&parcel.post).any(|alert| held_back.contains(&alert)) {
+                    vec![parcel]
+                } else {
+                    match self.attempt(plan, parcel, !queue.is_empty()).await {
+                        Next::Done => Vec::new(),
+                        Next::AtOnce(parcel) => {
+                            queue.push_front(parcel);
+                            Vec::new()
+                        }
+                        Next::Later(parcels) => parcels,
+                        Next::Refused(failure) => {
+                            self.fail_all(queue.into_iter().chain(again), &failure);
+                            return self.report;
+                        }
                     }
-                }
+                };
+                held_back.extend(later.iter().flat_map(|parcel| plan.alerts_of(&parcel.post)));
+                again.extend(later);
             }
             if again.is_empty() {
                 return self.report;
@@ -212,64 +266,77 @@ impl Round<'_> {
             }
             sleep(pause).await;
             std::mem::swap(&mut queue, &mut again);
+            held_back.clear();
         }
     }
 
-    /// Posts once. `Ok(Some)` gives the post back for a later try, `Err` says that the webhook takes nothing more.
-    async fn attempt<'p>(
-        &mut self,
-        plan: &Plan<'_>,
-        mut parcel: Parcel<'p>,
-        queue: &mut VecDeque<Parcel<'p>>,
-    ) -> Result<Option<Parcel<'p>>, Failure> {
+    /// Posts once, and says what is to become of the post.
+    async fn attempt<'p>(&mut self, plan: &Plan<'_>, mut parcel: Parcel<'p>, others_wait: bool) -> Next<'p> {
         let turn = self.wait_for_turn().await;
-        if let Err(late) = turn.and_then(|()| self.limit(!queue.is_empty()).map(|_| ())) {
+        if let Err(late) = turn.and_then(|()| self.limit(others_wait).map(|_| ())) {
             // What Slack said of the post says more than that the time is over.
             self.report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(&late));
-            return Ok(None);
+            return Next::Done;
         }
-        let outcome = self.post(&mut parcel, !queue.is_empty()).await;
+        let outcome = self.post(&mut parcel, others_wait).await;
         match outcome {
             Outcome::Delivered => {
                 let now = Utc::now();
-                for item in &parcel.post.items {
-                    self.courier.memory.keep(plan.key(*item, &parcel.post.receiver));
-                    self.report.delivered.insert(*item, now);
+                self.courier.remember(plan, &parcel.post, now);
+                self.report.delivered.extend(parcel.post.items.iter().map(|item| (*item, now)));
+                Next::Done
+            }
+            Outcome::Retry { after: Some(time), failure } => {
+                self.courier.pause(&self.hook, time);
+                // A webhook that others use, too, may ask to wait many times; only the time bounds that.
+                if self.deadline.allows(time + ATTEMPT_MIN) {
+                    self.again(parcel, failure)
+                } else {
+                    self.fail(&parcel, &failure)
                 }
             }
-            Outcome::Retry { after, failure } => {
-                if let Some(time) = after {
-                    self.courier.pause(&self.hook, time);
+            Outcome::Retry { after: None, .. } if parcel.is_digest() && parcel.tries >= DIGEST_TRIES_MAX => {
+                self.take_apart(plan, &parcel)
+            }
+            Outcome::Retry { after: None, failure } if parcel.tries < TRIES_MAX => {
+                self.again(parcel, failure)
+            }
+            Outcome::Unsure(failure) => {
+                let now = Utc::now();
+                for item in parcel.post.items.iter().filter_map(|item| plan.items.get(*item)) {
+                    self.courier.memory.unsure(&parcel.post.receiver.name, &item.delivery, now);
                 }
-                let may_pass = match after {
-                    // A webhook that others use, too, may ask to wait many times; only the time bounds that.
-                    Some(time) => self.deadline.allows(time + ATTEMPT_MIN),
-                    None => parcel.tries < TRIES_MAX,
-                };
-                if may_pass {
-                    self.report.retries += 1;
-                    parcel.failure = Some(failure);
-                    return Ok(Some(parcel));
-                }
-                self.report.fail(&parcel.post, &failure);
+                self.fail(&parcel, &failure)
             }
             Outcome::MessageRefused(_) if !parcel.is_plain => {
                 self.report.retries += 1;
-                queue.push_front(Parcel { is_plain: true, ..parcel });
+                Next::AtOnce(Parcel { is_plain: true, ..parcel })
             }
-            Outcome::MessageRefused(_) if parcel.post.items.len() > 1 => {
-                // One bad text takes no other alert along: each goes by itself, after the first tries of all others.
-                queue.extend(
-                    plan.take_apart(&parcel.post).into_iter().map(|post| Parcel::new(Cow::Owned(post))),
-                );
-            }
-            Outcome::MessageRefused(failure) => self.report.fail(&parcel.post, &failure),
+            Outcome::MessageRefused(_) if parcel.is_digest() => self.take_apart(plan, &parcel),
+            Outcome::Retry { failure, .. } | Outcome::MessageRefused(failure) => self.fail(&parcel, &failure),
             Outcome::WebhookRefused(failure) => {
                 self.report.fail(&parcel.post, &failure);
-                return Err(failure);
+                Next::Refused(failure)
             }
         }
-        Ok(None)
+    }
+
+    fn again<'p>(&mut self, parcel: Parcel<'p>, failure: Failure) -> Next<'p> {
+        self.report.retries += 1;
+        Next::Later(vec![Parcel { failure: Some(failure), ..parcel }])
+    }
+
+    fn fail<'p>(&mut self, parcel: &Parcel<'_>, failure: &Failure) -> Next<'p> {
+        self.report.fail(&parcel.post, failure);
+        Next::Done
+    }
+
+    /// One bad text takes no other alert along: each goes by itself.
+    fn take_apart<'p>(&mut self, plan: &Plan<'_>, parcel: &Parcel<'_>) -> Next<'p> {
+        self.report.retries += 1;
+        Next::Later(
+            plan.take_apart(&parcel.post).into_iter().map(|post| Parcel::new(Cow::Owned(post))).collect(),
+        )
     }
 
     /// Sends the post, once more at once where the connection had died.

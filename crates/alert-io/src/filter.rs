@@ -1,13 +1,10 @@
 //! `grafana-filter-to-sns`: from an event to SNS's answers, and from these to the answer for Lambda.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
 use alert_core::answer::Failure;
 use alert_core::config::Config;
 use alert_core::envelope;
-use alert_core::filter::{self, Plan, Publication};
+use alert_core::filter::{self, Plan};
 use alert_core::region::Arn;
-use alert_core::relay::DeliveryKey;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -17,9 +14,9 @@ use crate::deadline::Deadline;
 use crate::http;
 use crate::lambda::{self, InvocationError};
 use crate::log::{AlertLine, Fate};
-use crate::memory::Memory;
+use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
-use crate::publisher::{Publisher, Report};
+use crate::publisher::{Outgoing, Publisher, Report};
 use crate::settings::{Environment, SNS_TOPIC_ARN, StartError};
 
 /// For whoever must mend the setting.
@@ -34,7 +31,7 @@ pub struct Filter {
     config: Config,
     warning: Option<String>,
     publisher: Publisher,
-    memory: Memory,
+    memory: ProcessMemory,
     metrics: Metrics,
 }
 
@@ -63,7 +60,7 @@ impl Filter {
             config: loaded.config,
             warning: loaded.warning,
             publisher,
-            memory: Memory::default(),
+            memory: ProcessMemory::default(),
             metrics,
         })
     }
@@ -80,20 +77,23 @@ impl Filter {
         let started_at = Utc::now();
         let decoded = envelope::decode(event);
         let reply = decoded.reply;
-        let plan = filter::plan(decoded, &self.config, self.warning.as_deref(), started_at);
-        let keys: Vec<_> =
-            plan.publications.iter().map(|publication| key(&plan, publication, request_id)).collect();
+        let plan = filter::plan(decoded, &self.config, self.warning.as_deref(), request_id, started_at);
         let messages = plan
             .publications
             .iter()
-            .zip(&keys)
             .enumerate()
-            .filter(|(_, (_, key))| !self.memory.holds(key))
-            .map(|(place, (publication, _))| (place, &publication.message))
+            .filter(|(_, publication)| !self.memory.is_delivered(TOPIC, &publication.delivery))
+            .map(|(place, publication)| Outgoing {
+                place,
+                message: &publication.message,
+                alert: publication.items.first().and_then(|item| plan.items.get(*item)).map(|item| &item.key),
+            })
             .collect();
         let report = self.publisher.publish(messages, deadline).await;
-        for key in report.published.keys().filter_map(|place| keys.get(*place)) {
-            self.memory.keep(key.clone());
+        for (place, at) in &report.published {
+            if let Some(publication) = plan.publications.get(*place) {
+                self.memory.delivered(TOPIC, &publication.delivery, *at);
+            }
         }
         let outcomes = outcomes(&plan, &report);
         log(&plan, &outcomes, request_id, started_at);
@@ -138,29 +138,6 @@ fn topic_region(topic_arn: &str) -> Result<String, StartError> {
                 format!("{SNS_TOPIC_ARN} {found}: expected the ARN of an SNS topic (not of a subscription or a queue, and not its name alone), {TOPIC_EXPECTED}"),
             )
         })
-}
-
-/// Names a publication by the alerts in it, never by its place among the others: a rule that depends on the time may hold
-/// in a retry and not in the first try, or the other way round, and then that place is another's.
-fn key(plan: &Plan, publication: &Publication, request_id: &str) -> DeliveryKey {
-    let items: Vec<_> = publication.items.iter().filter_map(|item| plan.items.get(*item)).collect();
-    let (record, place) = items.first().map_or((0, 0), |first| (first.record, first.place));
-    let id = plan.records.get(record).and_then(|record| record.id.clone());
-    let receiver = match &items[..] {
-        [] | [_] => TOPIC.to_owned(),
-        many => {
-            let mut hasher = DefaultHasher::new();
-            for item in many {
-                item.place.hash(&mut hasher);
-            }
-            format!("{TOPIC} {:016x}", hasher.finish())
-        }
-    };
-    DeliveryKey {
-        place: (if id.is_some() { 0 } else { record }, place),
-        delivery: id.unwrap_or_else(|| request_id.to_owned()),
-        receiver,
-    }
 }
 
 /// What became of one item in all its publications.
@@ -241,8 +218,6 @@ fn log(plan: &Plan, outcomes: &[ItemOutcome<'_>], request_id: &str, started_at: 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]
@@ -266,39 +241,6 @@ mod tests {
                 "{error}"
             );
             assert_eq!(error.message.contains(arn), arn.starts_with("arn:"), "{error}");
-        }
-    }
-
-    /// The keys of an event's publications by the first alert in each, when it comes at this time.
-    fn keys(event: &Value, config: &str, now: &str) -> BTreeMap<String, DeliveryKey> {
-        let decoded = envelope::decode(event.to_string().as_bytes());
-        let config = Config::parse(config).unwrap();
-        let plan = filter::plan(decoded, &config, None, now.parse().unwrap());
-        let name = |publication: &Publication| plan.items[publication.items[0]].alert.name.clone();
-        plan.publications.iter().map(|one| (name(one), key(&plan, one, "request"))).collect()
-    }
-
-    #[test]
-    fn a_rule_that_holds_in_one_try_alone_makes_no_alert_pass_for_another() {
-        let alert = |name: &str, starts_at: &str| json!({"status": "firing", "labels": {"alertname": name}, "startsAt": starts_at});
-        // Without an envelope that tells the time, the clock decides, and a retry has another.
-        let event = json!({"alerts": [
-            alert("young", "2026-03-02T00:00:00Z"),
-            alert("old", "2026-03-01T00:00:00Z"),
-            alert("older", "2026-02-01T00:00:00Z"),
-        ]});
-        for publish in ["alert", "group"] {
-            let config = format!(
-                "publish: {publish}\ndrop: [{{matchers: ['alertname=\"young\"'], younger_than: 30m}}]"
-            );
-            let first = keys(&event, &config, "2026-03-02T00:29:00Z");
-            let retry = keys(&event, &config, "2026-03-02T00:31:00Z");
-            assert!(!first.contains_key("young") && retry.contains_key("young"));
-            assert!(first.values().all(|key| *key != retry["young"]), "{publish}: {first:?} {retry:?}");
-            if publish == "alert" {
-                assert_eq!((&first["old"], &first["older"]), (&retry["old"], &retry["older"]));
-            }
-            assert_eq!(first, keys(&event, &config, "2026-03-02T00:29:30Z"));
         }
     }
 }

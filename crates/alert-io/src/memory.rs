@@ -1,41 +1,143 @@
-//! What this process has delivered, so that a retry of the same event posts nothing twice.
+//! What this process has delivered, so that a retry of the same event posts nothing twice, and what it has shown of each
+//! alert, so that older news is told as such.
 //!
 //! Best effort: another process of the function knows nothing of it.
 
-use std::collections::{HashSet, VecDeque};
+use std::borrow::Borrow;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
-use alert_core::relay::DeliveryKey;
+use alert_core::key::{AlertKey, DeliveryKey};
+use alert_core::memory::{self, Past, Shown};
+use chrono::{DateTime, TimeDelta, Utc};
 
-/// Deliveries that are remembered, at some hundred bytes each.
-const DELIVERIES_MAX: usize = 20_000;
+/// What is remembered of each kind, at some hundred bytes each.
+const ENTRIES_MAX: usize = 20_000;
 
-/// Deliveries, the oldest forgotten first.
+/// Lambda tries an event three times, one and two minutes apart, and must not lose one of these tries.
+const UNSPACED_TRIES: u32 = 2;
+/// The pause after the third try of which nobody knows whether it arrived; each further one doubles it.
+const SPACE_FIRST: TimeDelta = TimeDelta::minutes(6);
+const SPACE_MAX: TimeDelta = TimeDelta::minutes(30);
+
+/// What happened in this process.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<Deliveries>);
+pub struct ProcessMemory(Mutex<Entries>);
 
 #[derive(Debug, Default)]
-struct Deliveries {
-    keys: HashSet<DeliveryKey>,
-    order: VecDeque<DeliveryKey>,
+struct Entries {
+    deliveries: Bounded<(String, DeliveryKey), Fate>,
+    shown: Bounded<(String, AlertKey), Shown>,
+    /// When a receiver's target last took something.
+    taken_at: Bounded<String, DateTime<Utc>>,
 }
 
-impl Memory {
-    /// Whether this delivery is remembered.
-    #[must_use]
-    pub fn holds(&self, key: &DeliveryKey) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys.contains(key)
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Delivered,
+    Unsure { tries: u32, last: DateTime<Utc> },
+}
+
+impl ProcessMemory {
+    /// Remembers that a delivery has arrived.
+    pub fn delivered(&self, receiver: &str, delivery: &DeliveryKey, at: DateTime<Utc>) {
+        let mut entries = self.entries();
+        entries.deliveries.set((receiver.to_owned(), delivery.clone()), Fate::Delivered);
+        entries.taken_at.set(receiver.to_owned(), at);
     }
 
-    /// Remembers a delivery.
-    pub fn keep(&self, key: DeliveryKey) {
-        let mut deliveries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if deliveries.keys.insert(key.clone()) {
-            deliveries.order.push_back(key);
+    /// Remembers that a delivery was tried, and that nobody knows whether it has arrived.
+    pub fn unsure(&self, receiver: &str, delivery: &DeliveryKey, at: DateTime<Utc>) {
+        let mut entries = self.entries();
+        let key = (receiver.to_owned(), delivery.clone());
+        let tries = match entries.deliveries.get(&key) {
+            Some(Fate::Unsure { tries, .. }) => tries.saturating_add(1),
+            _ => 1,
+        };
+        entries.deliveries.set(key, Fate::Unsure { tries, last: at });
+    }
+
+    /// Remembers the state that a receiver was shown, unless it knows a newer one; news is no state.
+    pub fn shown(&self, receiver: &str, alert: &AlertKey, shown: Shown) {
+        if matches!(alert, AlertKey::News(_)) {
+            return;
         }
-        while deliveries.order.len() > DELIVERIES_MAX {
-            if let Some(oldest) = deliveries.order.pop_front() {
-                deliveries.keys.remove(&oldest);
+        let mut entries = self.entries();
+        let key = (receiver.to_owned(), alert.clone());
+        if entries.shown.get(&key).is_none_or(|known| known.at <= shown.at) {
+            entries.shown.set(key, shown);
+        }
+    }
+
+    /// Whether this delivery has arrived.
+    #[must_use]
+    pub fn is_delivered(&self, receiver: &str, delivery: &DeliveryKey) -> bool {
+        memory::Memory::past(self, receiver, delivery) == Past::Delivered
+    }
+
+    fn past_at(&self, receiver: &str, delivery: &DeliveryKey, now: DateTime<Utc>) -> Past {
+        let entries = self.entries();
+        match entries.deliveries.get(&(receiver.to_owned(), delivery.clone())) {
+            None => Past::None,
+            Some(Fate::Delivered) => Past::Delivered,
+            Some(Fate::Unsure { tries, last }) => {
+                // Once anything arrives again, there is nothing to wait for.
+                let is_well = entries.taken_at.get(receiver).is_some_and(|taken_at| taken_at > last);
+                Past::Unsure { is_too_soon: !is_well && now.signed_duration_since(*last) < space(*tries) }
+            }
+        }
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl memory::Memory for ProcessMemory {
+    fn past(&self, receiver: &str, delivery: &DeliveryKey) -> Past {
+        self.past_at(receiver, delivery, Utc::now())
+    }
+
+    fn shown(&self, receiver: &str, alert: &AlertKey) -> Option<Shown> {
+        self.entries().shown.get(&(receiver.to_owned(), alert.clone())).cloned()
+    }
+}
+
+/// How long to wait after so many tries of which nobody knows whether they arrived.
+fn space(tries: u32) -> TimeDelta {
+    let Some(further) = tries.checked_sub(UNSPACED_TRIES + 1) else { return TimeDelta::zero() };
+    SPACE_FIRST.checked_mul(2_i32.saturating_pow(further)).map_or(SPACE_MAX, |space| space.min(SPACE_MAX))
+}
+
+/// A map that forgets its oldest entries first.
+#[derive(Debug)]
+struct Bounded<K, V> {
+    values: HashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Bounded<K, V> {
+    fn default() -> Self {
+        Self { values: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
+    fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        self.values.get(key)
+    }
+
+    fn set(&mut self, key: K, value: V) {
+        if self.values.insert(key.clone(), value).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > ENTRIES_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.values.remove(&oldest);
             }
         }
     }
@@ -43,16 +145,63 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use alert_core::alert::Source;
+    use alert_core::memory::Memory as _;
+
     use super::*;
+
+    fn delivery(n: usize) -> DeliveryKey {
+        DeliveryKey { delivery: n.to_string(), ..DeliveryKey::default() }
+    }
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_789_268_400 + minutes * 60, 0).unwrap()
+    }
 
     #[test]
     fn the_oldest_is_forgotten_first() {
-        let memory = Memory::default();
-        let key = |n: usize| DeliveryKey { delivery: n.to_string(), place: (0, 0), receiver: "r".to_owned() };
-        for n in 0..=DELIVERIES_MAX {
-            memory.keep(key(n));
+        let memory = ProcessMemory::default();
+        for n in 0..=ENTRIES_MAX {
+            memory.delivered("r", &delivery(n), at(0));
         }
-        assert!(!memory.holds(&key(0)));
-        assert!(memory.holds(&key(1)) && memory.holds(&key(DELIVERIES_MAX)));
+        assert!(!memory.is_delivered("r", &delivery(0)));
+        assert!(memory.is_delivered("r", &delivery(1)) && memory.is_delivered("r", &delivery(ENTRIES_MAX)));
+        assert!(!memory.is_delivered("another", &delivery(1)));
+    }
+
+    #[test]
+    fn what_may_have_arrived_is_tried_less_and_less() {
+        let memory = ProcessMemory::default();
+        let mut tried = Vec::new();
+        // A queue that hands the message out every three minutes for two hours.
+        for minute in (0..120).step_by(3) {
+            if memory.past_at("r", &delivery(1), at(minute)) != (Past::Unsure { is_too_soon: true }) {
+                memory.unsure("r", &delivery(1), at(minute));
+                tried.push(minute);
+            }
+        }
+        assert_eq!(tried, [0, 3, 6, 12, 24, 48, 78, 108]);
+        // As soon as the target takes anything, it is worth a try again.
+        memory.delivered("r", &delivery(2), at(120));
+        assert_eq!(memory.past_at("r", &delivery(1), at(121)), Past::Unsure { is_too_soon: false });
+        memory.delivered("r", &delivery(1), at(121));
+        assert_eq!(memory.past_at("r", &delivery(1), at(122)), Past::Delivered);
+    }
+
+    #[test]
+    fn the_newest_state_counts_whenever_it_was_told() {
+        let memory = ProcessMemory::default();
+        let alert =
+            AlertKey::Rule { source: Source::Grafana, origin: String::new(), fingerprint: "f".to_owned() };
+        for (state, minute) in [("firing", 1), ("resolved", 9), ("firing", 4)] {
+            memory.shown("r", &alert, Shown { state: state.to_owned(), at: at(minute) });
+        }
+        let shown = |memory: &ProcessMemory, receiver| memory::Memory::shown(memory, receiver, &alert);
+        assert_eq!(shown(&memory, "r"), Some(Shown { state: "resolved".to_owned(), at: at(9) }));
+        assert_eq!(shown(&memory, "another"), None);
+        let news = AlertKey::News(delivery(1));
+        memory.shown("r", &news, Shown { state: "event".to_owned(), at: at(1) });
+        assert_eq!(memory::Memory::shown(&memory, "r", &news), None);
+        assert_eq!(memory.past("r", &delivery(1)), Past::None);
     }
 }

@@ -1,10 +1,11 @@
 //! Publishes messages to SNS: in batches, what was refused for a passing reason once more, nothing else twice.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use alert_core::answer::Failure;
+use alert_core::key::AlertKey;
 use alert_core::render::sns::{Attribute, AttributeValue, SnsMessage, batches};
 use aws_sdk_sns::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_sns::operation::publish_batch::{PublishBatchError, PublishBatchOutput};
@@ -51,10 +52,22 @@ pub struct Publisher {
     topic_arn: String,
 }
 
+/// A message to publish.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'m> {
+    /// Its place in the report.
+    pub place: usize,
+    /// The message.
+    pub message: &'m SnsMessage,
+    /// The alert whose change it tells.
+    pub alert: Option<&'m AlertKey>,
+}
+
 /// A message on its way.
 struct Parcel<'m> {
     place: usize,
     message: &'m SnsMessage,
+    alert: Option<&'m AlertKey>,
     /// SNS refused its subject.
     without_subject: bool,
     /// SNS refused a batch as a whole, so each of its messages goes by itself.
@@ -80,14 +93,15 @@ impl Publisher {
         self.topic_arn.to_ascii_lowercase().ends_with(".fifo")
     }
 
-    /// Publishes messages by `deadline`, each with its place in the report, in order.
-    pub async fn publish(&self, messages: Vec<(usize, &SnsMessage)>, deadline: Deadline) -> Report {
+    /// Publishes messages by `deadline`, in order; those of one alert never overtake each other.
+    pub async fn publish(&self, messages: Vec<Outgoing<'_>>, deadline: Deadline) -> Report {
         let mut report = Report::default();
         let mut waiting: Vec<Parcel<'_>> = messages
             .into_iter()
-            .map(|(place, message)| Parcel {
+            .map(|Outgoing { place, message, alert }| Parcel {
                 place,
                 message,
+                alert,
                 without_subject: false,
                 alone: false,
                 tries: 0,
@@ -95,23 +109,26 @@ impl Publisher {
             })
             .collect();
         let mut round = 0;
-        loop {
+        while !waiting.is_empty() {
+            let (first, behind) = first_of_each_alert(waiting);
             let mut again = Vec::new();
-            for batch in in_batches(waiting) {
+            for batch in in_batches(first) {
                 self.publish_batch(batch, deadline, &mut again, &mut report).await;
             }
-            if again.is_empty() {
-                return report;
-            }
-            let pause = backoff::pause(BACKOFF_FIRST, round);
-            round += 1;
-            if !deadline.allows(pause + CALL_MIN) {
-                fail_all(again, "the invocation's time is over", &mut report);
-                return report;
-            }
-            sleep(pause).await;
+            let is_refused = !again.is_empty();
             waiting = again;
+            waiting.extend(behind);
+            if is_refused {
+                let pause = backoff::pause(BACKOFF_FIRST, round);
+                round += 1;
+                if !deadline.allows(pause + CALL_MIN) {
+                    fail_all(waiting, "the invocation's time is over", &mut report);
+                    return report;
+                }
+                sleep(pause).await;
+            }
         }
+        report
     }
 
     async fn publish_batch<'m>(
@@ -175,6 +192,13 @@ fn value(attribute: &Attribute) -> Option<MessageAttributeValue> {
     }
     .build()
     .ok()
+}
+
+/// The messages that may go now, and those that wait for an earlier one of their alert: SNS may refuse one of a batch and
+/// take the ones behind it.
+fn first_of_each_alert(parcels: Vec<Parcel<'_>>) -> (Vec<Parcel<'_>>, Vec<Parcel<'_>>) {
+    let mut alerts = HashSet::new();
+    parcels.into_iter().partition(|parcel| parcel.alert.is_none_or(|alert| alerts.insert(alert)))
 }
 
 /// Batches as SNS takes them, in order.

@@ -1,7 +1,7 @@
 //! `cloudwatch-to-slack`: from an event to Slack's answers, and from these to the answer for Lambda.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use alert_core::answer::Failure;
@@ -9,9 +9,9 @@ use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::relay::{self, Deployment, Plan};
 use chrono::{DateTime, Utc};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all, select};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 use tokio::time::sleep;
 
 use crate::aws::{self, Identity};
@@ -33,6 +33,8 @@ const START_LIMIT: Duration = Duration::from_millis(4_500);
 /// Kept back for posting when KMS is slow in an invocation.
 const POST_RESERVE: Duration = Duration::from_secs(4);
 const KMS_PAUSE: Duration = Duration::from_millis(400);
+/// How long the start waits for further receivers' webhooks once it has the function's own.
+const OTHERS_PATIENCE: Duration = Duration::from_millis(250);
 /// The `error_type` when KMS cannot be had.
 const KMS_UNAVAILABLE: &str = "kms_unavailable";
 
@@ -91,11 +93,7 @@ impl Relay {
             courier: Courier::new(http),
             metrics,
         };
-        let outcomes = relay.decrypt_pending(START_LIMIT).await;
-        // The first hook is the function's own: without it nothing could be delivered.
-        if let Some(Err(DecryptFailure::Permanent { error_type, detail })) =
-            outcomes.into_iter().next().flatten()
-        {
+        if let Some(DecryptFailure::Permanent { error_type, detail }) = relay.decrypt_at_start().await {
             return Err(StartError::new(error_type, detail));
         }
         Ok(relay)
@@ -112,10 +110,9 @@ impl Relay {
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
         let started_at = Utc::now();
-        let webhooks = self.webhooks(deadline).await;
         let mut deployment = Cow::Borrowed(&self.deployment);
-        for hook in self.hooks.iter().filter(|hook| hook.id.is_some()) {
-            if let Some(Err(failure)) = webhooks.get(&hook.id) {
+        for hook in &self.hooks {
+            if let Some(failure) = hook.refused.get() {
                 for receiver in &hook.receivers {
                     deployment.to_mut().unavailable.insert(receiver.clone(), failure.detail.clone());
                 }
@@ -123,86 +120,90 @@ impl Relay {
         }
         let decoded = envelope::decode(event);
         let reply = decoded.reply;
-        let plan =
-            relay::plan(decoded, &deployment, request_id, Utc::now(), |key| self.courier.is_delivered(key));
-        let report = self.courier.deliver(&plan, &webhooks, deadline).await;
+        let plan = relay::plan(decoded, &deployment, request_id, Utc::now(), self.courier.memory());
+        let webhook = async |id: &HookId| self.webhook(id, deadline).await;
+        let report = self.courier.deliver(&plan, webhook, deadline).await;
         log(&plan, &report, request_id, started_at);
         self.metrics.print(&tally(&plan, &report, deployment.warning.is_some()), request_id);
         let failed: Vec<_> = plan
             .items
             .iter()
             .enumerate()
-            .filter_map(|(index, item)| Some((item.record, report.failure(index)?)))
+            .filter_map(|(index, item)| Some((item.record, report.failure(plan.spokesman(index))?)))
             .collect();
         let done = json!({"alerts": plan.items.len(), "posts": plan.posts.len()});
         lambda::answer(reply, &plan.records, plan.items.len(), &failed, done)
     }
 
-    /// Every webhook for this invocation: its URL, or why there is none.
-    async fn webhooks(&self, deadline: Deadline) -> BTreeMap<HookId, Result<WebhookUrl, Failure>> {
-        let mut last = Vec::new();
-        while self.hooks.iter().any(Hook::is_pending) {
+    /// Decrypts every webhook, and says why the function's own cannot be had.
+    ///
+    /// Without the first nothing could be delivered, so that it is waited for. Other receivers have a stand-in, and nobody
+    /// waits for them for long: an invocation asks for what it needs.
+    async fn decrypt_at_start(&self) -> Option<DecryptFailure> {
+        let [own, others @ ..] = &self.hooks[..] else { return None };
+        let is_own_done = Notify::new();
+        let own = async {
+            let outcome = self.decrypt(own, START_LIMIT).await;
+            is_own_done.notify_one();
+            outcome.err()
+        };
+        let others = async {
+            let all = join_all(others.iter().map(|hook| self.decrypt(hook, START_LIMIT)));
+            let patience = async {
+                is_own_done.notified().await;
+                sleep(OTHERS_PATIENCE).await;
+            };
+            select(pin!(all), pin!(patience)).await;
+        };
+        join(own, others).await.0
+    }
+
+    /// A webhook's URL, or why it cannot be had in this invocation.
+    async fn webhook(&self, id: &HookId, deadline: Deadline) -> Result<WebhookUrl, Failure> {
+        let Some(hook) = self.hooks.iter().find(|hook| hook.id == *id) else {
+            return Err(Failure::new("webhook_missing", "the receiver has no webhook"));
+        };
+        loop {
             // Half of a short invocation's time is for posting.
             let reserve = POST_RESERVE.min(deadline.left() / 2);
-            let limit = deadline.left().saturating_sub(reserve);
-            if limit < KMS_PAUSE && !last.is_empty() {
-                break;
-            }
-            last = self.decrypt_pending(limit).await;
-            // Other receivers have a stand-in, so that nobody waits for them.
-            let is_worth_another = matches!(last.first(), Some(Some(Err(DecryptFailure::Transient(_)))));
-            if !is_worth_another || !deadline.allows(reserve + KMS_PAUSE) {
-                break;
+            let left = deadline.left().saturating_sub(reserve);
+            // Others have a stand-in, whose turn must come, too.
+            let limit = if hook.id.is_some() { left / 2 } else { left };
+            match self.decrypt(hook, limit).await {
+                Ok(url) => return Ok(url),
+                Err(failure) => {
+                    let is_worth_another =
+                        hook.id.is_none() && matches!(failure, DecryptFailure::Transient(_));
+                    if !is_worth_another || !deadline.allows(reserve + 2 * KMS_PAUSE) {
+                        return Err(failed(&failure));
+                    }
+                }
             }
             sleep(KMS_PAUSE).await;
         }
-        let mut webhooks = BTreeMap::new();
-        for (index, hook) in self.hooks.iter().enumerate() {
-            let url = match (hook.url.get(), hook.refused.get(), last.get(index)) {
-                (Some(url), _, _) => Ok(url.clone()),
-                (None, Some(failure), _) => Err(failure.clone()),
-                (None, None, Some(Some(Err(failure)))) => Err(failed(failure)),
-                (None, None, _) => Err(Failure::new(
-                    KMS_UNAVAILABLE,
-                    format!("KMS did not decrypt {} in time", hook.setting),
-                )),
-            };
-            webhooks.insert(hook.id.clone(), url);
-        }
-        webhooks
     }
 
-    /// Decrypts what is still to be, side by side; for each hook what came of it, `None` where nothing was to do.
-    async fn decrypt_pending(&self, limit: Duration) -> Vec<Option<Result<(), DecryptFailure>>> {
-        join_all(self.hooks.iter().map(|hook| async move {
-            if !hook.is_pending() {
-                return None;
-            }
-            let outcome = self.decryptor.decrypt(&hook.setting, &hook.ciphertext, limit).await;
-            Some(match outcome {
-                Ok(url) => {
-                    // Set once: nobody else decrypts while this runs.
-                    let _ = hook.url.set(url);
-                    Ok(())
-                }
-                Err(failure) => {
-                    // Without the function's own webhook nothing arrives: every invocation asks for it again, so that
-                    // a mended role or key is all it takes.
-                    if matches!(failure, DecryptFailure::Permanent { .. }) && hook.id.is_some() {
-                        let _ = hook.refused.set(failed(&failure));
-                    }
+    /// A webhook's URL, decrypted once in the life of the process.
+    async fn decrypt(&self, hook: &Hook, limit: Duration) -> Result<WebhookUrl, DecryptFailure> {
+        let decrypted = hook
+            .url
+            .get_or_try_init(async || {
+                let outcome = self.decryptor.decrypt(&hook.setting, &hook.ciphertext, limit).await;
+                if let Err(failure) = &outcome {
                     tracing::warn!(setting = hook.setting, "{failure}");
-                    Err(failure)
                 }
+                outcome
             })
-        }))
-        .await
-    }
-}
-
-impl Hook {
-    fn is_pending(&self) -> bool {
-        self.url.get().is_none() && self.refused.get().is_none()
+            .await
+            .cloned();
+        // Without the function's own webhook nothing arrives: every invocation asks for it again, so that a mended role or
+        // key is all it takes.
+        if let Err(failure @ DecryptFailure::Permanent { .. }) = &decrypted
+            && hook.id.is_some()
+        {
+            let _ = hook.refused.set(failed(failure));
+        }
+        decrypted
     }
 }
 
@@ -268,7 +269,7 @@ fn tally(plan: &Plan<'_>, report: &Report, is_config_invalid: bool) -> Tally {
 fn log(plan: &Plan<'_>, report: &Report, request_id: &str, started_at: DateTime<Utc>) {
     let ended_at = Utc::now();
     for (index, item) in plan.items.iter().enumerate() {
-        let delivered_at = report.delivered.get(&index);
+        let delivered_at = report.delivered.get(&plan.spokesman(index));
         let names: Vec<&str> = match &item.verdict {
             Verdict::Deliver { receivers } => {
                 receivers.iter().map(|routed| routed.receiver.name.as_str()).collect()
@@ -276,7 +277,7 @@ fn log(plan: &Plan<'_>, report: &Report, request_id: &str, started_at: DateTime<
             Verdict::Drop(_) => Vec::new(),
         };
         let receivers = names.join(", ");
-        let fate = match (&item.verdict, report.failure(index)) {
+        let fate = match (&item.verdict, report.failure(plan.spokesman(index))) {
             (Verdict::Drop(dropped), _) => Fate::Dropped(dropped),
             (Verdict::Deliver { .. }, Some(failure)) => Fate::Failed(failure),
             (Verdict::Deliver { .. }, None) => Fate::Done {
@@ -325,7 +326,7 @@ mod tests {
             .collect();
         let event = json!({ "Records": records }).to_string();
         let now = "2026-09-13T03:00:02Z".parse().unwrap();
-        let plan = relay::plan(envelope::decode(event.as_bytes()), &deployment, "r-1", now, |_| false);
+        let plan = relay::plan(envelope::decode(event.as_bytes()), &deployment, "r-1", now, &());
         let failure = Failure::new("slack_timeout", "");
         let mut report = Report { retries: 2, ..Report::default() };
         report.delivered = (2..8).map(|item| (item, now)).collect();

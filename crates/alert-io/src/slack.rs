@@ -47,10 +47,15 @@ pub async fn post(http: &reqwest::Client, webhook: &WebhookUrl, message: String,
 }
 
 fn failed(error: &reqwest::Error) -> Attempt {
-    let error_type = if error.is_timeout() { answer::TIMEOUT } else { answer::UNAVAILABLE };
-    let failure = Failure::new(error_type, format!("Slack could not be reached: {}", describe(error)));
-    Attempt {
-        outcome: Outcome::Retry { after: None, failure },
-        connection_lost: !error.is_timeout() && !error.is_connect(),
+    // Without a connection nothing was sent.
+    if error.is_timeout() && !error.is_connect() {
+        let failure = Failure::new(
+            answer::TIMEOUT,
+            "Slack did not answer in time; the message may have arrived, so that the next delivery tries it again",
+        );
+        return Attempt { outcome: Outcome::Unsure(failure), connection_lost: false };
     }
+    let failure =
+        Failure::new(answer::UNAVAILABLE, format!("Slack could not be reached: {}", describe(error)));
+    Attempt { outcome: Outcome::Retry { after: None, failure }, connection_lost: !error.is_connect() }
 }

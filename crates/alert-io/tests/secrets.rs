@@ -151,6 +151,7 @@ async fn what_slack_refuses_and_what_never_reached_it() {
         match attempt.outcome {
             Outcome::Delivered => panic!("delivered, of all things"),
             Outcome::Retry { failure, .. }
+            | Outcome::Unsure(failure)
             | Outcome::MessageRefused(failure)
             | Outcome::WebhookRefused(failure) => failures.push(failure),
         }

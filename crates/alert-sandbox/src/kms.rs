@@ -89,6 +89,8 @@ struct KeyStore {
     aliases: BTreeMap<String, String>,
     calls: Vec<KmsCall>,
     fault: KmsFault,
+    /// The only ciphertext that the fault is for.
+    fault_of: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -160,7 +162,14 @@ impl Kms {
 
     /// From now on, this goes wrong.
     pub fn set_fault(&self, fault: KmsFault) {
-        lock(&self.shared.state).fault = fault;
+        let mut state = lock(&self.shared.state);
+        (state.fault, state.fault_of) = (fault, None);
+    }
+
+    /// From now on, this goes wrong with calls for one ciphertext, in base64, and with no others.
+    pub fn set_fault_for(&self, ciphertext: &str, fault: KmsFault) {
+        let mut state = lock(&self.shared.state);
+        (state.fault, state.fault_of) = (fault, Some(ciphertext.to_owned()));
     }
 }
 
@@ -313,7 +322,9 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let fault = next_fault(&shared);
+    let request = serde_json::from_slice::<Value>(&body);
+    let ciphertext = request.as_ref().ok().and_then(|request| request.get("CiphertextBlob")?.as_str());
+    let fault = next_fault(&shared, ciphertext);
     if let KmsFault::Delay(time) | KmsFault::Hang(time) = fault {
         tokio::time::sleep(time).await;
     }
@@ -321,7 +332,6 @@ async fn answer(
         line.reset();
     }
     let operation = operation(&headers);
-    let request = serde_json::from_slice::<Value>(&body);
     let result = admit(&headers, &operation, &fault).and_then(|()| {
         let malformed = || KmsError { message: None, ..KmsError::new("SerializationException", "") };
         let request = request.as_ref().ok().filter(|value| value.is_object()).ok_or_else(malformed)?;
@@ -347,8 +357,11 @@ async fn answer(
 const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-amzn-requestid");
 
 /// The fault that this call meets; a throttle wears off.
-fn next_fault(shared: &Shared) -> KmsFault {
+fn next_fault(shared: &Shared, ciphertext: Option<&str>) -> KmsFault {
     let mut state = lock(&shared.state);
+    if state.fault_of.is_some() && state.fault_of.as_deref() != ciphertext {
+        return KmsFault::None;
+    }
     match &mut state.fault {
         KmsFault::Throttle(0) => KmsFault::None,
         KmsFault::Throttle(left) => {

@@ -95,7 +95,7 @@ fn rules(text: &mut String, traces: &[RuleTrace]) {
 
 fn explain_filter(text: &mut String, decoded: &Decoded, config: &Config, now: DateTime<Utc>) {
     let _ = writeln!(text, "\n{BOLD}grafana-filter-to-sns{BOLD:#} would:");
-    let plan = filter::plan(decoded.clone(), config, None, now);
+    let plan = filter::plan(decoded.clone(), config, None, "explain", now);
     for item in &plan.items {
         alert(text, item.record, &item.alert);
         let at = plan.records.get(item.record).and_then(|record| record.sent_at).unwrap_or(now);
@@ -121,7 +121,7 @@ fn explain_filter(text: &mut String, decoded: &Decoded, config: &Config, now: Da
 fn explain_relay(text: &mut String, decoded: Decoded, config: &Config, now: DateTime<Utc>) {
     let _ = writeln!(text, "\n{BOLD}cloudwatch-to-slack{BOLD:#} would:");
     let deployment = Deployment::new(config.clone());
-    let plan = relay::plan(decoded, &deployment, "explain", now, |_| false);
+    let plan = relay::plan(decoded, &deployment, "explain", now, &());
     for item in &plan.items {
         alert(text, item.record, &item.alert);
         let at = plan.records.get(item.record).and_then(|record| record.sent_at).unwrap_or(now);

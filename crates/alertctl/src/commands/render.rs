@@ -44,7 +44,7 @@ pub(crate) fn show(
 ) -> Result<(), String> {
     let decoded = envelope::decode(event);
     let now = at.unwrap_or_else(|| arrival(&decoded));
-    let plan = relay::plan(decoded, deployment, "render", now, |_| false);
+    let plan = relay::plan(decoded, deployment, "render", now, &());
     for post in &plan.posts {
         let json = post.message.to_json();
         match format {

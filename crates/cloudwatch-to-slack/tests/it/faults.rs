@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alert_sandbox::kms::KmsFault;
 use alert_sandbox::lambda::Outcome;
 use alert_sandbox::slack::{Answer, RateLimit, WebhookState};
 use alert_sandbox::sqs::{Queue, QueueOptions};
@@ -116,6 +117,160 @@ async fn one_post_that_hangs_leaves_time_for_the_others() {
     assert_eq!(error(&invocation).0, "slack_timeout");
     assert!(error(&invocation).1.starts_with("1 of 3 alerts"), "{invocation:?}");
     assert_eq!((stage.count("alarm-02"), stage.count("alarm-03")), (1, 1));
+}
+
+/// One answer after the other for the posts of this text; the usual after the last, and for all other posts.
+fn answer_in_turn(stage: &Stage, text: &'static str, answers: Vec<Answer>) {
+    let mut answers = answers.into_iter();
+    stage.sandbox.slack.set_plan(Box::new(move |post| {
+        if post.payload.to_string().contains(text) { answers.next() } else { None }
+    }));
+}
+
+/// Changes of one alarm, a minute after each other.
+fn changes(states: &[&str]) -> Vec<Value> {
+    let change = |(minute, state): (usize, &&str)| {
+        let before = if *state == "ALARM" { "OK" } else { "ALARM" };
+        let mut alarm = alarm_in("one alarm", state, before);
+        alarm["StateChangeTime"] = format!("2026-09-14T11:{minute:02}:44.401+0000").into();
+        alarm
+    };
+    states.iter().enumerate().map(change).collect()
+}
+
+/// The states of the alarm in the order in which they arrived.
+fn arrived(stage: &Stage) -> Vec<&'static str> {
+    let state_of = |message: &String| {
+        ["ALARM", "OK"].into_iter().find(|state| message.contains(&format!("{state}: one alarm")))
+    };
+    stage.messages().iter().filter_map(state_of).collect()
+}
+
+#[tokio::test]
+async fn changes_of_one_alarm_never_overtake_each_other() {
+    let troubles = [
+        vec![rate_limited(1)],
+        vec![status(503, "")],
+        vec![status(500, ""), rate_limited(1), status(502, "")],
+        vec![Answer::Reset { accepted: false }, status(500, "")],
+        vec![status(400, "invalid_blocks"), status(503, "")],
+    ];
+    at_once(troubles.into_iter().map(|trouble| async move {
+        let stage = Setup::new().await.timeout(20).start().await;
+        answer_in_turn(&stage, "one alarm", trouble.clone());
+        let [alarm, ok, again] = &changes(&["ALARM", "OK", "ALARM"])[..] else { panic!() };
+        // A queue keeps no order of its own.
+        let batch = sqs(&[again, &crate::events::alarm("another"), ok, alarm]);
+        assert_eq!(answer(&stage.invoke(&batch).await), json!({"batchItemFailures": []}), "{trouble:?}");
+        assert_eq!(arrived(&stage), ["ALARM", "OK", "ALARM"], "{trouble:?}: {:?}", stage.messages());
+        assert_eq!(stage.count("another"), 1);
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn what_has_been_overtaken_says_so() {
+    let stage = Setup::new().await.timeout(20).start().await;
+    let [alarm, ok] = &changes(&["ALARM", "OK"])[..] else { panic!() };
+    // The first is given up, so that the second must not wait for it.
+    answer_in_turn(&stage, "ALARM: one alarm", vec![status(422, ""), status(422, "")]);
+    let answered = answer(&stage.invoke(&sqs(&[alarm, ok])).await);
+    assert_eq!(answered, json!({"batchItemFailures": [{"itemIdentifier": sqs_id(0)}]}));
+    assert_eq!(arrived(&stage), ["OK"]);
+    assert_eq!(answer(&stage.invoke(&sqs(&[alarm])).await), json!({"batchItemFailures": []}));
+    let late = stage.messages().pop().unwrap();
+    assert!(late.contains("older news: OK since 2026-09-14 11:01:44"), "{late}");
+    assert!(!stage.messages()[0].contains("older news"));
+}
+
+#[tokio::test]
+async fn one_text_that_slack_takes_ill_takes_no_other_along() {
+    let answers = [status(500, "fatal_error"), status(422, ""), status(403, "<html>Forbidden</html>")];
+    at_once(answers.into_iter().map(|fault| async move {
+        // In a digest, and one by one.
+        for count in [7, 3] {
+            let stage = Setup::new().await.timeout(30).start().await;
+            refuse(&stage, "alarm-02", fault.clone());
+            let answered = answer(&stage.invoke(&sqs(&alarms(count))).await);
+            let failed = json!({"batchItemFailures": [{"itemIdentifier": sqs_id(1)}]});
+            assert_eq!(answered, failed, "{fault:?}, {count}");
+            for number in (1..=count).filter(|number| *number != 2) {
+                assert_eq!(stage.count(&alarm_name(number)), 1, "{fault:?}, {number} of {count}");
+            }
+        }
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_slow_slack_gets_an_alert_once_in_an_invocation_and_less_and_less_after_it() {
+    // It takes what it is given, only that its answer comes too late.
+    let stage = Setup::new().await.timeout(3).start().await;
+    stage.sandbox.slack.set_plan(Box::new(|_| Some(Answer::Slow(Duration::from_secs(6)))));
+    for _ in 0..3 {
+        let invocation = stage.invoke(&walkthrough()).await;
+        assert_eq!(error(&invocation).0, "slack_timeout");
+    }
+    assert_eq!(stage.sandbox.slack.posts().len(), 3);
+    // Lambda tries no more than that; a queue goes on for hours, but the next post is not due.
+    let invocation = stage.invoke(&walkthrough()).await;
+    assert!(error(&invocation).1.contains("not due yet"), "{invocation:?}");
+    assert_eq!(stage.sandbox.slack.posts().len(), 3);
+    // Once Slack is well again for anything, nothing waits any more.
+    stage.sandbox.slack.clear_faults();
+    assert!(stage.invoke(&sns("other", &[alarm("other")])).await.outcome.is_success());
+    assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
+    let posts = stage.sandbox.slack.posts();
+    let repeats: Vec<bool> = posts.iter().map(|post| says(post).contains("may be a repeat")).collect();
+    assert_eq!(repeats, [false, true, true, false, true]);
+}
+
+#[tokio::test]
+async fn what_comes_twice_in_a_batch_is_one_message_and_what_only_shares_an_id_is_two() {
+    let stage = Setup::new().await.start().await;
+    let once = sqs(&[alarm("twice")]);
+    let mut batch = once.clone();
+    batch["Records"].as_array_mut().unwrap().push(once["Records"][0].clone());
+    assert_eq!(answer(&stage.invoke(&batch).await), json!({"batchItemFailures": []}));
+    assert_eq!(stage.count("ALARM: twice"), 1);
+
+    // Two SNS records without ids in one message of a queue: a retry brings what is missing, and that alone.
+    let mut inner = sns("x", &[alarm("first"), alarm("second")]);
+    for record in inner["Records"].as_array_mut().unwrap() {
+        record["Sns"].as_object_mut().unwrap().remove("MessageId");
+    }
+    let mut nested = sqs(&[inner]);
+    nested["Records"][0]["messageId"] = "nested".into();
+    answer_in_turn(&stage, "second", vec![status(422, ""), status(422, "")]);
+    let failed = json!({"batchItemFailures": [{"itemIdentifier": "nested"}]});
+    assert_eq!(answer(&stage.invoke(&nested).await), failed);
+    assert_eq!(answer(&stage.invoke(&nested).await), json!({"batchItemFailures": []}));
+    assert_eq!((stage.count("ALARM: first"), stage.count("ALARM: second")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_receiver_whose_webhook_kms_holds_back_delays_nobody_else() {
+    let mut setup = Setup::new().await.timeout(20);
+    let hook = setup.receiver("other");
+    setup.sandbox.kms.set_fault_for(&hook, KmsFault::Hang(Duration::from_mins(2)));
+    let stage = setup.set("ALERT_CONFIG", &two_webhooks(&hook)).start().await;
+    let event = sns("two", &[alarm("pager"), alarm("ordinary"), alarm("both")]);
+    let invocation = stage.invoke(&event).await;
+    assert!(invocation.outcome.is_success(), "{invocation:?}");
+    let posts = stage.sandbox.slack.accepted();
+    let at = |text: &str| posts.iter().find(|post| says(post).contains(text)).unwrap().at;
+    let waited = at("pager").duration_since(at("ordinary")).unwrap();
+    assert!(waited > Duration::from_secs(1), "the other receiver's alert did not wait: {waited:?}");
+    assert_eq!(count_at(&stage, "ops", "both"), 1, "the stand-in has it already: {posts:?}");
+    let said = posts.iter().map(says).find(|said| said.contains("pager")).unwrap();
+    assert!(said.contains("whose webhook cannot be had") && said.contains("KMS could not decrypt"), "{said}");
+    let ordinary = posts.iter().position(|post| says(post).contains("ordinary")).unwrap();
+    assert!(ordinary < posts.iter().position(|post| says(post).contains("pager")).unwrap());
+
+    // As soon as KMS gives it, the receiver gets its own.
+    stage.sandbox.kms.set_fault(KmsFault::None);
+    assert!(stage.invoke(&sns("later", &[alarm("pager")])).await.outcome.is_success());
+    assert_eq!(count_at(&stage, "other", "pager"), 1);
 }
 
 #[tokio::test]

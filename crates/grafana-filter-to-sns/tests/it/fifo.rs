@@ -1,7 +1,8 @@
 //! A FIFO topic: changes of one alert stay in order, a retry is swallowed, and nothing else is.
 
-use alert_sandbox::sns::SnsFault;
+use alert_sandbox::sns::{SnsError, SnsFault};
 use alert_sandbox::sqs::{Queue, QueueOptions};
+use serde_json::Value;
 
 use crate::events::{SENT, alert, event, fingerprint, resolved, since, sns};
 use crate::stage::{Setup, Stage};
@@ -87,6 +88,37 @@ async fn two_alerts_that_look_alike_both_arrive() {
     twin["fingerprint"] = "00000000000000aa".into();
     stage.done(&event("e-1", SENT, &[alert("One"), twin])).await;
     assert_eq!(arrived(&queue).len(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_change_holds_the_later_ones_of_its_alert_back() {
+    let (stage, queue) = stage().await;
+    // The first entry that comes is asked to wait, whatever is behind it in the call.
+    stage.sandbox.sns.set_entry_plan(Box::new(|info| {
+        (info.number == 0).then(|| SnsError::new(500, "InternalError", "Not now."))
+    }));
+    let fires = alert("HighCPU");
+    let over = resolved(fires.clone(), "2026-03-02T00:17:00Z");
+    let again = since(alert("HighCPU"), "2026-03-02T00:18:00Z");
+    // Three webhooks in one batch of a queue, the newest first.
+    let body = |alert: &Value| event("e", SENT, std::slice::from_ref(alert))["detail"].to_string();
+    let batch: Vec<(&str, String)> = vec![
+        ("m-3", body(&again)),
+        ("m-2", body(&over)),
+        ("m-1", body(&fires)),
+        ("m-0", body(&alert("Other"))),
+    ];
+    stage.done(&sns(&batch)).await;
+    let cpu: Vec<_> = arrived(&queue).into_iter().filter(|(name, _)| name == "HighCPU").collect();
+    assert_eq!(cpu, pairs(&[("HighCPU", "firing"), ("HighCPU", "resolved"), ("HighCPU", "firing")]));
+    let starts: Vec<_> = stage
+        .published()
+        .iter()
+        .filter_map(|published| published.message.deduplication_id.clone())
+        .filter(|id| id.contains("T001800"))
+        .collect();
+    assert_eq!(starts.len(), 1);
+    assert!(stage.published().last().unwrap().message.deduplication_id.as_deref() == Some(&*starts[0]));
 }
 
 #[tokio::test]

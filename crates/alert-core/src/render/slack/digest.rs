@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use super::block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, SECTION_TEXT_MAX_CHARS, escaped_width};
 use super::mrkdwn::Mrkdwn;
 use super::single::{color, emblem, state_word};
-use super::{Context, Message};
+use super::{Context, MAY_BE_REPEAT, Message, Shown};
 use crate::alert::{Alert, LinkKind, State};
+use crate::key::AlertKey;
 use crate::text;
 
 /// A line is as long as a short reason needs; the whole reason is in the alarm.
@@ -15,21 +16,35 @@ const REASON_MAX_CHARS: usize = 110;
 const NAME_MAX_CHARS: usize = 100;
 const WARNING_MAX_CHARS: usize = 1_200;
 
+/// One of the alerts of a digest.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// What the caller calls it.
+    pub item: usize,
+    /// The alert.
+    pub alert: &'a Alert,
+    /// Which alert it is.
+    pub key: &'a AlertKey,
+    /// The newer state that people have seen already.
+    pub overtaken: Option<&'a Shown>,
+}
+
 /// One line of a digest: an alert, with all its changes in this batch.
 struct Line<'a> {
     /// The last state by change time.
-    alert: &'a Alert,
+    last: Entry<'a>,
     changes: usize,
     items: Vec<usize>,
 }
 
 /// Renders alerts as digests, worst first; each message comes with the items whose lines it holds.
 ///
-/// No alert is left out; there are as few messages as Slack's limits allow. Several changes of one alert share a line.
+/// No alert is left out; there are as few messages as Slack's limits allow. Several changes of one alert share a line, and
+/// what happened to different things never does.
 #[must_use]
-pub fn digest(alerts: &[(usize, &Alert)], context: &Context<'_>) -> Vec<(Message, Vec<usize>)> {
+pub fn digest(alerts: &[Entry<'_>], context: &Context<'_>) -> Vec<(Message, Vec<usize>)> {
     let lines = lines(alerts);
-    let worst = lines.first().map_or(State::Informational, |line| line.alert.state);
+    let worst = lines.first().map_or(State::Informational, |line| line.last.alert.state);
     let texts: Vec<Mrkdwn> = lines.iter().map(|line| text_of(line, context)).collect();
     let frame = Frame { title: title(alerts.len(), &lines), worst, context };
     let pages = pages(&texts, frame.room());
@@ -49,7 +64,7 @@ pub fn digest(alerts: &[(usize, &Alert)], context: &Context<'_>) -> Vec<(Message
             });
             let title = frame.title_of(page, page_count);
             let lead = frame.lead(page);
-            let first = on_page.first().map_or("", |line| line.alert.name.as_str());
+            let first = on_page.first().map_or("", |line| line.last.alert.name.as_str());
             let fallback =
                 lead.clone().text(&format!("{title}, first: {}", text::cut(first, NAME_MAX_CHARS)));
             let (head, ends) = (frame.head(&lead, &title), frame.ends());
@@ -97,8 +112,9 @@ impl Frame<'_> {
 
     fn ends(&self) -> Vec<Block> {
         let grey = Mrkdwn::new().text(&format!(
-            "One line for each alert, because there were many at once · {}",
-            self.context.route
+            "One line for each alert, because there were many at once · {}{}",
+            self.context.route,
+            if self.context.may_be_repeat { MAY_BE_REPEAT } else { "" },
         ));
         Block::context(grey).into_iter().collect()
     }
@@ -113,28 +129,27 @@ impl Frame<'_> {
     }
 }
 
-fn lines<'a>(alerts: &[(usize, &'a Alert)]) -> Vec<Line<'a>> {
+fn lines<'a>(entries: &[Entry<'a>]) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'a>> = Vec::new();
-    let mut by_fingerprint: HashMap<&str, usize> = HashMap::new();
-    for (item, alert) in alerts {
-        let known =
-            alert.fingerprint.as_deref().and_then(|fingerprint| by_fingerprint.get(fingerprint).copied());
-        if let Some(line) = known.and_then(|index| lines.get_mut(index)) {
+    let mut by_key: HashMap<&AlertKey, usize> = HashMap::new();
+    for entry in entries {
+        let key = Some(entry.key).filter(|key| key.is_of_one_alert());
+        if let Some(line) = key.and_then(|key| by_key.get(key)).and_then(|index| lines.get_mut(*index)) {
             // Standard topics are unordered: the later change counts, not the later message.
-            if alert.changed_at >= line.alert.changed_at {
-                line.alert = alert;
+            if entry.alert.changed_at >= line.last.alert.changed_at {
+                line.last = *entry;
             }
             line.changes += 1;
-            line.items.push(*item);
+            line.items.push(entry.item);
             continue;
         }
-        if let Some(fingerprint) = alert.fingerprint.as_deref() {
-            by_fingerprint.insert(fingerprint, lines.len());
+        if let Some(key) = key {
+            by_key.insert(key, lines.len());
         }
-        lines.push(Line { alert, changes: 1, items: vec![*item] });
+        lines.push(Line { last: *entry, changes: 1, items: vec![entry.item] });
     }
     // Within a state the newest first; the order in which they came breaks ties.
-    lines.sort_by_key(|line| (line.alert.state, Reverse(line.alert.changed_at)));
+    lines.sort_by_key(|line| (line.last.alert.state, Reverse(line.last.alert.changed_at)));
     lines
 }
 
@@ -148,7 +163,7 @@ fn counts(lines: &[Line<'_>]) -> String {
     let parts: Vec<String> = words
         .iter()
         .filter_map(|(state, word)| {
-            let count = lines.iter().filter(|line| line.alert.state == *state).count();
+            let count = lines.iter().filter(|line| line.last.alert.state == *state).count();
             (count > 0).then(|| format!("{} {count} {word}", emblem(*state)))
         })
         .collect();
@@ -156,7 +171,7 @@ fn counts(lines: &[Line<'_>]) -> String {
 }
 
 fn text_of(line: &Line<'_>, context: &Context<'_>) -> Mrkdwn {
-    let alert = line.alert;
+    let alert = line.last.alert;
     let name = text::cut(alert.name.trim(), NAME_MAX_CHARS);
     let name = text::one_line(&name);
     let mut text = Mrkdwn::new().markup(emblem(alert.state)).markup(" ").text(&state_word(alert)).markup(" ");
@@ -181,6 +196,10 @@ fn text_of(line: &Line<'_>, context: &Context<'_>) -> Mrkdwn {
     }
     if line.changes > 1 {
         text = text.text(&format!(" (changed {} times)", line.changes));
+    }
+    if let Some(shown) = line.last.overtaken {
+        text = text.text(&format!(" (older news: {} since ", shown.state)).date(shown.at, context.timezone);
+        text = text.markup(")");
     }
     text.cut(SECTION_TEXT_MAX_CHARS / 2)
 }
@@ -245,7 +264,12 @@ mod tests {
         alert.condition = Some(
             "CPUUtilization, average over 1 min, was 99.9 % for 3 of 3 datapoints: above 50 %".to_owned(),
         );
-        alert.fingerprint = Some(name);
+        alert.key = Some(AlertKey::Alarm {
+            account: "111122223333".to_owned(),
+            region: "eu-west-1".to_owned(),
+            name,
+            contributor: String::new(),
+        });
         alert.changed_at = DateTime::from_timestamp(1_789_384_724, 0);
         alert
     }
@@ -263,16 +287,22 @@ mod tests {
             delivery_id: None,
             route: "digest",
             warning,
+            overtaken: None,
+            may_be_repeat: false,
         };
-        let alerts: Vec<(usize, &Alert)> = alerts.iter().enumerate().collect();
-        let digests = digest(&alerts, &context);
+        let entries: Vec<Entry<'_>> = alerts
+            .iter()
+            .enumerate()
+            .map(|(item, alert)| Entry { item, alert, key: alert.key.as_ref().unwrap(), overtaken: None })
+            .collect();
+        let digests = digest(&entries, &context);
         let mut items: Vec<usize> = digests.iter().flat_map(|(_, items)| items.iter().copied()).collect();
         items.sort_unstable();
         assert_eq!(items, (0..alerts.len()).collect::<Vec<_>>());
         for (message, items) in &digests {
             let json = message.to_json();
             for item in items {
-                assert!(json.contains(&alerts[*item].1.name), "{} has no line", alerts[*item].1.name);
+                assert!(json.contains(&alerts[*item].name), "{} has no line", alerts[*item].name);
             }
         }
         digests

@@ -14,16 +14,20 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::envelope::Hop;
+use crate::memory::Shown;
 use block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block};
 use mrkdwn::Mrkdwn;
 
-pub use digest::digest;
+pub use digest::{Entry, digest};
 pub use single::alert;
 
 /// Slack recommends at most 4,000 characters for `text`; the fallback stays within it.
 pub const FALLBACK_TEXT_MAX_CHARS: usize = 4_000;
 /// Slack truncates `text` beyond 40,000 characters; some room is left for how it counts.
 pub const TEXT_MAX_CHARS: usize = 38_000;
+
+/// In the grey line of a message that may have arrived before.
+const MAY_BE_REPEAT: &str = " · may be a repeat: Slack did not answer the last try in time";
 
 /// Everything that a message says beyond its alert.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +52,10 @@ pub struct Context<'c> {
     pub route: &'c str,
     /// What is wrong with the deployment, for people to read in every message.
     pub warning: Option<&'c str>,
+    /// The newer state that people have been shown already.
+    pub overtaken: Option<&'c Shown>,
+    /// An earlier try may have arrived.
+    pub may_be_repeat: bool,
 }
 
 /// A message as Slack's webhook takes it.

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::block::{Block, Button};
 use super::mrkdwn::{Mrkdwn, moment};
-use super::{Context, Message};
+use super::{Context, MAY_BE_REPEAT, Message};
 use crate::alert::{Alert, Evidence, Link, LinkKind, Source, State};
 use crate::envelope::Hop;
 use crate::{number, text, time};
@@ -124,6 +124,10 @@ fn headline(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
             .date(context.now, context.timezone)
             .text(&format!(" ({} late)", time::span(late)));
     }
+    if let Some(shown) = context.overtaken {
+        line = line.markup("\n⏪ older news: ").text(&shown.state).markup(" since ");
+        line = line.date(shown.at, context.timezone);
+    }
     line
 }
 
@@ -144,6 +148,10 @@ fn fallback(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
             moment(changed_at, context.timezone),
             moment(context.now, context.timezone)
         ));
+    }
+    if let Some(shown) = context.overtaken {
+        let since = moment(shown.at, context.timezone);
+        line = line.text(&format!(" (older news: {} since {since})", shown.state));
     }
     let why =
         [&alert.reason, &alert.summary, &alert.condition, &alert.description].into_iter().flatten().next();
@@ -354,6 +362,9 @@ fn footer(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
     }
     if let Some(id) = context.delivery_id {
         line = line.markup(" · id ").text(&text::cut(id, 80));
+    }
+    if context.may_be_repeat {
+        line = line.markup(MAY_BE_REPEAT);
     }
     line
 }

@@ -19,6 +19,7 @@ use chrono_tz::Tz;
 
 use crate::alert::{Alert, Source, State};
 use crate::envelope::{Body, PAYLOAD_ATTRIBUTE, Record};
+use crate::key::{AlertKey, hash};
 use payload::Copies;
 
 /// A message with its attributes, and all messages of a batch together. Source: `Publish`, `PublishBatch`.
@@ -171,7 +172,7 @@ pub fn raw(record: &Record, alert: &Alert, options: &SnsOptions) -> SnsMessage {
         put_warning(&mut text, &warning);
     }
     let attributes = text_attribute("source", &source_word(&alert.source)).into_iter().collect();
-    let hash = safe::hash(&[&text, &stamp(options.sent_at)]);
+    let hash = hash(&[&text, &stamp(options.sent_at)]);
     SnsMessage {
         subject: safe::subject(&subject),
         message: text,
@@ -301,21 +302,13 @@ fn group_id(alerts: &[&Alert]) -> String {
     let Some(first) = alerts.first() else { return "none".to_owned() };
     if alerts.len() > 1 {
         let key = first.payload.as_ref().and_then(|payload| payload.group.get("groupKey")?.as_str());
-        return format!("group-{}", safe::hash(&[key.unwrap_or(&first.name)]));
+        return format!("group-{}", hash(&[key.unwrap_or(&first.name)]));
     }
-    match &first.fingerprint {
-        Some(fingerprint) if safe::is_fifo_id(fingerprint) => fingerprint.clone(),
-        Some(fingerprint) => format!("alert-{}", safe::hash(&[fingerprint])),
-        None => {
-            let labels: Vec<&str> = first
-                .labels
-                .iter()
-                .filter(|(name, _)| *name != "state")
-                .flat_map(|(name, value)| [name, value])
-                .chain([first.name.as_str()])
-                .collect();
-            format!("alert-{}", safe::hash(&labels))
-        }
+    match &first.key {
+        // The sender's own id is what people can look for. Two senders that share one share no more than an order.
+        Some(AlertKey::Rule { fingerprint, .. }) if safe::is_fifo_id(fingerprint) => fingerprint.clone(),
+        Some(key) => format!("alert-{}", hash(&[&key.to_string()])),
+        None => format!("alert-{}", hash(&[&first.name])),
     }
 }
 
@@ -328,7 +321,7 @@ fn dedup_id(alerts: &[&Alert], text: &str, options: &SnsOptions) -> String {
         status(alerts),
         moment(first.and_then(|alert| alert.starts_at)),
         moment(first.and_then(|alert| alert.ends_at)),
-        safe::hash(&[text, &stamp(options.sent_at), &alerts.len().to_string()])
+        hash(&[text, &stamp(options.sent_at), &alerts.len().to_string()])
     )
 }
 

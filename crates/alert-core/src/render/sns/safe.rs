@@ -68,24 +68,6 @@ pub(super) fn cut_bytes(text: &mut String, max: usize) {
     text.truncate(end);
 }
 
-/// FNV-1a of 128 bits in hexadecimal.
-///
-/// It tells messages of one topic apart for five minutes, against chance and not against an attacker, who would win
-/// nothing: so no cryptographic hash, and no dependency for one. Source of the constants:
-/// draft-eastlake-fnv, "The FNV Non-Cryptographic Hash Algorithm".
-pub(super) fn hash(parts: &[&str]) -> String {
-    const OFFSET_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let mut hash = OFFSET_BASIS;
-    for part in parts {
-        // No text holds the byte 0xff, so it keeps ("ab", "c") and ("a", "bc") apart.
-        for byte in part.bytes().chain([0xff]) {
-            hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
-        }
-    }
-    format!("{hash:032x}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,12 +96,6 @@ mod tests {
             assert_eq!(attribute(value), expected);
         }
         assert_eq!(attribute(&"x".repeat(300)).chars().count(), 256);
-    }
-
-    #[test]
-    fn a_hash_keeps_its_parts_apart() {
-        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
-        assert_eq!(hash(&[""]).len(), 32);
     }
 
     #[test]

@@ -79,10 +79,8 @@ fn fill(mut draft: Draft, detail: &Fields<'_>) -> Alert {
         "/ec2/home?region={region}#AutoScalingGroupDetails:id={}",
         &[group.as_deref()],
     );
-    draft.alert.fingerprint = detail
-        .text("ActivityId")
-        .or_else(|| detail.text("InstanceRefreshId"))
-        .or_else(|| detail.text("RequestId"));
+    let ids = ["ActivityId", "InstanceRefreshId", "RequestId"];
+    draft.news_of(ids.iter().find_map(|id| detail.text(id)));
     draft.finish(detail)
 }
 

@@ -48,7 +48,7 @@ fn from_event(event: &Event<'_>) -> Alert {
     draft.fact("Size", detail.number("backupSizeInBytes").filter(|size| *size > 0.0).map(bytes));
     draft.fact("Done", detail.text("percentDone").map(|done| format!("{done} %").replace(" % %", " %")));
     let job = JOBS.iter().find_map(|key| detail.text(key));
-    draft.alert.fingerprint = job.clone();
+    draft.state_of("job", job.clone());
     draft.fact("Job", job);
     draft.finish(&detail)
 }
@@ -99,7 +99,7 @@ fn from_text(message: &Message<'_>) -> Option<Alert> {
     draft.fact("Job", job);
     draft.fact("Event", kind.map(|kind| spoken(&kind.to_ascii_lowercase())));
     draft.fact("Cluster", attribute(["clusterName", "ClusterName"]));
-    draft.alert.fingerprint = job.map(str::to_owned);
+    draft.state_of("job", job.map(str::to_owned));
     Some(draft.finish_text(text))
 }
 

@@ -39,11 +39,6 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
     draft.fact("Budget type", value(text, "Budget Type"));
     draft.fact("Alert type", kind);
     draft.link(LinkKind::Details, urls(text).last().map(str::to_owned));
-    draft.alert.fingerprint = Some(format!(
-        "{}/{name}/{}",
-        draft.alert.account.as_deref().unwrap_or_default(),
-        kind.unwrap_or_default()
-    ));
     Some(vec![draft.finish_text(text)])
 }
 

@@ -48,8 +48,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
         "/codesuite/codebuild/{}/projects/{}/build/{}/?region={region}",
         &[account.as_deref(), Some(&project), build_name],
     );
-    let place = [draft.alert.account.as_deref(), draft.alert.region.as_deref(), Some(&project)];
-    draft.alert.fingerprint = Some(place.map(Option::unwrap_or_default).join("/"));
+    draft.state_of("project", Some(project));
     Some(vec![draft.finish(&detail)])
 }
 

@@ -30,9 +30,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
         "/codesuite/codedeploy/deployments/{}?region={region}",
         &[deployment.as_deref()],
     );
-    let place =
-        [draft.alert.account.as_deref(), draft.alert.region.as_deref(), Some(&application), group.as_deref()];
-    draft.alert.fingerprint = Some(place.map(Option::unwrap_or_default).join("/"));
+    draft.state_of("deployment group", Some(format!("{application}/{}", group.unwrap_or_default())));
     Some(vec![draft.finish(&detail)])
 }
 

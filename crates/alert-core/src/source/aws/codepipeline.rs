@@ -69,7 +69,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
     );
     let resource = event.resources().next().unwrap_or(&pipeline);
     let place = [Some(resource), stage_name.as_deref(), action_name.as_deref()];
-    draft.alert.fingerprint = Some(place.into_iter().flatten().collect::<Vec<_>>().join("/"));
+    draft.state_of("pipeline", Some(place.into_iter().flatten().collect::<Vec<_>>().join("/")));
     let mut alert = draft.finish(&detail);
     alert.notes.extend(
         additional
@@ -110,7 +110,7 @@ mod tests {
 
         let succeeded = one(include_str!("../../../../../fixtures/codepipeline/succeeded.eventbridge.json"));
         assert_eq!((succeeded.state, succeeded.state_value.as_str()), (State::Resolved, "SUCCEEDED"));
-        assert_eq!(succeeded.fingerprint, failed.fingerprint);
+        assert_eq!(succeeded.key, failed.key);
     }
 
     #[test]

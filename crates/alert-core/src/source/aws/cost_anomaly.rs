@@ -73,7 +73,7 @@ fn fill(mut draft: Draft, detail: &Fields<'_>) -> Alert {
     draft.link(LinkKind::Details, detail.text("anomalyDetailsLink"));
     let monitor = detail.text("monitorArn").unwrap_or_default();
     draft.label("monitor", super::words::last_part(&monitor));
-    draft.alert.fingerprint = detail.text("anomalyId");
+    draft.news_of(detail.text("anomalyId"));
     draft.finish(detail)
 }
 

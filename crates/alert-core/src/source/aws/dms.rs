@@ -35,7 +35,7 @@ fn from_event(event: &Event<'_>) -> Alert {
     draft.fact("Event", detail.text("eventName").or_else(|| detail.text("eventId")));
     draft.fact("Resource", event.resources().next());
     draft.link(LinkKind::Details, link);
-    draft.alert.fingerprint = event.resources().next().map(str::to_owned);
+    draft.news_of(event.resources().next().map(str::to_owned));
     draft.finish(&detail)
 }
 

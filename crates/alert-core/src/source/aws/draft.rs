@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::fields::{Fields, moment};
 use super::words::{last_part, severity};
 use crate::alert::{Alert, Fact, LinkKind, Source, State};
+use crate::key::AlertKey;
 use crate::number;
 use crate::region::{self, Arn, console_host, percent_encode};
 use crate::source::Message;
@@ -15,12 +16,18 @@ pub(super) struct Draft {
     pub(super) alert: Alert,
     /// Where the message's ARNs tell; else the region tells.
     pub(super) partition: Option<String>,
+    /// The thing that the message is about, and its kind where such messages tell that it begins and ends to be broken.
+    thing: Option<(Option<&'static str>, String)>,
 }
 
 impl Draft {
     /// An alert of which nothing but this is known.
     pub(super) fn new(service: &str, name: &str, state: State, state_value: &str) -> Self {
-        Self { alert: Alert::new(Source::Aws(service.to_owned()), name, state, state_value), partition: None }
+        Self {
+            alert: Alert::new(Source::Aws(service.to_owned()), name, state, state_value),
+            partition: None,
+            thing: None,
+        }
     }
 
     /// An alert from a message without a frame: time, account and region are those of the topic that carried it.
@@ -80,6 +87,16 @@ impl Draft {
         }
     }
 
+    /// Names the thing whose state this is, and its kind: later messages of the same thing are changes of the same alert.
+    pub(super) fn state_of(&mut self, kind: &'static str, id: Option<String>) {
+        self.thing = id.map(|id| (Some(kind), id));
+    }
+
+    /// Names the thing of which this is news: the message changes nothing that another one said.
+    pub(super) fn news_of(&mut self, id: Option<String>) {
+        self.thing = id.map(|id| (None, id));
+    }
+
     /// Overrides the account, where the message names a better one than its frame.
     pub(super) fn account(&mut self, account: Option<String>) {
         self.alert.account = account.or_else(|| self.alert.account.take());
@@ -127,10 +144,12 @@ impl Draft {
     }
 
     fn finish_where(self, whole: &Fields<'_>, is_enough: fn(&Count) -> bool) -> Alert {
+        let thing = self.thing.as_ref().map(|(_, id)| id.clone());
         let mut alert = self.labelled();
         let unread = whole.unread();
         // What could not be read is in no fact.
-        let is_enough = unread.is_empty() && is_enough(&Count::of_json(whole.value(), &shown(&alert)));
+        let is_enough =
+            unread.is_empty() && is_enough(&Count::of_json(whole.value(), &shown(&alert, thing.as_deref())));
         for unread in unread {
             alert.notes.push(format!("Could not read a part of the message: {unread}"));
         }
@@ -144,7 +163,7 @@ impl Draft {
     /// As [`Draft::finish`], for a message that is plain text.
     pub(super) fn finish_text(self, whole: &str) -> Alert {
         let mut alert = self.labelled();
-        if !Count::of_text(whole, &shown(&alert)).is_most() {
+        if !Count::of_text(whole, &shown(&alert, None)).is_most() {
             alert.raw = Some(whole.to_owned());
         }
         alert
@@ -168,15 +187,25 @@ impl Draft {
         for (name, value) in labels {
             alert.labels.set(name, value);
         }
+        if let Some((Some(kind), id)) = self.thing {
+            alert.key = Some(AlertKey::Resource {
+                service: alert.source.as_str().to_owned(),
+                account: alert.account.clone().unwrap_or_default(),
+                region: alert.region.clone().unwrap_or_default(),
+                kind,
+                id,
+            });
+        }
         alert
     }
 }
 
-/// Everything of the alert that a person gets to see.
-fn shown(alert: &Alert) -> String {
+/// Everything of the alert that a person gets to see, and the id of the `thing`, which tells a person nothing.
+fn shown(alert: &Alert, thing: Option<&str>) -> String {
     let texts = [Some(&alert.name), Some(&alert.state_value), alert.summary.as_ref(), alert.reason.as_ref()];
-    let others = [&alert.description, &alert.account, &alert.region, &alert.fingerprint];
+    let others = [&alert.description, &alert.account, &alert.region];
     let texts = texts.into_iter().chain(others.into_iter().map(Option::as_ref)).flatten().map(String::as_str);
+    let texts = texts.chain(thing);
     let facts = alert.facts.iter().map(|fact| fact.value.as_str());
     let links = alert.links.iter().map(|link| link.url.as_str());
     let labels = alert.labels.iter().map(|(_, value)| value);

@@ -39,7 +39,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
         "/ec2/home?region={region}#InstanceDetails:instanceId={}",
         &[instance.as_deref()],
     );
-    draft.alert.fingerprint = instance;
+    draft.news_of(instance);
     Some(vec![draft.finish(&detail)])
 }
 

@@ -53,7 +53,7 @@ fn task(event: &Event<'_>) -> Alert {
         "/ecs/v2/clusters/{}/tasks/{}?region={region}",
         &[cluster.as_deref(), task],
     );
-    draft.alert.fingerprint = arn;
+    draft.news_of(arn);
     draft.finish(&detail)
 }
 
@@ -119,7 +119,7 @@ fn service(event: &Event<'_>) -> Alert {
         "/ecs/v2/clusters/{}/services/{}/health?region={region}",
         &[cluster.as_deref(), name],
     );
-    draft.alert.fingerprint = arn.map(str::to_owned);
+    draft.state_of("service", arn.map(str::to_owned));
     draft.finish(&detail)
 }
 
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!((impaired.name.as_str(), impaired.state), ("checkout", State::Firing));
         let steady = one(include_str!("../../../../../fixtures/ecs/steady-state.eventbridge.json"));
         assert_eq!(steady.state, State::Resolved);
-        assert_eq!(steady.fingerprint, impaired.fingerprint);
+        assert_eq!(steady.key, impaired.key);
         let failed = one(include_str!("../../../../../fixtures/ecs/deployment-failed.sns.json"));
         assert_eq!((failed.state, failed.state_value.as_str()), (State::Firing, "SERVICE_DEPLOYMENT_FAILED"));
         assert!(failed.reason.unwrap().contains("circuit breaker"));

@@ -40,8 +40,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
         "/gluestudio/home?region={region}#/editor/job/{}/details",
         &[job.as_deref()],
     );
-    let place = [draft.alert.account.as_deref(), draft.alert.region.as_deref(), Some(&name)];
-    draft.alert.fingerprint = Some(place.map(Option::unwrap_or_default).join("/"));
+    draft.state_of("job", Some(name));
     Some(vec![draft.finish(&detail)])
 }
 

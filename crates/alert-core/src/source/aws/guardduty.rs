@@ -59,7 +59,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
         "/guardduty/home?region={region}#/findings?macros=current&fId={}",
         &[id.as_deref()],
     );
-    draft.alert.fingerprint = detail.text("arn").or(id);
+    draft.news_of(detail.text("arn").or(id));
     Some(vec![draft.finish(&detail)])
 }
 

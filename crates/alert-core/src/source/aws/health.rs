@@ -54,9 +54,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
             Some("https://health.aws.amazon.com/health/home#/account/dashboard/open-issues".to_owned()),
         );
     }
-    draft.alert.fingerprint = detail
-        .text("eventArn")
-        .map(|arn| format!("{arn}/{}", draft.alert.account.as_deref().unwrap_or_default()));
+    draft.state_of("event", detail.text("eventArn"));
     Some(vec![draft.finish(&detail)])
 }
 
@@ -124,7 +122,7 @@ mod tests {
 
         let closed = one(include_str!("../../../../../fixtures/health/issue-closed.sns.json"));
         assert_eq!((closed.state, closed.state_value.as_str()), (State::Resolved, "closed"));
-        assert_eq!(closed.fingerprint, open.fingerprint);
+        assert_eq!(closed.key, open.key);
         assert!(closed.ends_at > closed.starts_at);
     }
 

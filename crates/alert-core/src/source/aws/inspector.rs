@@ -50,7 +50,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
     let remediation = detail.text("remediation.recommendation.text");
     draft.fact("Remediation", remediation.filter(|text| text != "None Provided"));
     draft.link(LinkKind::Runbook, detail.text("remediation.recommendation.Url"));
-    draft.alert.fingerprint = arn;
+    draft.state_of("finding", arn);
     Some(vec![draft.finish(&detail)])
 }
 

@@ -58,7 +58,7 @@ fn from_event(event: &Event<'_>) -> Option<Alert> {
         }
         _ => {}
     }
-    draft.alert.fingerprint = arn;
+    draft.news_of(arn);
     Some(draft.finish(&detail))
 }
 
@@ -122,13 +122,7 @@ impl<'m> Notification<'m> {
         draft.fact("Event", self.event_id.as_deref());
         draft.fact("Category", Some(categories.join(", ")));
         draft.link(LinkKind::Details, url.map(str::to_owned));
-        let place = [
-            draft.alert.account.as_deref(),
-            draft.alert.region.as_deref(),
-            Some(&self.source),
-            self.id.as_deref(),
-        ];
-        draft.alert.fingerprint = Some(place.map(Option::unwrap_or_default).join("/"));
+        draft.news_of(Some(format!("{}/{}", self.source, self.id.as_deref().unwrap_or_default())));
         draft.finish(&self.fields)
     }
 }
@@ -188,7 +182,8 @@ mod tests {
 
         let completed = one(include_str!("../../../../../fixtures/rds/failover-completed.sqs.json"));
         assert_eq!(completed.state, State::Resolved);
-        assert_eq!(completed.fingerprint, started.fingerprint);
+        // No id says which failover it was the end of.
+        assert_eq!((completed.key, started.key), (None, None));
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn put_object(draft: &mut Draft, bucket: Option<&str>, key: Option<&str>, fields
         fields.text(&format!("{object}.versionId")).or_else(|| fields.text(&format!("{object}.version-id")));
     draft.fact("Version", version);
     let place = bucket.zip(key);
-    draft.alert.fingerprint = place.map(|(bucket, key)| format!("{bucket}/{key}"));
+    draft.news_of(place.map(|(bucket, key)| format!("{bucket}/{key}")));
 }
 
 #[cfg(test)]

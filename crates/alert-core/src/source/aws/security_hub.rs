@@ -86,8 +86,9 @@ fn asff(event: &Event<'_>, detail: &Fields<'_>, finding: &Fields<'_>) -> Alert {
     draft.fact("Remediation", finding.text("Remediation.Recommendation.Text"));
     draft.fact("Sent by", detail.text("actionName"));
     draft.link(LinkKind::Runbook, finding.text("Remediation.Recommendation.Url"));
-    draft.alert.fingerprint = finding.text("Id");
-    link(&mut draft);
+    let id = finding.text("Id");
+    link(&mut draft, id.as_deref());
+    draft.state_of("finding", id);
     draft.finish(finding)
 }
 
@@ -129,17 +130,16 @@ fn ocsf(event: &Event<'_>, finding: &Fields<'_>) -> Alert {
     draft.fact("Remediation", finding.text("remediation.desc"));
     draft.fact("Comment", finding.text("comment"));
     draft.link(LinkKind::Runbook, finding.texts("remediation.references").into_iter().next());
-    draft.alert.fingerprint = finding.text("finding_info.uid").or_else(|| finding.text("metadata.uid"));
+    draft.state_of("finding", finding.text("finding_info.uid").or_else(|| finding.text("metadata.uid")));
     draft.finish(finding)
 }
 
 /// The search for the finding's id, in the form that AWS's own solutions use.
-fn link(draft: &mut Draft) {
-    let id = draft.alert.fingerprint.clone();
+fn link(draft: &mut Draft, id: Option<&str>) {
     draft.console(
         LinkKind::Details,
         "/securityhub/home?region={region}#/findings?search=Id%3D%255Coperator%255C%253AEQUALS%255C%253A{}",
-        &[id.as_deref()],
+        &[id],
     );
 }
 

@@ -94,7 +94,7 @@ fn fill(mut draft: Draft, kind: &str, detail: &Fields<'_>) -> Alert {
     draft.fact("Message", detail.text("message"));
     let id = detail.text("mail.messageId");
     draft.fact("Message id", id.clone());
-    draft.alert.fingerprint = id.map(|id| format!("{id}/{kind}"));
+    draft.news_of(id.map(|id| format!("{id}/{kind}")));
     draft.finish(detail)
 }
 

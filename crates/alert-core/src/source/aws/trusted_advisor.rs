@@ -37,10 +37,13 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
     if draft.partition.as_deref().is_none_or(|partition| partition == "aws") {
         draft.link(LinkKind::Details, Some("https://console.aws.amazon.com/trustedadvisor/home".to_owned()));
     }
-    draft.alert.fingerprint = match (resource, detail.text("uuid")) {
-        (Some(resource), _) => Some(format!("{}/{resource}", check.unwrap_or_default())),
-        (None, uuid) => uuid,
-    };
+    draft.state_of(
+        "check",
+        match (resource, detail.text("uuid")) {
+            (Some(resource), _) => Some(format!("{}/{resource}", check.unwrap_or_default())),
+            (None, uuid) => uuid,
+        },
+    );
     Some(vec![draft.finish(&detail)])
 }
 

@@ -199,7 +199,6 @@ pub(super) fn read_state_change(event: &Value) -> Option<Alarm> {
         muted_by: detail.mute_detail.map(|mute| mute.muted_by_arn.unwrap_or_default()),
         cause: if is_action { Cause::Action } else { Cause::StateChangeEvent },
         unread,
-        arn,
     })
 }
 

@@ -248,7 +248,6 @@ fn read(read: forgiving::Read<Message>) -> Option<Alarm> {
         muted_by: None,
         cause: Cause::Action,
         unread,
-        arn: message.alarm_arn,
     })
 }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::alert::{Alert, Cause, Child, Fact, Hush, LinkKind, Point, Previous, Source, State, Threshold};
 use crate::envelope::Record;
+use crate::key::{AlertKey, hash};
 use crate::region::{self, Arn};
 use links::Console;
 use reason::Measured;
@@ -63,7 +64,6 @@ impl StateValue {
 #[derive(Debug)]
 struct Alarm {
     name: String,
-    arn: Option<String>,
     partition: Option<String>,
     account: Option<String>,
     /// A code, or the display name of messages without an ARN.
@@ -271,8 +271,7 @@ fn to_alert(mut alarm: Alarm, record: &Record) -> Alert {
     put_links(&mut alert, &alarm);
     put_labels(&mut alert, &alarm);
     put_facts(&mut alert, &alarm);
-    let arn = alarm.arn.as_deref().unwrap_or(&alarm.name);
-    alert.fingerprint = Some([arn, "/", alarm.contributor_id.as_deref().unwrap_or_default()].concat());
+    alert.key = Some(key(&alarm));
     // A lock screen has no room for a child's whole ARN.
     alert.reason = alarm.reason.filter(|reason| !reason.trim().is_empty()).map(|reason| {
         match reason::transition(&reason).and_then(|(arn, _)| Some((arn, Arn::parse(arn)?.alarm_name()?))) {
@@ -299,6 +298,22 @@ fn to_alert(mut alarm: Alarm, record: &Record) -> Alert {
         alarm.unread.into_iter().map(|unread| format!("Could not read a part of the message: {unread}")),
     );
     alert
+}
+
+/// What stays the same in all messages of one alarm, with its ARN or without; names are unique in an account and region.
+fn key(alarm: &Alarm) -> AlertKey {
+    let of_attributes = |attributes: &Vec<(String, String)>| {
+        let mut attributes: Vec<_> = attributes.iter().collect();
+        attributes.sort_unstable();
+        hash(&attributes.into_iter().flat_map(|(name, value)| [name.as_str(), value]).collect::<Vec<_>>())
+    };
+    let contributor = alarm.contributor_id.clone().or_else(|| alarm.contributor.as_ref().map(of_attributes));
+    AlertKey::Alarm {
+        account: alarm.account.clone().unwrap_or_default(),
+        region: alarm.region.clone().unwrap_or_default(),
+        name: alarm.name.clone(),
+        contributor: contributor.unwrap_or_default(),
+    }
 }
 
 fn hush(alarm: &Alarm) -> Option<Hush> {

@@ -37,6 +37,10 @@ pub(super) fn interpret(webhook: &Map<String, Value>) -> Option<Alert> {
             .filter_map(|(kind, name)| Some((kind, text(webhook, name)?.to_owned())))
             .collect(),
         fingerprint: id("ruleId").map(|rule| format!("rule-{}-{rule}", id("orgId").unwrap_or_default())),
+        origin: ["ruleUrl", "rule_url"]
+            .iter()
+            .find_map(|name| host(text(webhook, name)?))
+            .unwrap_or_default(),
         fallback_name: text(webhook, "title").map(str::to_owned),
         ..Parts::default()
     };
@@ -48,6 +52,12 @@ pub(super) fn interpret(webhook: &Map<String, Value>) -> Option<Alert> {
     alert.notes = notes;
     alert.payload = Some(Payload { group: Arc::default(), alert: Value::Object(webhook.clone()), of: 1 });
     Some(alert)
+}
+
+/// The host of a URL: rule numbers are unique in one Grafana alone.
+fn host(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split('/').next().filter(|host| !host.is_empty()).map(str::to_owned)
 }
 
 fn measured(found: &Value) -> Option<(String, String)> {

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Message;
 use crate::alert::{Alert, Cause, Fact, LinkKind, Source, State};
+use crate::key::{AlertKey, hash};
 
 /// Grafana's own names for "the query failed" and "the query returned nothing", in the place of the rule's name.
 const DATASOURCE_ERROR: &str = "DatasourceError";
@@ -71,7 +72,10 @@ struct Parts {
     /// Named values as they came.
     values: Vec<(String, String)>,
     links: Vec<(LinkKind, String)>,
+    /// The sender's hash of the labels.
     fingerprint: Option<String>,
+    /// Which stack sent it.
+    origin: String,
     /// What to call the alert where it has no name of its own.
     fallback_name: Option<String>,
 }
@@ -119,6 +123,7 @@ impl Parts {
 
     fn into_alert(self, source: Source) -> Alert {
         let state = self.state();
+        let key = self.key(&source);
         let status = if self.status.trim().is_empty() { "firing" } else { self.status.as_str() };
         let name = self
             .label("alertname")
@@ -154,8 +159,25 @@ impl Parts {
         alert.labels.set_if_absent("account", alert.account.clone().unwrap_or_default());
         alert.labels.set_if_absent("region", alert.region.clone().unwrap_or_default());
         alert.annotations = self.annotations.into_iter().collect();
-        alert.fingerprint = self.fingerprint.filter(|fingerprint| !fingerprint.is_empty());
+        alert.key = key;
         alert
+    }
+
+    /// Labels are what tells one alert from another, so that their hash does it as well where the sender wrote none.
+    fn key(&self, source: &Source) -> Option<AlertKey> {
+        let own_hash = || {
+            let mut labels: Vec<&(String, String)> = self.labels.iter().collect();
+            labels.sort_unstable();
+            let parts: Vec<&str> =
+                labels.into_iter().flat_map(|(name, value)| [name.as_str(), value]).collect();
+            (!parts.is_empty()).then(|| hash(&parts))
+        };
+        let fingerprint = self.fingerprint.clone().filter(|fingerprint| !fingerprint.is_empty());
+        Some(AlertKey::Rule {
+            source: source.clone(),
+            origin: self.origin.clone(),
+            fingerprint: fingerprint.or_else(own_hash)?,
+        })
     }
 
     /// What its author wrote, and for Grafana's own alerts which rule is meant: the author wrote about something else.

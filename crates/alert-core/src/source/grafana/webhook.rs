@@ -102,6 +102,7 @@ fn one(fields: &Map<String, Value>, webhook: &Map<String, Value>, source: Source
         .flatten()
         .collect(),
         fingerprint: text(fields, "fingerprint").map(str::to_owned),
+        origin: origin(webhook),
         fallback_name: name_of_group(webhook),
     };
     let mut alert = parts.into_alert(source);
@@ -135,6 +136,7 @@ fn group_alone(webhook: &Map<String, Value>, source: Source) -> Option<Alert> {
     let parts = Parts {
         status: text(webhook, "status").unwrap_or_default().to_owned(),
         labels: pairs(webhook, "commonLabels", &mut Vec::new()),
+        origin: origin(webhook),
         annotations: pairs(webhook, "commonAnnotations", &mut Vec::new()),
         fallback_name: name_of_group(webhook),
         ..Parts::default()
@@ -148,6 +150,15 @@ fn group_alone(webhook: &Map<String, Value>, source: Source) -> Option<Alert> {
         alert.state_value = text(webhook, "state").unwrap_or("firing").to_owned();
     }
     Some(alert)
+}
+
+/// Two stacks have alerts of equal labels, and so have two organisations of one Grafana.
+fn origin(webhook: &Map<String, Value>) -> String {
+    let url = text(webhook, "externalURL").unwrap_or_default().trim_end_matches('/');
+    match webhook.get("orgId").filter(|org| !org.is_null()) {
+        Some(org) => format!("{url}#{org}"),
+        None => url.to_owned(),
+    }
 }
 
 fn name_of_group(webhook: &Map<String, Value>) -> Option<String> {

@@ -90,7 +90,7 @@ pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
         let relayed = vec![relayed(decoded, &deployment, now, None)];
         return Ok(Preview { config, now, reply, records, filter: None, relayed, unfollowed: 0 });
     }
-    let filter = filter::plan(decoded, &config, warning.as_deref(), now);
+    let filter = filter::plan(decoded, &config, warning.as_deref(), "playground", now);
     let relayed = filter
         .publications
         .iter()
@@ -108,8 +108,7 @@ pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
 }
 
 fn relayed(decoded: Decoded, deployment: &Deployment, now: DateTime<Utc>, sns: Option<Value>) -> Relayed {
-    let relay::Plan { records, items, posts, .. } =
-        relay::plan(decoded, deployment, "playground", now, |_| false);
+    let relay::Plan { records, items, posts, .. } = relay::plan(decoded, deployment, "playground", now, &());
     Relayed { sns, records, items, posts }
 }
 

@@ -1,0 +1,183 @@
+//! What an alert and its delivery are called inside: names that stay the same whatever message, retry or process brings
+//! the alert, and are never made from text for people.
+//!
+//! Two messages of one [`AlertKey`] are changes of one thing: they may share a line, and must not overtake each other. Two
+//! of one [`DeliveryKey`] are one message that came twice.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use crate::alert::Source;
+use crate::envelope::Record;
+
+/// Names one alert through its life.
+///
+/// Its text form (`Display`) has one line for one key and never the same for two, so that it can be stored.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertKey {
+    /// A CloudWatch alarm, or one contributor of it.
+    Alarm {
+        /// Twelve digits; empty where the message does not tell.
+        account: String,
+        /// The region's code where it is known, otherwise the text that came.
+        region: String,
+        /// The alarm's name, unique in its account and region.
+        name: String,
+        /// The contributor's id, else its attributes; empty for the alarm as a whole.
+        contributor: String,
+    },
+    /// An alert of Grafana or of an Alertmanager: one set of labels.
+    Rule {
+        /// Which of the two.
+        source: Source,
+        /// The stack that sent it: its external URL and organisation; empty where the message does not tell.
+        origin: String,
+        /// The sender's hash of the labels, else one of ours.
+        fingerprint: String,
+    },
+    /// A thing of another AWS service whose events tell that it begins and ends to be broken.
+    Resource {
+        /// The service's name.
+        service: String,
+        /// Twelve digits; empty where the event does not tell.
+        account: String,
+        /// The region's code; empty where the event does not tell.
+        region: String,
+        /// The kind of thing, because one name may stand for several.
+        kind: &'static str,
+        /// Its ARN or name.
+        id: String,
+    },
+    /// Something that happened and is no state: each has a key of its own.
+    News(DeliveryKey),
+}
+
+impl AlertKey {
+    /// Whether all messages of this key are changes of one alert, each of which takes the place of the one before.
+    ///
+    /// An event of another service may be news of a known thing as well, so that each of them counts.
+    #[must_use]
+    pub fn is_of_one_alert(&self) -> bool {
+        matches!(self, Self::Alarm { .. } | Self::Rule { .. })
+    }
+}
+
+impl fmt::Display for AlertKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (number, body_hash);
+        let parts: [&str; 6] = match self {
+            Self::Alarm { account, region, name, contributor } => {
+                ["alarm", account, region, name, contributor, ""]
+            }
+            Self::Rule { source, origin, fingerprint } => {
+                ["rule", source.as_str(), origin, fingerprint, "", ""]
+            }
+            Self::Resource { service, account, region, kind, id } => {
+                ["resource", service, account, region, kind, id]
+            }
+            Self::News(DeliveryKey { delivery, body, place }) => {
+                (number, body_hash) = (place.to_string(), format!("{body:016x}"));
+                ["news", delivery, &body_hash, &number, "", ""]
+            }
+        };
+        for (index, part) in parts.into_iter().enumerate() {
+            if index > 0 {
+                f.write_str("|")?;
+            }
+            // The separator is escaped where it is a part's own.
+            for piece in part.split_inclusive(['|', '%']) {
+                match (piece.strip_suffix('|'), piece.strip_suffix('%')) {
+                    (Some(text), _) => write!(f, "{text}%7C")?,
+                    (_, Some(text)) => write!(f, "{text}%25")?,
+                    (None, None) => f.write_str(piece)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names one alert of one delivery; the same when the same message comes again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryKey {
+    /// The delivery's id, or the invocation's where it has none.
+    pub delivery: String,
+    /// A hash of the message: several messages may share an id, their carrier's or a hand-made one.
+    pub body: u64,
+    /// The alert's place in the message.
+    pub place: usize,
+}
+
+impl DeliveryKey {
+    /// The key of a record's first alert; `request_id` is the invocation's.
+    #[must_use]
+    pub fn of(record: &Record, request_id: &str) -> Self {
+        // The same for the same message as long as the program is the same, which is as long as a retry takes.
+        let mut hasher = DefaultHasher::new();
+        record.body.hash(&mut hasher);
+        let delivery = record.id.clone().unwrap_or_else(|| request_id.to_owned());
+        Self { delivery, body: hasher.finish(), place: 0 }
+    }
+}
+
+/// FNV-1a of 128 bits in hexadecimal.
+///
+/// It tells things apart against chance and not against an attacker, who would win nothing: so no cryptographic hash, and
+/// no dependency for one. Source of the constants: draft-eastlake-fnv, "The FNV Non-Cryptographic Hash Algorithm".
+#[must_use]
+pub fn hash(parts: &[&str]) -> String {
+    const OFFSET_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let mut hash = OFFSET_BASIS;
+    for part in parts {
+        // No text holds the byte 0xff, so it keeps ("ab", "c") and ("a", "bc") apart.
+        for byte in part.bytes().chain([0xff]) {
+            hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
+        }
+    }
+    format!("{hash:032x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hashes_are_those_of_the_draft() {
+        // Its test vectors, with the byte 0xff behind the text.
+        assert_eq!(hash(&[]), "6c62272e07bb014262b821756295c58d");
+        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+        assert_ne!(hash(&[""]), hash(&[]));
+    }
+
+    fn keys() -> impl Strategy<Value = AlertKey> {
+        let text = || "[a|%7C]{0,3}";
+        prop_oneof![
+            (text(), text(), text(), text()).prop_map(|(account, region, name, contributor)| {
+                AlertKey::Alarm { account, region, name, contributor }
+            }),
+            (text(), text()).prop_map(|(origin, fingerprint)| AlertKey::Rule {
+                source: Source::Grafana,
+                origin,
+                fingerprint
+            }),
+            (text(), text(), text(), text()).prop_map(|(service, account, region, id)| {
+                AlertKey::Resource { service, account, region, kind: "pipeline", id }
+            }),
+            (text(), 0..3_u64, 0..3_usize).prop_map(|(delivery, body, place)| AlertKey::News(DeliveryKey {
+                delivery,
+                body,
+                place
+            })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn texts_of_two_keys_are_never_the_same(one in keys(), other in keys()) {
+            prop_assert_eq!(one == other, one.to_string() == other.to_string());
+        }
+    }
+}
