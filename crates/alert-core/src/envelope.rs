@@ -137,10 +137,10 @@ pub struct Decoded {
 #[must_use]
 pub fn decode(event: &[u8]) -> Decoded {
     // Checked as a whole, the bytes need no check for each of their texts.
-    let json = str::from_utf8(event).ok().and_then(|text| serde_json::from_str::<Json<'_>>(text).ok());
-    let Some(value) = json else {
-        let text = String::from_utf8_lossy(event).into_owned();
-        return Decoded { reply: Reply::Whole, records: vec![Record::new(Body::Text(text))] };
+    let text = String::from_utf8_lossy(event);
+    let mut mended = String::new();
+    let Some(value) = Json::parse(&text, &mut mended) else {
+        return Decoded { reply: Reply::Whole, records: vec![Record::new(Body::Text(text.into_owned()))] };
     };
     let reply = reply(&value);
     let mut records = Vec::new();
@@ -177,9 +177,10 @@ fn open(value: Json<'_>, outer: Record, depth: usize, records: &mut Vec<Record>)
 
 fn open_text(text: Cow<'_, str>, outer: Record, depth: usize, records: &mut Vec<Record>) {
     // Only an envelope is worth parsing here; the message's own text is parsed once, by its source.
+    let mut mended = String::new();
     if depth < DEPTH_MAX
         && may_be_envelope(&text)
-        && let Ok(Json::Object(object)) = serde_json::from_str(&text)
+        && let Some(Json::Object(object)) = Json::parse(&text, &mut mended)
         && is_envelope(&object)
     {
         open_object(object, outer, depth, records);
@@ -338,7 +339,7 @@ fn read_attributes(attributes: Option<&Json<'_>>, [text, binary, kind]: [&str; 3
             if name == PAYLOAD_ATTRIBUTE {
                 record.payload = text_at(attribute, binary)
                     .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok())
-                    .and_then(|bytes| String::from_utf8(bytes).ok());
+                    .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
             }
         } else if let Some(value) = text_at(attribute, text) {
             record.attributes.insert(name.to_owned(), value.to_owned());

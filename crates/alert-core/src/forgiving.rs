@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
+use crate::json;
+
 /// Beyond this many unreadable fields it is another kind of message.
 const UNREAD_MAX: usize = 32;
 
@@ -24,7 +26,7 @@ pub(crate) struct Read<T> {
 pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> Option<Read<T>> {
     match serde_json::from_str(text) {
         Ok(value) => Some(Read { value, unread: Vec::new() }),
-        Err(_) => from_value(serde_json::from_str(text).ok()?),
+        Err(_) => from_value(json::from_str(text).ok()?),
     }
 }
 

@@ -11,6 +11,7 @@ mod events;
 use std::fs;
 use std::sync::LazyLock;
 
+use alert_core::alert::{Source, State};
 use alert_core::config::Config;
 use alert_core::decide::Verdict;
 use alert_core::filter;
@@ -60,11 +61,51 @@ const TEXT: &str = "\u{0}text";
 fn closed(value: Value) -> Value {
     match value {
         Value::Object(mut fields) => match fields.remove(TEXT) {
-            Some(inner) => Value::String(closed(inner).to_string()),
+            Some(inner) => Value::String(with_unreadable(&closed(inner).to_string())),
             None => fields.into_iter().map(|(key, value)| (key, closed(value))).collect(),
         },
         Value::Array(items) => items.into_iter().map(closed).collect(),
         other => other,
+    }
+}
+
+/// What no JSON parser takes, and the values that stand for it until the JSON is a text.
+const UNREADABLE: [(char, &str); 6] = [
+    ('\u{e000}', r#""lone \ud83d surrogate""#),
+    ('\u{e001}', "-1e999"),
+    ('\u{e002}', "[[[[[[[[[["),
+    ('\u{e003}', r#""C:\Windows, it\'s""#),
+    ('\u{e004}', "\"line\nbreak\""),
+    ('\u{e005}', "NaN"),
+];
+
+fn with_unreadable(json: &str) -> String {
+    UNREADABLE.iter().fold(json.to_owned(), |json, (mark, unreadable)| {
+        // Deeper than any parser goes.
+        let unreadable = if unreadable.starts_with('[') {
+            unreadable.repeat(20) + &"]".repeat(200)
+        } else {
+            (*unreadable).to_owned()
+        };
+        json.replace(&format!("\"{mark}\""), &unreadable)
+    })
+}
+
+/// Adds a member to the object of this number, counted from the root; where there are fewer, to none.
+fn add_member(value: &mut Value, number: &mut usize, member: &str) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| add_member(item, number, member)),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|field| add_member(field, number, member));
+            if fields.contains_key(TEXT) {
+                return;
+            }
+            if *number == 0 {
+                fields.insert("unreadable".to_owned(), member.into());
+            }
+            *number = number.wrapping_sub(1);
+        }
+        _ => {}
     }
 }
 
@@ -227,6 +268,30 @@ fn deployment(digest_after: usize) -> Deployment {
         warning: Some("Something <is> wrong & known".to_owned()),
         ..Deployment::new(Config { digest_after, ..Config::parse(&config).unwrap() })
     }
+}
+
+/// The receivers, or the rule that dropped the alert.
+type Fate = Result<Vec<String>, String>;
+
+/// What matters of an event's alerts: where they stood, what they are, and who gets them.
+fn decided(event: &[u8]) -> Vec<(usize, Source, State, Fate)> {
+    let now = "2026-09-14T11:20:00Z".parse().unwrap();
+    let config = "{receivers: [{name: default}, {name: oncall}], \
+                  route: {receiver: default, routes: [{matchers: [state=firing], receiver: oncall}]}}";
+    let deployment = Deployment::new(Config::parse(config).unwrap());
+    let plan = relay::plan(envelope::decode(event), &deployment, "request", now, |_| false);
+    plan.items
+        .iter()
+        .map(|item| {
+            let decided = match &item.verdict {
+                Verdict::Deliver { receivers } => {
+                    Ok(receivers.iter().map(|routed| routed.receiver.name.clone()).collect())
+                }
+                Verdict::Drop(dropped) => Err(dropped.rule.clone()),
+            };
+            (item.record, item.alert.source.clone(), item.alert.state, decided)
+        })
+        .collect()
 }
 
 fn check_event(event: &[u8], digest_after: usize) {
@@ -439,6 +504,29 @@ proptest! {
             }
         }
         check_event(closed(event).to_string().as_bytes(), digest_after);
+    }
+
+    #[test]
+    fn what_cannot_be_read_costs_no_alert(
+        event in any::<Index>(), places in proptest::collection::vec((any::<Index>(), select(UNREADABLE.to_vec())), 1..5),
+        bytes in any::<bool>(),
+    ) {
+        let good = event.get(&EVENTS[..]).clone();
+        let mut event = good.clone();
+        for (place, (mark, _)) in places {
+            let mut number = place.index(count(&event));
+            add_member(&mut event, &mut number, &mark.to_string());
+        }
+        if bytes {
+            add_member(&mut event, &mut 0, "\u{e006}");
+        }
+        let mut event = with_unreadable(&closed(event).to_string()).into_bytes();
+        // No UTF-8.
+        while let Some(at) = event.windows(3).position(|bytes| bytes == "\u{e006}".as_bytes()) {
+            event.splice(at..at + 3, *b"\xff\xc3");
+        }
+        check_event(&event, 5);
+        prop_assert_eq!(decided(&event), decided(closed(good).to_string().as_bytes()));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::alert::Alert;
 use crate::envelope::{Body, Record};
+use crate::json;
 
 /// A message as its sources see it.
 pub(crate) struct Message<'r> {
@@ -67,8 +68,8 @@ pub fn interpret(record: &Record) -> Vec<Alert> {
 
 /// JSON, also where it was put into a JSON string once more, as hand-made publishers do.
 fn parse(text: &str) -> Option<Value> {
-    match serde_json::from_str(text).ok()? {
-        Value::String(inner) => serde_json::from_str(&inner).ok().or(Some(Value::String(inner))),
+    match json::from_str(text).ok()? {
+        Value::String(inner) => json::from_str(&inner).ok().or(Some(Value::String(inner))),
         value => Some(value),
     }
 }

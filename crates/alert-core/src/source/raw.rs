@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Message;
 use crate::alert::{Alert, Fact, Source, State};
+use crate::json;
 use crate::region::Arn;
 use crate::text::cut;
 
@@ -53,8 +54,7 @@ fn from_text(message: &Message<'_>, subject: Option<&str>) -> Alert {
     if text.trim().is_empty() {
         alert.notes.push("The message is empty.".to_owned());
     } else if is_broken {
-        let error =
-            serde_json::from_str::<Value>(&text).err().map(|error| error.to_string()).unwrap_or_default();
+        let error = json::from_str::<Value>(&text).err().map(|error| error.to_string()).unwrap_or_default();
         alert.state_value = "not understood".to_owned();
         alert.notes.push(format!("The message looks like JSON but is none: {error}"));
     } else if let Some(json) = message.json {

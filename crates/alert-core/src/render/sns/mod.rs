@@ -19,6 +19,7 @@ use chrono_tz::Tz;
 
 use crate::alert::{Alert, Source, State};
 use crate::envelope::{Body, PAYLOAD_ATTRIBUTE, Record};
+use crate::json;
 use crate::key::{AlertKey, hash};
 use payload::Copies;
 
@@ -184,7 +185,7 @@ pub fn raw(record: &Record, alert: &Alert, options: &SnsOptions) -> SnsMessage {
 
 /// JSON stays JSON, so that the relay understands it as well as it can.
 fn put_warning(text: &mut String, warning: &str) {
-    if let Ok(serde_json::Value::Object(mut object)) = serde_json::from_str(text) {
+    if let Ok(serde_json::Value::Object(mut object)) = json::from_str(text) {
         object.insert("relayWarning".to_owned(), warning.into());
         let with_warning = serde_json::Value::Object(object);
         *text = serde_json::to_string_pretty(&with_warning).unwrap_or_else(|_| with_warning.to_string());

@@ -12,6 +12,7 @@ use super::links::Row;
 use super::{Alarm, Log, Metric, PromQl, StateValue};
 use crate::alert::{Cause, Child};
 use crate::forgiving;
+use crate::json;
 use crate::region::Arn;
 use crate::time;
 
@@ -170,7 +171,7 @@ pub(super) fn may_be(text: &str) -> bool {
 pub(super) fn read_text(text: &str) -> Option<Alarm> {
     let mut alarm = read(forgiving::from_str(text)?)?;
     if let Some(log) = &mut alarm.log {
-        log.lines = serde_json::from_str(text).ok().map(|value| log_lines(&value)).unwrap_or_default();
+        log.lines = json::from_str(text).ok().map(|value| log_lines(&value)).unwrap_or_default();
     }
     Some(alarm)
 }

@@ -7,7 +7,7 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
 
-use crate::time;
+use crate::{json, time};
 
 /// The comparison with both ends of an anomaly band, in a word of ours: the sentence has a clause for each end.
 pub(super) const OUTSIDE: &str = "outside";
@@ -69,7 +69,7 @@ struct TriggeringState {
 
 /// The alarms, by ARN and state, that `reasonData` of a composite alarm names.
 pub(super) fn triggering_alarms(data: &str) -> Vec<(String, Option<String>)> {
-    serde_json::from_str::<Triggering>(data)
+    json::from_str::<Triggering>(data)
         .map(|data| {
             let alarms = data.triggering_alarms.into_iter();
             alarms.map(|alarm| (alarm.arn, alarm.state.and_then(|state| state.value))).collect()
@@ -92,7 +92,7 @@ pub(super) fn transition(sentence: &str) -> Option<(&str, &str)> {
 pub(super) fn measured(data: Option<&str>, sentence: Option<&str>) -> Measured {
     let mut measured = sentence.map(read_sentence).unwrap_or_default();
     // SetAlarmState puts any JSON there; then the sentence is all we have.
-    let Some(data) = data.and_then(|data| serde_json::from_str::<ReasonData>(data).ok()) else {
+    let Some(data) = data.and_then(|data| json::from_str::<ReasonData>(data).ok()) else {
         return measured;
     };
     let last = |values: &[Option<f64>]| values.last().copied().flatten();

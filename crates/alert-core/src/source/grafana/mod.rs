@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Message;
 use crate::alert::{Alert, Cause, Fact, LinkKind, Source, State};
+use crate::json;
 use crate::key::{AlertKey, hash};
 
 /// Grafana's own names for "the query failed" and "the query returned nothing", in the place of the rule's name.
@@ -35,8 +36,7 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
 
 /// What the filter passed on: the payload where it came along and can be read, else the text made for people.
 fn from_filter(message: &Message<'_>) -> Option<Vec<Alert>> {
-    let payload =
-        message.record.payload.as_deref().and_then(|payload| serde_json::from_str::<Value>(payload).ok());
+    let payload = message.record.payload.as_deref().and_then(|payload| json::from_str::<Value>(payload).ok());
     let mut alerts = payload
         .as_ref()
         .and_then(from_body)
@@ -50,7 +50,7 @@ fn from_filter(message: &Message<'_>) -> Option<Vec<Alert>> {
 /// The webhook itself, or an event around it: whatever the bus rule's author called the source.
 fn from_json(json: &Value) -> Option<Vec<Alert>> {
     from_body(json).or_else(|| match json.get("detail")? {
-        Value::String(text) => from_body(&serde_json::from_str(text).ok()?),
+        Value::String(text) => from_body(&json::from_str(text).ok()?),
         detail => from_body(detail),
     })
 }

@@ -1,12 +1,26 @@
-//! JSON that borrows from its text: of an envelope little is looked at, and its message alone is kept.
+//! Reading foreign JSON: every text from outside is parsed here.
+//!
+//! Good JSON is read as it is, and at no other cost; only what serde_json refuses is mended and read again.
+
+mod mend;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
+/// Reads a JSON text, mended where it has to be.
+pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_str(text).or_else(|error| match mend::mended(text) {
+        Cow::Owned(mended) => serde_json::from_str(&mended),
+        Cow::Borrowed(_) => Err(error),
+    })
+}
+
 /// A value, with its texts where they were; escaped ones alone are copied.
+///
+/// Of an envelope little is looked at, and its message alone is kept.
 #[derive(Debug)]
 pub(crate) enum Json<'t> {
     Null,
@@ -18,6 +32,16 @@ pub(crate) enum Json<'t> {
 }
 
 impl<'t> Json<'t> {
+    /// Reads a JSON text as [`from_str`] does; `None` where it is no JSON. `mended` keeps the text that had to be mended.
+    pub(crate) fn parse(text: &'t str, mended: &'t mut String) -> Option<Self> {
+        if let Ok(json) = serde_json::from_str(text) {
+            return Some(json);
+        }
+        let Cow::Owned(better) = mend::mended(text) else { return None };
+        *mended = better;
+        serde_json::from_str(mended).ok()
+    }
+
     /// An object's member.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.as_object()?.get(key)
@@ -173,6 +197,16 @@ mod tests {
         for text in ["", "{", "{\"a\": 1,}", "01", "1e400", "[1] 2"] {
             assert!(serde_json::from_str::<Json<'_>>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_had_to_be_mended_is_read_as_well() {
+        let mut mended = String::new();
+        let json = Json::parse(r#"{"a": "\ud83d", "b": [1e999]}"#, &mut mended).unwrap();
+        assert_eq!(json.get("a").and_then(Json::as_text), Some("\u{fffd}"));
+        assert_eq!(from_str::<Value>(r#"{"a": "\ud83d"}"#).unwrap()["a"], "\u{fffd}");
+        assert!(Json::parse(r#"{"a": "\ud83d"#, &mut String::new()).is_none());
+        assert!(from_str::<Value>(r#"{"a": "\ud83d"#).is_err());
     }
 
     #[test]
