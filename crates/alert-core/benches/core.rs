@@ -10,13 +10,14 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use alert_core::alert::Labels;
+use alert_core::alert::{Alert, Labels, Source, State};
 use alert_core::config::Config;
+use alert_core::decide;
 use alert_core::matcher::Matchers;
 use alert_core::relay::{self, Deployment};
 use alert_core::render::slack::{self, Context};
 use alert_core::{envelope, source};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
 
@@ -163,6 +164,27 @@ fn digest(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A rule with a time interval on a resolved alert: it must have held all the time since the alert began.
+fn resolved(criterion: &mut Criterion) {
+    let config = Config::parse(
+        "
+drop: [{matchers: [state=resolved], active_time_intervals: [always]}]
+time_intervals:
+  - name: always
+    time_intervals:
+      - {times: [{start_time: '00:00', end_time: '12:00'}], location: Europe/Berlin}
+      - {times: [{start_time: '12:00', end_time: '24:00'}], location: Europe/Berlin}
+",
+    )
+    .unwrap();
+    let mut alert = Alert::new(Source::Grafana, "a", State::Resolved, "resolved");
+    alert.labels.set("state", "resolved");
+    (alert.starts_at, alert.ends_at) = (Some(now() - TimeDelta::hours(167)), Some(now()));
+    criterion.bench_function("resolved-after-a-week", |bencher| {
+        bencher.iter(|| assert!(decide::dropped_by(&config, black_box(&alert), now()).is_some()));
+    });
+}
+
 /// Shorter than criterion's own eight seconds for each: `make bench` is to end soon, and medians move little.
 fn short() -> Criterion {
     Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3))
@@ -171,6 +193,6 @@ fn short() -> Criterion {
 criterion_group! {
     name = benches;
     config = short();
-    targets = events, matchers, batches, growth, digest
+    targets = events, matchers, batches, growth, digest, resolved
 }
 criterion_main!(benches);

@@ -23,11 +23,9 @@ pub const ACTIONS_SUPPRESSED: &str = "actions suppressed";
 /// How far in the future an alert may begin and still count as young: clocks differ, and event times lack fractions.
 const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
 
-/// The longest life of an alert whose every minute is looked at; longer ones are delivered when they end.
+/// The longest life of an alert whose end a time interval may drop: the longer ago it began, the less today's
+/// configuration says about what people got to see of it.
 const RESOLVED_LOOKBACK_MAX: TimeDelta = TimeDelta::days(7);
-
-/// The smallest step of a time interval's ends.
-const INTERVAL_STEP: TimeDelta = TimeDelta::minutes(1);
 
 /// What becomes of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,19 +155,11 @@ fn active(rule: &DropRule, alert: &Alert, now: DateTime<Utc>) -> Result<String, 
         return Err(format!("resolved after more than {days} days, while the rule may have paused"));
     }
     // A reminder may have come through whenever the interval paused, so its two ends say too little.
-    let mut moment = starts_at;
-    while moment < now {
-        if rule.active_interval(moment).is_none() {
-            return Err(format!(
-                "resolved, and the rule did not hold at {}: people may have seen it",
-                shown(moment)
-            ));
-        }
-        let Some(next) = moment.checked_add_signed(INTERVAL_STEP) else { break };
-        moment = next;
-    }
-    if rule.active_interval(starts_at).is_none() {
-        return Err(format!("resolved, and the rule did not hold when it began at {}", shown(starts_at)));
+    if let Some(pause) = rule.first_pause(starts_at.min(now), starts_at.max(now)) {
+        return Err(format!(
+            "resolved, and the rule did not hold at {}: people may have seen it",
+            shown(pause)
+        ));
     }
     Ok(format!("{} is within {}, as all the time since it began", shown(now), interval.name))
 }

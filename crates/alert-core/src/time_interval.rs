@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Offset as _, TimeZone as _, Timelike, Utc};
 use chrono_tz::Tz;
 
 /// The minutes of a day, and so the latest end of a range of times: 24:00.
@@ -222,6 +222,47 @@ impl TimeInterval {
             && any(self.days_of_month.as_ref(), |r| r.contains(day, days))
             && any(self.months.as_ref(), |r| r.0.contains(&local.month()))
             && any(self.years.as_ref(), |r| r.0.contains(&local.year()))
+    }
+
+    /// A later moment until which it holds without a pause; `None` where it does not hold now.
+    ///
+    /// Not always the last such moment: midnight and a change of the clocks are looked at anew.
+    #[must_use]
+    pub fn holds_until(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if !self.contains(moment) {
+            return None;
+        }
+        let second_of_day = moment.with_timezone(&self.location).num_seconds_from_midnight();
+        // Within a local day nothing but the time changes.
+        let end_minute = self.times.as_ref().map_or(DAY_MINUTES, |ranges| {
+            let now =
+                ranges.iter().filter(|r| (r.start_minute..r.end_minute).contains(&(second_of_day / 60)));
+            now.map(|r| r.end_minute).max().unwrap_or(0)
+        });
+        let rest = i64::from(end_minute * 60).checked_sub(i64::from(second_of_day))?;
+        let end = moment.timestamp().checked_add(rest)?;
+        let end = self.offset_change(moment.timestamp(), end).unwrap_or(end);
+        Some(DateTime::from_timestamp(end, 0).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    }
+
+    /// The second in which the location's clocks are put forward or back, after `from` and until `to`.
+    ///
+    /// No zone puts them twice within a day, so the offsets at both ends tell.
+    fn offset_change(&self, from: i64, to: i64) -> Option<i64> {
+        let offset = |second| {
+            let moment = DateTime::from_timestamp(second, 0)?.naive_utc();
+            Some(self.location.offset_from_utc_datetime(&moment).fix().local_minus_utc())
+        };
+        let before = offset(from)?;
+        if offset(to)? == before {
+            return None;
+        }
+        let (mut before_change, mut changed) = (from, to);
+        while changed - before_change > 1 {
+            let middle = i64::midpoint(before_change, changed);
+            if offset(middle)? == before { before_change = middle } else { changed = middle }
+        }
+        Some(changed)
     }
 }
 

@@ -135,6 +135,23 @@ impl DropRule {
     pub fn active_interval(&self, moment: DateTime<Utc>) -> Option<&NamedTimeInterval> {
         self.active_time_intervals.iter().map(Arc::as_ref).find(|interval| interval.contains(moment))
     }
+
+    /// The first moment from `from` to `to`, both included, at which none of the rule's intervals holds.
+    #[must_use]
+    pub fn first_pause(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let intervals = || self.active_time_intervals.iter().flat_map(|named| &named.time_intervals);
+        let mut moment = from;
+        while moment <= to {
+            // Where several hold, the longest needs no look at the others.
+            match intervals().filter_map(|interval| interval.holds_until(moment)).max() {
+                None => return Some(moment),
+                Some(until) if until > moment => moment = until,
+                // The end of time.
+                Some(_) => break,
+            }
+        }
+        None
+    }
 }
 
 /// Time intervals under one name.

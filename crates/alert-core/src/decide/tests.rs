@@ -1,5 +1,11 @@
+use chrono_tz::Tz;
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::*;
 use crate::alert::Previous;
+use crate::config::NamedTimeInterval;
+use crate::time_interval::{DayOfMonthRange, MonthRange, TimeInterval, TimeRange, WeekdayRange};
 
 fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -291,5 +297,92 @@ receivers: [{name: default}, {name: oncall}, {name: ab}, {name: a}, {name: x}]
         };
         let routes: Vec<_> = receivers.iter().map(|routed| routed.route.as_str()).collect();
         assert_eq!(routes, expected, "{labels:?}");
+    }
+}
+
+/// A zone and a moment at which its clocks were changed: by an hour, by half of one, and by a whole day.
+fn changes() -> impl Strategy<Value = (Tz, DateTime<Utc>)> {
+    select(vec![
+        (Tz::Europe__Berlin, "2026-03-29T01:00:00Z"),
+        (Tz::Europe__Berlin, "2026-10-25T01:00:00Z"),
+        (Tz::America__New_York, "2026-03-08T07:00:00Z"),
+        (Tz::America__New_York, "2026-11-01T06:00:00Z"),
+        (Tz::Australia__Lord_Howe, "2026-04-04T15:00:00Z"),
+        (Tz::Australia__Lord_Howe, "2026-10-03T15:30:00Z"),
+        (Tz::Pacific__Apia, "2011-12-30T10:00:00Z"),
+        (Tz::Asia__Seoul, "1987-05-09T16:00:00Z"),
+    ])
+    .prop_map(|(zone, change)| (zone, time(change)))
+}
+
+/// An interval that several of its kind make whole, mostly in this zone.
+fn interval(zone: Tz) -> impl Strategy<Value = TimeInterval> {
+    let cut = prop_oneof![select(vec![60, 120, 150, 180, 300, 1_320]), 1..1_440_u32];
+    let zone = prop_oneof![4 => Just(zone), 1 => select(&chrono_tz::TZ_VARIANTS[..])];
+    (cut, zone, 0..12_u8, 0..8_u8).prop_map(|(cut, location, days, times)| {
+        let at = |minute: u32| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let before = TimeRange::parse("00:00", &at(cut)).unwrap();
+        let after = TimeRange::parse(&at(cut), "24:00").unwrap();
+        let weekdays = |text| Some(vec![WeekdayRange::parse(text).unwrap()]);
+        let days_of_month = |text| Some(vec![DayOfMonthRange::parse(text).unwrap()]);
+        TimeInterval {
+            times: match times {
+                0..=2 => Some(vec![before]),
+                3 | 4 => Some(vec![after]),
+                5 | 6 => Some(vec![before, after]),
+                _ => None,
+            },
+            weekdays: match days {
+                0 => weekdays("monday:friday"),
+                1 => weekdays("saturday"),
+                _ => None,
+            },
+            days_of_month: match days {
+                2 => days_of_month("1:28"),
+                3 => days_of_month("-3:-1"),
+                _ => None,
+            },
+            months: (days == 4).then(|| vec![MonthRange::parse("3:10").unwrap()]),
+            years: None,
+            location,
+        }
+    })
+}
+
+/// Intervals, a start near a change of their clocks or anywhere, and how many seconds are looked at.
+fn spans() -> impl Strategy<Value = (Vec<TimeInterval>, DateTime<Utc>, i64)> {
+    changes().prop_flat_map(|(zone, change)| {
+        let near = (-90_000..20_000_i64).prop_map(move |seconds| change + TimeDelta::seconds(seconds));
+        let any =
+            (94_694_400..2_145_916_800_i64).prop_map(|second| DateTime::from_timestamp(second, 0).unwrap());
+        let start = prop_oneof![3 => near, 1 => any];
+        (proptest::collection::vec(interval(zone), 1..5), start, prop_oneof![0..90_000_i64, 0..604_800_i64])
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn a_pause_is_found_where_a_look_at_every_minute_finds_it(
+        (time_intervals, from, seconds) in spans(),
+    ) {
+        let mut rule = config("drop: [{matchers: [a=b]}]").drop.remove(0);
+        // Under one name or several: any of them counts.
+        let (first, rest) = time_intervals.split_at(time_intervals.len() / 2);
+        rule.active_time_intervals = [first, rest].map(|part| {
+            Arc::new(NamedTimeInterval { name: String::new(), time_intervals: part.to_vec() })
+        }).to_vec();
+        let to = from + TimeDelta::seconds(seconds);
+        let holds = |moment| rule.active_interval(moment).is_some();
+        let minutes = (0..).map(|minute| from + TimeDelta::minutes(minute)).take_while(|moment| *moment < to);
+        let walked = minutes.chain([to]).find(|moment| !holds(*moment));
+
+        let found = rule.first_pause(from, to);
+        prop_assert_eq!(found.is_some(), walked.is_some(), "{:?} {:?}", found, walked);
+        if let (Some(found), Some(walked)) = (found, walked) {
+            prop_assert!(found <= walked && walked - found < TimeDelta::minutes(1), "{found} {walked}");
+            prop_assert!(!holds(found) && (found == from || holds(found - TimeDelta::seconds(1))), "{found}");
+        }
     }
 }
