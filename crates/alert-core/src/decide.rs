@@ -23,6 +23,10 @@ pub const ACTIONS_SUPPRESSED: &str = "actions suppressed";
 /// How far in the future an alert may begin and still count as young: clocks differ, and event times lack fractions.
 const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
 
+/// How far beyond an edge a message about a firing may have been judged, so that people saw it: a sender's clock differs
+/// by seconds, a message is seconds under way, and event times lack fractions.
+const EDGE_MARGIN: TimeDelta = TimeDelta::minutes(1);
+
 /// The longest life of an alert whose end a time interval may drop: the longer ago it began, the less today's
 /// configuration says about what people got to see of it.
 const RESOLVED_LOOKBACK_MAX: TimeDelta = TimeDelta::days(7);
@@ -121,7 +125,7 @@ fn judge(rule: &DropRule, alert: &Alert, now: DateTime<Utc>) -> Result<String, S
     }
     if let Some(limit) = rule.younger_than {
         reasons.push(match alert.state {
-            State::Resolved => short_lived(alert, limit)?,
+            State::Resolved => short_lived(alert, limit, now)?,
             State::Firing | State::NoData | State::Informational => young(alert, limit, now)?,
         });
     }
@@ -139,6 +143,10 @@ fn matched(rule: &DropRule, alert: &Alert) -> Result<String, String> {
 }
 
 /// The rule's intervals: they hold now, and for a resolved alert all the time since it began.
+///
+/// At their edges, every message about the firing must have been within. The first may have been judged by a clock behind
+/// that of its sender, so they must hold a margin before the start. The last was judged by the same clock as this one and
+/// earlier, so now needs none.
 fn active(rule: &DropRule, alert: &Alert, now: DateTime<Utc>) -> Result<String, String> {
     let Some(interval) = rule.active_interval(now) else {
         let names: Vec<_> = rule.active_time_intervals.iter().map(|i| i.name.as_str()).collect();
@@ -147,7 +155,7 @@ fn active(rule: &DropRule, alert: &Alert, now: DateTime<Utc>) -> Result<String, 
     if alert.state != State::Resolved {
         return Ok(format!("{} is within {}", shown(now), interval.name));
     }
-    let Some(starts_at) = alert.starts_at else {
+    let Some(starts_at) = began(alert, now) else {
         return Err("resolved, and unknown whether the rule held when it began".to_owned());
     };
     if now.signed_duration_since(starts_at) > RESOLVED_LOOKBACK_MAX {
@@ -155,7 +163,8 @@ fn active(rule: &DropRule, alert: &Alert, now: DateTime<Utc>) -> Result<String, 
         return Err(format!("resolved after more than {days} days, while the rule may have paused"));
     }
     // A reminder may have come through whenever the interval paused, so its two ends say too little.
-    if let Some(pause) = rule.first_pause(starts_at.min(now), starts_at.max(now)) {
+    let first_judged = starts_at.checked_sub_signed(EDGE_MARGIN).unwrap_or(starts_at);
+    if let Some(pause) = rule.first_pause(first_judged, now) {
         return Err(format!(
             "resolved, and the rule did not hold at {}: people may have seen it",
             shown(pause)
@@ -176,15 +185,29 @@ fn young(alert: &Alert, limit: TimeDelta, now: DateTime<Utc>) -> Result<String, 
     if age < limit { Ok(text) } else { Err(text) }
 }
 
-fn short_lived(alert: &Alert, limit: TimeDelta) -> Result<String, String> {
-    // Grafana and Alertmanager write the year 1 for "not yet": that is before every start.
-    let ends = alert.starts_at.zip(alert.ends_at).filter(|(starts_at, ends_at)| starts_at <= ends_at);
-    let Some((starts_at, ends_at)) = ends else {
+/// Whether every message about a resolved alert's firing was younger than the limit.
+fn short_lived(alert: &Alert, limit: TimeDelta, now: DateTime<Utc>) -> Result<String, String> {
+    let Some((starts_at, ends_at)) = began(alert, now).zip(alert.ends_at) else {
         return Err("resolved, and unknown how long it lasted".to_owned());
     };
     let lasted = ends_at.signed_duration_since(starts_at);
     let text = format!("it lasted {}, the limit is {}", duration(lasted), duration(limit));
-    if lasted < limit { Ok(text) } else { Err(text) }
+    if lasted >= limit {
+        Err(text)
+    } else if limit - lasted <= EDGE_MARGIN {
+        Err(format!("{text}: so near to it, people may have seen it"))
+    } else {
+        Ok(text)
+    }
+}
+
+/// Since when a resolved alert had been firing, where that can be believed: before it ended, and before now.
+///
+/// Grafana 12 may send the end as the start (grafana#106065, grafana#117113). Grafana and Alertmanager write the year 1
+/// for an end that is "not yet"; that is before every start.
+fn began(alert: &Alert, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let ended = alert.ends_at.unwrap_or(now).min(now);
+    alert.starts_at.filter(|starts_at| *starts_at < ended)
 }
 
 /// Why nobody wants to hear of the alert, whatever its labels: the source itself asks for silence, or `notify_on` does.

@@ -102,8 +102,23 @@ fn an_interval_never_hides_the_end_of_what_people_saw() {
     let morning = "2026-07-07T08:00:00+09:00";
     let rule = Some("eks-restart");
     // It began and ended in the same night.
-    check(&config, &resolved(Some("2026-07-06T21:50:00+09:00")), morning, rule);
-    check(&config, &resolved(Some(morning)), morning, rule);
+    check(&config, &resolved(Some("2026-07-06T21:51:00+09:00")), morning, rule);
+    check(&config, &resolved(Some("2026-07-07T07:59:59+09:00")), morning, rule);
+    check(&config, &resolved(Some("2026-07-06T21:51:00+09:00")), "2026-07-07T08:09:59+09:00", rule);
+    // It began so soon after the rule did that a clock a little behind saw its firing outside.
+    check(&config, &resolved(Some("2026-07-06T21:50:59+09:00")), morning, None);
+    // A start that is the end, or now, is none.
+    check(&config, &resolved(Some(morning)), morning, None);
+    let mut alert = resolved(Some("2026-07-06T22:00:00+09:00"));
+    for (ends_at, expected) in [
+        ("2026-07-06T22:00:01+09:00", rule),
+        ("2026-07-06T22:00:00+09:00", None),
+        ("2026-07-06T21:59:00+09:00", None),
+        ("0001-01-01T00:00:00Z", None),
+    ] {
+        alert.ends_at = Some(time(ends_at));
+        check(&config, &alert, morning, expected);
+    }
     // It began before the night, or nobody knows when.
     check(&config, &resolved(Some("2026-07-06T21:49:59+09:00")), morning, None);
     check(&config, &resolved(None), morning, None);
@@ -112,8 +127,10 @@ fn an_interval_never_hides_the_end_of_what_people_saw() {
     check(&config, &resolved(Some("2026-07-06T22:00:00+09:00")), "2026-07-07T09:00:00+09:00", None);
     // It began in one night and ended in the next: by day a reminder came through.
     check(&config, &resolved(Some("2026-07-06T22:00:00+09:00")), "2026-07-07T22:00:00+09:00", None);
-    // A start in the future counts only when the rule holds there.
-    check(&config, &resolved(Some("2026-07-07T12:00:00+09:00")), morning, None);
+    // What is over has not begun in the future, whatever the rule does then.
+    for start in ["2026-07-07T08:00:30+09:00", "2026-07-07T12:00:00+09:00"] {
+        check(&config, &resolved(Some(start)), morning, None);
+    }
 }
 
 #[test]
@@ -136,8 +153,16 @@ fn younger_than() {
         check(&config, &alert, now, expected);
     }
     for (starts_at, ends_at, expected) in [
-        ("2026-07-06T11:00:00Z", Some("2026-07-06T11:29:59Z"), rule),
+        ("2026-07-06T11:00:00Z", Some("2026-07-06T11:00:01Z"), rule),
+        ("2026-07-06T11:00:00Z", Some("2026-07-06T11:28:59Z"), rule),
+        // Its last reminder may have been under way, and older than the limit when it was judged.
+        ("2026-07-06T11:00:00Z", Some("2026-07-06T11:29:00Z"), None),
         ("2026-07-06T11:00:00Z", Some("2026-07-06T11:30:00Z"), None),
+        // Grafana 12 has the end as the start.
+        ("2026-07-06T11:00:00Z", Some("2026-07-06T11:00:00Z"), None),
+        ("2026-07-06T11:00:01Z", Some("2026-07-06T11:00:00Z"), None),
+        ("2026-07-06T12:00:00Z", Some("2026-07-06T12:00:05Z"), None),
+        ("2026-07-06T13:00:00Z", Some("2026-07-06T13:05:00Z"), None),
         ("2026-07-06T11:00:00Z", None, None),
         ("2026-07-06T11:00:00Z", Some("0001-01-01T00:00:00Z"), None),
         ("0001-01-01T00:00:00Z", Some("2026-07-06T11:30:00Z"), None),

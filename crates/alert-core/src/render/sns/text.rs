@@ -35,7 +35,9 @@ fn put(text: &mut String, alert: &Alert, options: &SnsOptions, warning: Option<&
     text.push('\n');
     line(text, "Status", &safe::one_line(&alert.state_value, LINE_MAX_CHARS));
     if let Some(ends_at) = alert.ends_at {
-        let lasted = alert.starts_at.map(|starts_at| format!(", after {}", time::span(ends_at - starts_at)));
+        // Grafana 12 may send the end as the start.
+        let starts_at = alert.starts_at.filter(|starts_at| *starts_at < ends_at);
+        let lasted = starts_at.map(|starts_at| format!(", after {}", time::span(ends_at - starts_at)));
         line(text, "Ended", &(moment(ends_at, options.time_zone) + &lasted.unwrap_or_default()));
     }
     for (name, value) in
