@@ -16,10 +16,6 @@ use crate::json;
 use crate::region::Arn;
 use crate::time;
 
-/// A new alarm leaves INSUFFICIENT_DATA soon after it was made; a change of state this long after the last change of
-/// its configuration is news.
-const CREATION_MINUTES: i64 = 15;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Message {
@@ -27,7 +23,6 @@ struct Message {
     alarm_description: Option<String>,
     #[serde(rename = "AWSAccountId")]
     account: Option<String>,
-    alarm_configuration_updated_timestamp: Option<String>,
     new_state_value: Option<String>,
     new_state_reason: Option<String>,
     new_state_reason_data: Option<String>,
@@ -194,12 +189,6 @@ fn read(read: forgiving::Read<Message>) -> Option<Alarm> {
     let arn = message.alarm_arn.as_deref().and_then(Arn::parse);
     let changed_at = message.state_change_time.as_deref().and_then(time::parse);
     let previous = message.old_state_value.map(StateValue::parse);
-    let updated_at = message.alarm_configuration_updated_timestamp.as_deref().and_then(time::parse);
-    let created_just_now = previous == Some(StateValue::InsufficientData)
-        && state == StateValue::Ok
-        && updated_at.zip(changed_at).is_some_and(|(updated, changed)| {
-            (0..=CREATION_MINUTES * 60).contains(&(changed - updated).num_seconds())
-        });
     let mut trigger = message.trigger.unwrap_or_default();
     let promql = message.evaluation_criteria.or(trigger.evaluation_criteria.take()).and_then(|c| c.promql);
     let is_log_alarm = message.query_string.is_some() || message.log_groups.is_some();
@@ -244,7 +233,9 @@ fn read(read: forgiving::Read<Message>) -> Option<Alarm> {
         }),
         tags: message.alarm_tags.map(Tags::into_pairs).unwrap_or_default(),
         after_mute_window: message.action_executed_after_mute_window.unwrap_or(false),
-        created_just_now,
+        // Nothing in this form proves it. The time of the configuration's last update is an edit's as well, which leaves
+        // the state as it was: the alarm may have been in ALARM before, for all to see.
+        created_just_now: false,
         suppressed_by: None,
         muted_by: None,
         cause: Cause::Action,
