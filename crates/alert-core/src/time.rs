@@ -1,6 +1,12 @@
 //! Reading the many ways in which services write a moment.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use crate::text::cut;
+
+/// Of a time that cannot be read, as people are shown it.
+const UNREAD_MAX_CHARS: usize = 100;
 
 /// Reads a moment as AWS, Grafana and Prometheus write it.
 ///
@@ -21,6 +27,41 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
         })
         .ok()?;
     plausible(time)
+}
+
+/// Reads a moment that people want to know, in the forms that `parse` takes; what it does not take is told in `unread` as
+/// it came.
+///
+/// An empty text and Go's zero time say that there is none.
+pub(crate) fn read(
+    name: &str,
+    text: &str,
+    parse: fn(&str) -> Option<DateTime<Utc>>,
+    unread: &mut Vec<String>,
+) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    let moment = parse(text);
+    if moment.is_none() && !text.is_empty() && !text.starts_with("0001-01-01") {
+        let note = format!("{name}: expected a time, got {}", cut(text, UNREAD_MAX_CHARS));
+        if !unread.contains(&note) {
+            unread.push(note);
+        }
+    }
+    moment
+}
+
+/// As [`read`], from JSON of whichever type.
+pub(crate) fn read_value(
+    name: &str,
+    value: &Value,
+    parse: fn(&str) -> Option<DateTime<Utc>>,
+    unread: &mut Vec<String>,
+) -> Option<DateTime<Utc>> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => read(name, text, parse, unread),
+        other => read(name, &other.to_string(), parse, unread),
+    }
 }
 
 /// CloudWatch's form as RFC 3339, which is read much faster than a pattern.
@@ -66,6 +107,8 @@ pub fn span(span: TimeDelta) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -88,6 +131,20 @@ mod tests {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(from_epoch_millis(i64::MAX), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_once() {
+        let mut unread = Vec::new();
+        for value in [json!("2026-09-14T11:18:44Z"), json!(null), json!(" "), json!("0001-01-01T00:00:00Z")] {
+            read_value("at", &value, parse, &mut unread);
+        }
+        assert!(unread.is_empty(), "{unread:?}");
+        for value in [json!(" soon"), json!("soon"), json!(1_789_384_724), json!("1823-01-01T00:00:00Z")] {
+            assert_eq!(read_value("at", &value, parse, &mut unread), None);
+        }
+        let expected = ["soon", "1789384724", "1823-01-01T00:00:00Z"];
+        assert_eq!(unread, expected.map(|text| format!("at: expected a time, got {text}")));
     }
 
     #[test]

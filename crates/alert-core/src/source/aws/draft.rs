@@ -132,6 +132,13 @@ impl Draft {
         }
     }
 
+    /// Notes what could not be read of these fields.
+    pub(super) fn unread(&mut self, fields: &Fields<'_>) {
+        for unread in fields.unread() {
+            self.alert.notes.push(format!("Could not read a part of the message: {unread}"));
+        }
+    }
+
     /// The alert, with the labels that all alerts have, notes on what could not be read of `whole`, and `whole` itself
     /// where less than half of it is shown or something of it could not be read.
     pub(super) fn finish(self, whole: &Fields<'_>) -> Alert {
@@ -143,16 +150,13 @@ impl Draft {
         self.finish_where(whole, Count::is_all)
     }
 
-    fn finish_where(self, whole: &Fields<'_>, is_enough: fn(&Count) -> bool) -> Alert {
+    fn finish_where(mut self, whole: &Fields<'_>, is_enough: fn(&Count) -> bool) -> Alert {
+        let is_read = whole.unread().is_empty();
+        self.unread(whole);
         let thing = self.thing.as_ref().map(|(_, id)| id.clone());
         let mut alert = self.labelled();
-        let unread = whole.unread();
         // What could not be read is in no fact.
-        let is_enough =
-            unread.is_empty() && is_enough(&Count::of_json(whole.value(), &shown(&alert, thing.as_deref())));
-        for unread in unread {
-            alert.notes.push(format!("Could not read a part of the message: {unread}"));
-        }
+        let is_enough = is_read && is_enough(&Count::of_json(whole.value(), &shown(&alert, thing.as_deref())));
         if alert.raw.is_none() && !is_enough {
             let value = whole.value();
             alert.raw = Some(serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()));

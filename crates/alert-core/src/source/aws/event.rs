@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::draft::Draft;
-use super::fields::{Fields, moment};
+use super::fields::Fields;
 use super::words::last_part;
 use crate::alert::State;
 use crate::region::Arn;
@@ -74,7 +74,9 @@ impl<'m> Event<'m> {
         let text = |key: &str| self.frame.get(key).and_then(Value::as_str).map(str::to_owned);
         draft.alert.account = text("account").filter(|account| !account.is_empty());
         draft.alert.region = text("region").filter(|region| !region.is_empty());
-        draft.alert.changed_at = text("time").and_then(|time| moment(&time));
+        let frame = Fields::new(self.frame);
+        draft.alert.changed_at = frame.time("time");
+        draft.unread(&frame);
         draft.partition =
             self.resources().find_map(|resource| Some(Arn::parse(resource)?.partition.to_owned()));
         draft.label("source", self.source.strip_prefix("aws.").unwrap_or(self.source));

@@ -58,7 +58,8 @@ impl<'v> Fields<'v> {
 
     /// The moment at a path.
     pub(super) fn time(&self, path: &str) -> Option<DateTime<Utc>> {
-        moment(self.at(path)?.as_str()?)
+        let value = self.at(path)?;
+        time::read_value(&self.place_of(path), value, moment, &mut self.unread.borrow_mut())
     }
 
     /// Whether the field is there and true; `"true"` is true.
@@ -205,6 +206,7 @@ mod tests {
             assert_eq!(fields.text("flag"), None);
             assert_eq!(fields.text("a.b.c"), None);
             assert_eq!(fields.number("a.b"), None);
+            assert_eq!(fields.time("n"), None);
         }
         assert_eq!(
             fields.unread(),
@@ -212,6 +214,7 @@ mod tests {
                 "flag: expected a text, but it is true or false",
                 "a.b: expected an object, but it is a list",
                 "a.b: expected a number, but it is a list",
+                "n: expected a time, got 7.5",
             ]
         );
     }

@@ -6,7 +6,7 @@
 
 use super::draft::Draft;
 use super::event::Event;
-use super::fields::{Fields, moment};
+use super::fields::Fields;
 use super::words::{is_trouble, last_part, spoken};
 use crate::alert::{Alert, LinkKind, State};
 use crate::source::Message;
@@ -110,8 +110,7 @@ impl<'m> Notification<'m> {
         let (summary, rest) = text.split_once('\n').unwrap_or((text, ""));
         draft.alert.summary = Some(summary.trim().to_owned()).filter(|summary| !summary.is_empty());
         draft.alert.description = Some(rest.trim().to_owned()).filter(|rest| !rest.is_empty());
-        draft.alert.changed_at =
-            self.fields.text("Event Time").and_then(|time| moment(&time)).or(draft.alert.changed_at);
+        draft.alert.changed_at = self.fields.time("Event Time").or(draft.alert.changed_at);
         let link = self.fields.text("Identifier Link");
         let url = link.as_deref().and_then(|link| urls(link).next());
         draft.region(url.and_then(region_in));

@@ -147,7 +147,7 @@ pub(super) fn read_state_change(event: &Value) -> Option<Alarm> {
     };
     let is_action = event.get("alarmData").is_some();
     let arn = arn.and_then(Value::as_str).map(str::to_owned);
-    let forgiving::Read { value: detail, unread } = forgiving::from_value::<Detail>(detail.clone())?;
+    let forgiving::Read { value: detail, mut unread } = forgiving::from_value::<Detail>(detail.clone())?;
     let state = detail.state.unwrap_or_default();
     let (name, value) = (detail.alarm_name?, StateValue::parse(state.value?));
     let previous = detail.previous_state.unwrap_or_default();
@@ -158,6 +158,9 @@ pub(super) fn read_state_change(event: &Value) -> Option<Alarm> {
         && previous.reason.as_deref() == Some(CREATION_REASON);
     let configuration = detail.configuration.unwrap_or_default();
     let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::to_owned);
+    let mut moment = |name, text: Option<String>| time::read(name, &text?, time::parse, &mut unread);
+    let previous_since = moment("previousState.timestamp", previous.timestamp);
+    let changed_at = moment("state.timestamp", state.timestamp).or_else(|| moment("time", text("time")));
     let contributor_id = detail.alarm_contributor.as_ref().and_then(|contributor| contributor.id.clone());
 
     Some(Alarm {
@@ -170,8 +173,8 @@ pub(super) fn read_state_change(event: &Value) -> Option<Alarm> {
         region: parsed.as_ref().map(|arn| arn.region.to_owned()).or_else(|| text("region")),
         state: value,
         previous: previous_value,
-        previous_since: previous.timestamp.as_deref().and_then(time::parse),
-        changed_at: state.timestamp.or_else(|| text("time")).as_deref().and_then(time::parse),
+        previous_since,
+        changed_at,
         description: configuration.description.clone(),
         reason: state.reason,
         reason_data: state.reason_data,
@@ -281,7 +284,10 @@ pub(super) fn read_configuration_change(event: &Value) -> Option<Alert> {
     };
     let mut alert = Alert::new(Source::CloudWatch, name, State::Informational, word);
     alert.cause = Cause::StateChangeEvent;
-    alert.changed_at = text(event, "time").as_deref().and_then(time::parse);
+    let mut unread = Vec::new();
+    alert.changed_at =
+        event.get("time").and_then(|at| time::read_value("time", at, time::parse, &mut unread));
+    alert.notes.extend(unread.iter().map(|unread| super::unread_note(unread)));
     alert.account = text(event, "account");
     alert.region = text(event, "region");
     let configuration = detail.get("configuration");

@@ -183,11 +183,14 @@ pub(super) fn read_value(value: &Value) -> Option<Alarm> {
 }
 
 fn read(read: forgiving::Read<Message>) -> Option<Alarm> {
-    let forgiving::Read { value: message, unread } = read;
+    let forgiving::Read { value: message, mut unread } = read;
     // Without these two nothing could be said; the message is then shown as it came.
     let (name, state) = (message.alarm_name?, StateValue::parse(message.new_state_value?));
     let arn = message.alarm_arn.as_deref().and_then(Arn::parse);
-    let changed_at = message.state_change_time.as_deref().and_then(time::parse);
+    let changed_at = message
+        .state_change_time
+        .as_deref()
+        .and_then(|text| time::read("StateChangeTime", text, time::parse, &mut unread));
     let previous = message.old_state_value.map(StateValue::parse);
     let mut trigger = message.trigger.unwrap_or_default();
     let promql = message.evaluation_criteria.or(trigger.evaluation_criteria.take()).and_then(|c| c.promql);

@@ -294,9 +294,7 @@ fn to_alert(mut alarm: Alarm, record: &Record) -> Alert {
             .notes
             .push("A mute window has ended; the alarm changed while its actions were muted.".to_owned());
     }
-    alert.notes.extend(
-        alarm.unread.into_iter().map(|unread| format!("Could not read a part of the message: {unread}")),
-    );
+    alert.notes.extend(alarm.unread.iter().map(|unread| unread_note(unread)));
     alert
 }
 
@@ -314,6 +312,10 @@ fn key(alarm: &Alarm) -> AlertKey {
         name: alarm.name.clone(),
         contributor: contributor.unwrap_or_default(),
     }
+}
+
+fn unread_note(unread: &str) -> String {
+    format!("Could not read a part of the message: {unread}")
 }
 
 fn hush(alarm: &Alarm) -> Option<Hush> {

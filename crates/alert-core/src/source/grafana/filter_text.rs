@@ -45,6 +45,7 @@ pub(super) fn interpret(text: &str) -> Option<Vec<Alert>> {
 fn read(lines: &[&str]) -> Alert {
     let mut parts = Parts::default();
     let mut notes = Vec::new();
+    let mut unread = Vec::new();
     let mut reason = None;
     let mut rest = String::new();
     let mut under = Under::Text;
@@ -68,10 +69,12 @@ fn read(lines: &[&str]) -> Alert {
             (line, Under::Links) if line.starts_with(" - ") => parts.links.extend(link(line)),
             (line, _) => match line.split_once(" :").map(|(name, value)| (name, value.trim())) {
                 Some(("Alert Name", value)) => parts.labels.push(("alertname".to_owned(), value.to_owned())),
-                Some(("Alert Time", value)) => parts.starts_at = moment(value),
+                Some(("Alert Time", value)) => {
+                    parts.starts_at = time::read("Alert Time", value, moment, &mut unread);
+                }
                 Some(("Alert Value", value)) => parts.values = value_line(value),
                 Some(("Status", value)) => parts.status = value.to_owned(),
-                Some(("Ended", value)) => parts.ends_at = moment(value),
+                Some(("Ended", value)) => parts.ends_at = time::read("Ended", value, moment, &mut unread),
                 Some(("Summary", value)) => under = annotation(&mut parts, "summary", value),
                 Some(("Description", value)) => under = annotation(&mut parts, "description", value),
                 Some(("Reason", value)) => {
@@ -97,6 +100,7 @@ fn read(lines: &[&str]) -> Alert {
     let mut alert = parts.into_alert(Source::Grafana);
     alert.reason = alert.reason.or(reason);
     alert.notes = notes;
+    alert.notes.extend(unread.iter().map(|unread| format!("Could not read {unread}")));
     alert
 }
 

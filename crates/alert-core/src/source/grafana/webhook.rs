@@ -83,13 +83,15 @@ fn source(webhook: &Map<String, Value>, items: &[Value]) -> Source {
 fn one(fields: &Map<String, Value>, webhook: &Map<String, Value>, source: Source) -> Alert {
     let mut notes = own_notes(fields);
     let link = |kind, name| text(fields, name).map(|url| (kind, url.trim().to_owned()));
-    let moment = |name| text(fields, name).and_then(time::parse);
+    let mut unread = Vec::new();
+    let mut moment = |name| time::read_value(name, fields.get(name)?, time::parse, &mut unread);
+    let (starts_at, ends_at) = (moment("startsAt"), moment("endsAt"));
     let parts = Parts {
         status: text(fields, "status").or_else(|| text(webhook, "status")).unwrap_or_default().to_owned(),
         labels: pairs(fields, "labels", &mut notes),
         annotations: pairs(fields, "annotations", &mut notes),
-        starts_at: moment("startsAt"),
-        ends_at: moment("endsAt"),
+        starts_at,
+        ends_at,
         values: values::read(fields),
         links: [
             link(LinkKind::Rule, "generatorURL"),
@@ -107,6 +109,9 @@ fn one(fields: &Map<String, Value>, webhook: &Map<String, Value>, source: Source
     };
     let mut alert = parts.into_alert(source);
     alert.notes = notes;
+    for unread in unread {
+        push_note(&mut alert, &format!("Could not read {unread}"));
+    }
     alert
 }
 
