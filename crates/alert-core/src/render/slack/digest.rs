@@ -190,9 +190,15 @@ fn text_of(line: &Line<'_>, context: &Context<'_>) -> Mrkdwn {
     }
     let why =
         [&alert.condition, &alert.summary, &alert.reason, &alert.description].into_iter().flatten().next();
-    if let Some(why) = why.or(alert.notes.first()) {
-        let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
-        text = text.text(&format!(" — {}", text::cut(&why, REASON_MAX_CHARS)));
+    // What nobody understood says it by its own beginning, without what the name has of it.
+    let raw = alert.raw.as_deref().map(str::trim_start).filter(|_| why.is_none());
+    let named = alert.name.trim().trim_end_matches('…');
+    let raw = raw.map(|raw| raw.strip_prefix(named).unwrap_or(raw));
+    for why in why.or(alert.notes.first()).map(String::as_str).into_iter().chain(raw) {
+        let words = why.split_whitespace().take(REASON_MAX_CHARS).collect::<Vec<_>>().join(" ");
+        if !words.is_empty() {
+            text = text.text(&format!(" — {}", text::cut(&words, REASON_MAX_CHARS)));
+        }
     }
     if line.changes > 1 {
         text = text.text(&format!(" (changed {} times)", line.changes));
@@ -342,6 +348,34 @@ mod tests {
         let alarms: Vec<Alert> = (0..100).map(alarm).collect();
         for (message, _) in rendered(&alarms, Some(&"<&>".repeat(2_000))) {
             assert!(blocks_width(&message) <= BLOCKS_JSON_MAX_CHARS);
+        }
+    }
+
+    #[test]
+    fn a_text_shows_its_beginning() {
+        let text = |name: &str, raw: &str, note: Option<&str>| {
+            let mut alert = Alert::new(Source::Unknown, name, State::Informational, "message");
+            alert.raw = Some(raw.to_owned());
+            alert.notes.extend(note.map(str::to_owned));
+            alert
+        };
+        let alerts = [
+            text("Backup report", "Backup of\n orders <failed>", None),
+            text("Disk is full", " Disk is full\non node 7", None),
+            text("Short", "Short", None),
+            text("A long lin…", "A long line goes on", None),
+            text("Broken JSON", "{\"disk\": \"sda", Some("The message looks like JSON but is none: EOF")),
+        ];
+        let digests = rendered(&alerts, None);
+        let json = digests[0].0.to_json();
+        for line in [
+            "*Backup report* — Backup of orders &lt;failed&gt;\\n",
+            "*Disk is full* — on node 7\\n",
+            "*Short*\\n",
+            "*A long lin…* — e goes on\\n",
+            "*Broken JSON* — The message looks like JSON but is none: EOF — {\\\"disk\\\": \\\"sda\"",
+        ] {
+            assert!(json.contains(line), "{line} is not in {json}");
         }
     }
 
