@@ -279,7 +279,7 @@ fn decided(event: &[u8]) -> Vec<(usize, Source, State, Fate)> {
     let config = "{receivers: [{name: default}, {name: oncall}], \
                   route: {receiver: default, routes: [{matchers: [state=firing], receiver: oncall}]}}";
     let deployment = Deployment::new(Config::parse(config).unwrap());
-    let plan = relay::plan(envelope::decode(event), &deployment, "request", now, |_| false);
+    let plan = relay::plan(envelope::decode(event), &deployment, "request", now, &());
     plan.items
         .iter()
         .map(|item| {
