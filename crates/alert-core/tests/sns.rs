@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use alert_core::alert::{Alert, Cause};
+use alert_core::alert::{Alert, Cause, LinkKind};
 use alert_core::envelope::{self, Record};
 use alert_core::render::sns::{
     self, ATTRIBUTE_MAX_CHARS, AttributeValue, BATCH_MAX_MESSAGES, FIFO_ID_MAX_CHARS, MESSAGE_MAX_BYTES,
@@ -271,6 +271,30 @@ fn a_huge_alert_loses_its_longest_annotation_and_says_so() {
     assert_eq!(back.description.unwrap().chars().count(), 1_000);
     assert!(back.notes.iter().any(|note| note.contains("annotation description")), "{:?}", back.notes);
     assert!(message.message.contains("\nNote : Too large for a message"));
+}
+
+#[test]
+fn a_huge_link_goes_before_any_text() {
+    let long = |host: &str, length: usize| format!("https://{host}.example/{}", "x".repeat(length));
+    let mut alert = webhook(&json!([{
+        "status": "firing",
+        "labels": {"alertname": "Disk full", "instance": "i".repeat(3_000)},
+        "annotations": {"description": "d".repeat(9_000)},
+        "startsAt": "2026-03-02T00:00:00Z",
+    }]))
+    .remove(0);
+    alert.link(LinkKind::Runbook, "https://wiki.example/disk");
+    for (host, length) in [("rule", 62_000), ("logs", 65_000), ("panel", 63_000), ("dashboard", 64_000)] {
+        alert.link(LinkKind::Details, long(host, length));
+    }
+    let message = sns::message(&alert, &options());
+    check_rules(&message);
+    let (description, instance) = ("d".repeat(9_000), "i".repeat(3_000));
+    for kept in [&description, &instance, "https://wiki.example/disk", &long("dashboard", 64_000)] {
+        assert!(message.message.contains(kept), "{} is missing", &kept[..20]);
+    }
+    let note = "shortened or left out: link https://logs.example/xxx";
+    assert!(message.message.contains(note), "{}", &message.message[..14_000]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Makes too large an alert fit, and says what it lost.
 //!
-//! The order is that of what a person misses least: attachments, the ends of long annotations, whole annotations, labels, and last
-//! everything but the name, the state and the times.
+//! The order is that of what a person misses least: attachments, long links, the ends of long annotations, whole annotations,
+//! labels, and last everything but the name, the state and the times.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ const LOST_NAMED: usize = 8;
 pub(super) fn shrink(alert: &Alert, size: impl Fn(&Alert) -> usize) -> Alert {
     let mut shrunk = Shrunk { alert: alert.clone(), lost: Vec::new(), size };
     if !(shrunk.attachments()
+        || shrunk.links()
         || shrunk.annotations(ANNOTATION_KEPT_CHARS)
         || shrunk.annotations(0)
         || shrunk.labels())
@@ -90,6 +91,18 @@ impl<F: Fn(&Alert) -> usize> Shrunk<F> {
             }
         }
         self.excess() == 0
+    }
+
+    /// Takes long links away, longest first; true when that is enough.
+    fn links(&mut self) -> bool {
+        self.take_longest(
+            |alert| {
+                let long = alert.links.iter().filter(|link| link.url.len() > LINK_KEPT_BYTES);
+                long.map(|link| (link.url.clone(), link.url.len())).collect()
+            },
+            |alert, urls| alert.links.retain(|link| !urls.contains(&link.url)),
+            "link",
+        )
     }
 
     /// Cuts annotations, longest first; true when that is enough.
