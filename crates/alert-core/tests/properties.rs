@@ -8,10 +8,11 @@
 
 mod events;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::LazyLock;
 
-use alert_core::alert::{Source, State};
+use alert_core::alert::{Alert, Link, LinkKind, Source, State};
 use alert_core::config::Config;
 use alert_core::decide::Verdict;
 use alert_core::filter;
@@ -405,6 +406,116 @@ fn check_block(block: &Value) {
     }
 }
 
+const LINK_KINDS: [LinkKind; 9] = [
+    LinkKind::Alarm,
+    LinkKind::Rule,
+    LinkKind::Details,
+    LinkKind::Metric,
+    LinkKind::Dashboard,
+    LinkKind::Panel,
+    LinkKind::Logs,
+    LinkKind::Runbook,
+    LinkKind::Silence,
+];
+
+/// An alert with links of these lengths in characters, each its own URL, out of this character.
+fn with_links(lengths: &[usize], filler: char, description: &str) -> Alert {
+    let mut alert = Alert::new(Source::Grafana, "disk-full", State::Firing, "firing");
+    alert.description = Some(description.to_owned());
+    for ((place, whole), kind) in lengths.iter().enumerate().zip(LINK_KINDS.into_iter().cycle()) {
+        let start = format!("https://example.com/{place}/");
+        let rest = whole.saturating_sub(length(&start));
+        alert.link(kind, start + &filler.to_string().repeat(rest / filler.len_utf16()));
+    }
+    alert
+}
+
+/// The URLs of the buttons, and the texts of everything else, as they stand in the message.
+fn buttons_and_texts(message: &slack::Message) -> (Vec<String>, Vec<String>) {
+    let payload: Value = serde_json::from_str(&message.to_json()).unwrap();
+    let (mut urls, mut texts) = (Vec::new(), Vec::new());
+    let blocks = [&payload["blocks"], &payload["attachments"][0]["blocks"]];
+    for block in blocks.into_iter().filter_map(Value::as_array).flatten() {
+        for element in block["elements"].as_array().into_iter().flatten() {
+            match element["url"].as_str() {
+                Some(url) => urls.push(url.to_owned()),
+                None => texts.push(element["text"].as_str().unwrap().to_owned()),
+            }
+        }
+        texts.extend(block["text"]["text"].as_str().map(str::to_owned));
+    }
+    (urls, texts)
+}
+
+/// Text goes before links, and the longest links go first, whatever their number and their lengths.
+fn check_links(alert: &Alert) {
+    let accounts = BTreeMap::new();
+    let message = slack::alert(alert, &context(&accounts));
+    check_message(&message);
+    let (shown, texts) = buttons_and_texts(&message);
+    let description = alert.description.as_deref().unwrap();
+    let beginning = &description[..70.min(description.len())];
+    assert!(texts[0].contains("disk-full"), "{texts:?}");
+    assert!(texts.iter().any(|text| text.starts_with(beginning)), "{texts:?}");
+    assert!(texts.last().unwrap().contains("the-delivery"), "{texts:?}");
+
+    let (shown, missing): (Vec<usize>, Vec<usize>) = {
+        let (shown, missing): (Vec<&Link>, Vec<&Link>) =
+            alert.links.iter().partition(|link| shown.contains(&link.url));
+        let lengths = |links: Vec<&Link>| links.iter().map(|link| length(&link.url)).collect();
+        (lengths(shown), lengths(missing))
+    };
+    // By so much the buttons' own texts differ.
+    let longest = shown.iter().max().map_or(0, |longest| longest - 10);
+    assert!(missing.iter().all(|one| *one >= longest), "{missing:?} are missing, {shown:?} are there");
+    let line = match missing.len() {
+        0 => None,
+        1 => Some("1 link left out: too long for this message".to_owned()),
+        count => Some(format!("{count} links left out: too long for this message")),
+    };
+    assert_eq!(texts.iter().find(|text| text.contains(" left out: ")), line.as_ref());
+    // A long link takes no text away.
+    let without = slack::alert(&Alert { links: Vec::new(), ..alert.clone() }, &context(&accounts));
+    let is_whole = buttons_and_texts(&without).1.iter().all(|text| texts.contains(text));
+    assert!(is_whole || shown.iter().sum::<usize>() <= 1_000, "{shown:?} in the place of text");
+
+    let plain = message.plain();
+    for part in ["disk-full", beginning, "the-delivery"] {
+        assert!(plain.text().contains(part), "no {part} in {}", plain.text());
+    }
+}
+
+fn context(accounts: &BTreeMap<String, String>) -> slack::Context<'_> {
+    slack::Context {
+        now: "2026-09-14T11:20:00Z".parse().unwrap(),
+        timezone: chrono_tz::UTC,
+        accounts,
+        channel: None,
+        mention: None,
+        path: &[],
+        tries: 1,
+        delivery_id: Some("the-delivery"),
+        route: "route",
+        warning: None,
+    }
+}
+
+#[test]
+fn long_links_cost_no_text() {
+    let description = "It is the disk. ".repeat(100).trim_end().to_owned();
+    for count in 1..=30 {
+        for length in [100, 2_900, 3_000, 3_001, 9_000] {
+            check_links(&with_links(&vec![length; count], 'x', &description));
+        }
+    }
+    // As many as there is room for, the shorter ones, in their order.
+    let accounts = BTreeMap::new();
+    let alert = with_links(&[2_900, 100, 2_800, 2_900, 2_900, 200], 'x', &description);
+    let (urls, texts) = buttons_and_texts(&slack::alert(&alert, &context(&accounts)));
+    assert_eq!(urls.iter().map(|url| length(url)).collect::<Vec<_>>(), [2_900, 100, 2_800, 2_900, 200]);
+    assert!(texts.contains(&"1 link left out: too long for this message".to_owned()), "{texts:?}");
+}
+
 /// No entity is broken, and every `<…>` is a link, a date or the one mention.
 fn check_mrkdwn(text: &str, max: usize) {
     let shown: String = text.chars().take(200).collect();
@@ -537,6 +648,18 @@ proptest! {
     #[test]
     fn any_bytes(event in proptest::collection::vec(any::<u8>(), 0..2_000)) {
         check_event(&event, 5);
+    }
+
+    #[test]
+    fn any_number_of_links_of_any_length(
+        lengths in proptest::collection::vec(prop_oneof![30_usize..400, 2_500_usize..3_200], 0..40),
+        filler in select(vec!['x', '&', '%', '경', '🔥']),
+        description in "[a-z]{70,200}( [a-z\n\"<&>]{1,40}){0,60}",
+        notes in proptest::collection::vec("[a-z ]{1,600}", 0..12),
+    ) {
+        let mut alert = with_links(&lengths, filler, description.trim());
+        alert.notes = notes;
+        check_links(&alert);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Source of the limits: Slack, "Block Kit reference", one page for each block.
 
+use std::collections::BTreeSet;
+
 use super::mrkdwn::{Mrkdwn, width};
 
 /// A section's text.
@@ -23,6 +25,9 @@ pub const BLOCKS_MAX: usize = 50;
 /// All block lists of a message as compact JSON. Slack refuses (`msg_blocks_too_long`) somewhere above 13,000, which
 /// it documents nowhere.
 pub const BLOCKS_JSON_MAX_CHARS: usize = 12_000;
+
+/// A row without its buttons.
+const ACTIONS_JSON: &str = r#"{"type":"actions","elements":[]}"#;
 
 /// A block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,11 +73,35 @@ impl Block {
         (!is_blank(&text)).then(|| Self::Context(text.cut(FIELD_TEXT_MAX_CHARS)))
     }
 
-    /// A row of buttons; `None` without any.
+    /// A row of buttons in at most `max` characters of a list's JSON. Where they do not all fit, the longest are left out
+    /// and a small line says so.
     #[must_use]
-    pub fn actions(mut buttons: Vec<Button>) -> Option<Self> {
-        buttons.truncate(ACTIONS_ELEMENTS_MAX);
-        (!buttons.is_empty()).then_some(Self::Actions(buttons))
+    pub fn buttons(buttons: Vec<Button>, max: usize) -> Vec<Self> {
+        let count = buttons.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        let is_possible = count <= ACTIONS_ELEMENTS_MAX && buttons.iter().all(Button::is_possible);
+        if is_possible && actions_json_width(&buttons) < max {
+            return vec![Self::Actions(buttons)];
+        }
+        // With the largest number that the line can say.
+        let max = max.saturating_sub(left_out(count).json_width() + 1);
+        let possible = buttons.iter().enumerate().filter(|(_, button)| button.is_possible());
+        let mut shortest: Vec<(usize, usize)> =
+            possible.map(|(place, button)| (button.json_width() + 1, place)).collect();
+        shortest.sort_unstable();
+        shortest.truncate(ACTIONS_ELEMENTS_MAX);
+        let mut width = ACTIONS_JSON.len();
+        let fitting = shortest.iter().take_while(|(own, _)| {
+            width += own;
+            width <= max
+        });
+        let places: BTreeSet<usize> = fitting.map(|(_, place)| *place).collect();
+        let kept = buttons.into_iter().enumerate().filter(|(place, _)| places.contains(place));
+        let kept: Vec<Button> = kept.map(|(_, button)| button).collect();
+        let line = left_out(count - kept.len());
+        if kept.is_empty() { vec![line] } else { vec![Self::Actions(kept), line] }
     }
 
     /// The length of the block as compact JSON, counted without writing it: this is asked of every block.
@@ -86,15 +115,7 @@ impl Block {
                 r#"{"type":"section","fields":[]}"#.len() + parts.saturating_sub(1)
             }
             Self::Context(part) => r#"{"type":"context","elements":[]}"#.len() + text(part.as_str()),
-            Self::Actions(buttons) => {
-                let button = |button: &Button| {
-                    r#"{"type":"button","text":{"type":"plain_text","text":""},"url":""}"#.len()
-                        + escaped_width(button.text)
-                        + escaped_width(&button.url)
-                };
-                let buttons: usize = buttons.iter().map(|each| button(each) + 1).sum();
-                r#"{"type":"actions","elements":[]}"#.len() + buttons.saturating_sub(1)
-            }
+            Self::Actions(buttons) => actions_json_width(buttons),
         }
     }
 
@@ -136,14 +157,35 @@ impl Block {
 }
 
 impl Button {
-    /// A button; `None` where Slack would refuse the URL.
+    /// A button; `None` where Slack would not take it for a URL. How long it may be is for [`Block::buttons`] to say.
     #[must_use]
     pub fn new(text: &'static str, url: &str) -> Option<Self> {
-        let is_url = (url.starts_with("https://") || url.starts_with("http://"))
-            && width(url) <= BUTTON_URL_MAX_CHARS
-            && !holds_refused(url);
-        (is_url && width(text) <= BUTTON_TEXT_MAX_CHARS).then(|| Self { text, url: url.to_owned() })
+        let is_url = (url.starts_with("https://") || url.starts_with("http://")) && !holds_refused(url);
+        is_url.then(|| Self { text, url: url.to_owned() })
     }
+
+    /// Whether Slack takes one so long.
+    fn is_possible(&self) -> bool {
+        width(self.text) <= BUTTON_TEXT_MAX_CHARS && width(&self.url) <= BUTTON_URL_MAX_CHARS
+    }
+
+    fn json_width(&self) -> usize {
+        r#"{"type":"button","text":{"type":"plain_text","text":""},"url":""}"#.len()
+            + escaped_width(self.text)
+            + escaped_width(&self.url)
+    }
+}
+
+/// The [`Block::json_width`] of a row of buttons.
+pub(super) fn actions_json_width(buttons: &[Button]) -> usize {
+    let buttons: usize = buttons.iter().map(|button| button.json_width() + 1).sum();
+    ACTIONS_JSON.len() + buttons.saturating_sub(1)
+}
+
+/// The line in the place of links that are too long.
+fn left_out(count: usize) -> Block {
+    let links = if count == 1 { "link" } else { "links" };
+    Block::Context(Mrkdwn::new().text(&format!("{count} {links} left out: too long for this message")))
 }
 
 fn is_blank(text: &Mrkdwn) -> bool {

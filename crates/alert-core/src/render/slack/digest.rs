@@ -68,7 +68,8 @@ pub fn digest(alerts: &[Entry<'_>], context: &Context<'_>) -> Vec<(Message, Vec<
             let fallback =
                 lead.clone().text(&format!("{title}, first: {}", text::cut(first, NAME_MAX_CHARS)));
             let (head, ends) = (frame.head(&lead, &title), frame.ends());
-            (Message::new(context.channel, fallback, color(worst), head, body.collect(), ends), items)
+            let body = body.collect();
+            (Message::new(context.channel, fallback, color(worst), head, body, Vec::new(), ends), items)
         })
         .collect()
 }

@@ -15,7 +15,7 @@ use chrono_tz::Tz;
 
 use crate::envelope::Hop;
 use crate::memory::Shown;
-use block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block};
+use block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, Button};
 use mrkdwn::Mrkdwn;
 
 pub use digest::{Entry, digest};
@@ -28,6 +28,9 @@ pub const TEXT_MAX_CHARS: usize = 38_000;
 
 /// In the grey line of a message that may have arrived before.
 const MAY_BE_REPEAT: &str = " · may be a repeat: Slack did not answer the last try in time";
+/// So much of a message's JSON belongs to buttons even where its text must be cut for them: the shortest, which mostly
+/// lead to the whole of it.
+const BUTTONS_KEPT_CHARS: usize = 1_000;
 
 /// Everything that a message says beyond its alert.
 #[derive(Debug, Clone, Copy)]
@@ -123,21 +126,30 @@ impl Message {
         &self.text
     }
 
-    /// A message of blocks: `headline` above a bar of `color` with `body`, and `ends` (buttons, the grey line), which
-    /// stay whole when `body` must give way.
+    /// A message of blocks: `headline` above a bar of `color` with `body`, `buttons` and `ends` (the grey line).
+    ///
+    /// Headline and ends stay whole. The body comes before the buttons, but for [`BUTTONS_KEPT_CHARS`].
     fn new(
         channel: Option<&str>,
         text: Mrkdwn,
         color: &'static str,
         headline: Vec<Block>,
         body: Vec<Block>,
+        buttons: Vec<Button>,
         ends: Vec<Block>,
     ) -> Self {
         let width = |blocks: &[Block]| blocks.iter().map(|block| block.json_width() + 1).sum::<usize>();
         // Two lists with their brackets.
         let mut room = BLOCKS_JSON_MAX_CHARS.saturating_sub(width(&headline) + width(&ends) + 4);
-        let count = BLOCKS_MAX.saturating_sub(headline.len() + ends.len());
-        let mut blocks: Vec<Block> = Vec::with_capacity(body.len() + ends.len());
+        let (rows, kept) = if buttons.is_empty() {
+            (0, 0)
+        } else {
+            // The row, and the line that says what is missing in it.
+            (2, (block::actions_json_width(&buttons) + 1).min(BUTTONS_KEPT_CHARS))
+        };
+        room = room.saturating_sub(kept);
+        let count = BLOCKS_MAX.saturating_sub(headline.len() + rows + ends.len());
+        let mut blocks: Vec<Block> = Vec::with_capacity(body.len() + rows + ends.len());
         for block in body {
             if blocks.len() >= count {
                 break;
@@ -146,6 +158,7 @@ impl Message {
             room = room.saturating_sub(width + 1);
             blocks.push(block);
         }
+        blocks.extend(Block::buttons(buttons, room + kept));
         blocks.extend(ends);
         let attachments = if blocks.is_empty() {
             Vec::new()
@@ -165,23 +178,27 @@ impl Message {
     #[must_use]
     pub fn plain(&self) -> Self {
         let mut text = Mrkdwn::new();
+        let mut links = Vec::new();
         for block in
             self.blocks.iter().chain(self.attachments.iter().flat_map(|attachment| &attachment.blocks))
         {
-            if !text.is_empty() {
-                text = text.markup("\n");
-            }
-            text = match block {
-                Block::Section(part) | Block::Context(part) => text.append(part),
-                Block::Fields(parts) => parts.iter().enumerate().fold(text, |text, (index, part)| {
-                    let text = if index > 0 { text.markup("\n") } else { text };
-                    text.append(part)
-                }),
-                Block::Actions(buttons) => buttons.iter().enumerate().fold(text, |text, (index, button)| {
-                    let text = if index > 0 { text.markup(" · ") } else { text };
-                    button.write_as_link(text)
-                }),
+            let parts = match block {
+                Block::Section(part) | Block::Context(part) => std::slice::from_ref(part),
+                Block::Fields(parts) => parts,
+                // After all text, which is cut at its end.
+                Block::Actions(buttons) => {
+                    links.extend(buttons);
+                    continue;
+                }
             };
+            for part in parts {
+                text = if text.is_empty() { text } else { text.markup("\n") };
+                text = text.append(part);
+            }
+        }
+        for (index, button) in links.into_iter().enumerate() {
+            text = text.markup(if index == 0 { "\n" } else { " · " });
+            text = button.write_as_link(text);
         }
         if text.is_empty() {
             text = Mrkdwn::new().markup(&self.text);

@@ -54,10 +54,9 @@ pub fn alert(alert: &Alert, context: &Context<'_>) -> Message {
         body.extend(Block::section(Mrkdwn::new().preformatted(&text::cut(raw, RAW_MAX_CHARS))));
     }
     body.extend(reason(alert).filter(|_| alert.source != Source::CloudWatch));
-    let mut ends = Vec::new();
-    ends.extend(Block::actions(buttons(&alert.links)));
-    ends.extend(Block::context(footer(alert, context)));
-    Message::new(context.channel, fallback(alert, context), color(alert.state), head, body, ends)
+    let ends = Block::context(footer(alert, context)).into_iter().collect();
+    let buttons = buttons(&alert.links);
+    Message::new(context.channel, fallback(alert, context), color(alert.state), head, body, buttons, ends)
 }
 
 /// The bar's colour: red, amber, blue, green.
