@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use chrono::TimeDelta;
 
-use super::block::{Block, Button};
+use super::block::{Block, Button, SECTION_TEXT_MAX_CHARS};
 use super::mrkdwn::{Mrkdwn, moment};
 use super::{Context, MAY_BE_REPEAT, Message};
-use crate::alert::{Alert, Evidence, Link, LinkKind, Source, State};
+use crate::alert::{Alert, Child, Evidence, Link, LinkKind, Source, State};
 use crate::envelope::Hop;
 use crate::{number, text, time};
 
@@ -21,6 +21,12 @@ const REASON_MAX_CHARS: usize = 1_100;
 const SPARKLINE_MAX_POINTS: usize = 60;
 /// Log lines that come along.
 const LOG_LINES_MAX: usize = 10;
+/// Children of a composite alarm.
+const CHILDREN_MAX: usize = 20;
+/// A child's link; its name alone may take nine characters for each of its own.
+const CHILD_URL_MAX_CHARS: usize = 500;
+/// Room for the line that counts the others.
+const MORE_CHARS: usize = 40;
 /// A raw message, shown as it came.
 const RAW_MAX_CHARS: usize = 2_600;
 
@@ -250,24 +256,32 @@ fn description(alert: &Alert) -> Option<Block> {
 fn composite(evidence: &Evidence) -> Option<Block> {
     let mut lines = Mrkdwn::new();
     if let Some(rule) = &evidence.rule {
-        lines = lines.markup("*Rule*  ").code(&text::cut(rule, 1_000));
+        lines = lines.markup("*Rule*  ").code(&text::cut(rule, 1_000)).cut(SECTION_TEXT_MAX_CHARS / 2);
     }
-    for child in evidence.children.iter().take(20) {
-        lines = if lines.is_empty() { lines } else { lines.markup("\n") };
-        lines = lines.markup("• ");
-        let name = text::cut(&child.name, 200);
-        lines = match &child.url {
-            Some(url) => lines.link(url, &name),
-            None => lines.text(&name),
-        };
-        if let Some(state) = &child.state {
-            lines = lines.text(&format!(": {}", text::cut(state, 40)));
+    let children = &evidence.children;
+    for (index, child) in children.iter().enumerate() {
+        let line = Mrkdwn::new().markup(if lines.is_empty() { "• " } else { "\n• " });
+        let line = line.append(&child_line(child));
+        if index == CHILDREN_MAX || lines.width() + line.width() > SECTION_TEXT_MAX_CHARS - MORE_CHARS {
+            lines = lines.text(&format!("\n… and {} more", children.len() - index));
+            break;
         }
-    }
-    if evidence.children.len() > 20 {
-        lines = lines.text(&format!("\n… and {} more", evidence.children.len() - 20));
+        lines = lines.append(&line);
     }
     Block::section(lines)
+}
+
+fn child_line(child: &Child) -> Mrkdwn {
+    let name = text::cut(&child.name, 200);
+    // A longer link leaves no room for the names of the others.
+    let line = match child.url.as_deref().filter(|url| url.len() <= CHILD_URL_MAX_CHARS) {
+        Some(url) => Mrkdwn::new().link(url, &name),
+        None => Mrkdwn::new().text(&name),
+    };
+    match &child.state {
+        Some(state) => line.text(&format!(": {}", text::cut(state, 40))),
+        None => line,
+    }
 }
 
 fn log_lines(evidence: &Evidence) -> Option<Block> {
@@ -388,6 +402,29 @@ mod tests {
         assert_eq!(sparkline(&[(1.0, false), (2.0, false), (9.0, true), (10.0, true)]), "▁▂[▇█]");
         assert_eq!(sparkline(&[(5.0, true), (5.0, true)]), "[▅▅]");
         assert_eq!(sparkline(&[(10.0, true), (0.0, false)]), "[█]▁");
+    }
+
+    #[test]
+    fn the_links_of_children_cost_no_name() {
+        let child = |number: usize, letter: &str| {
+            let name = format!("{number} {}", letter.repeat(60));
+            let url = format!("https://console.example/{}", crate::region::percent_encode(&name));
+            Child { name, url: Some(url), state: Some("ALARM".to_owned()) }
+        };
+        let shown = |count: usize, letter: &str| {
+            let children = (0..count).map(|number| child(number, letter)).collect();
+            let rule = Some("&".repeat(9_000));
+            let block = composite(&Evidence { rule, children, ..Evidence::default() });
+            let Some(Block::Section(text)) = block else { panic!("{block:?}") };
+            assert!(text.width() <= SECTION_TEXT_MAX_CHARS);
+            text.into_string()
+        };
+        // With links of more than 500 characters each, the names alone.
+        let text = shown(20, "경");
+        assert!(text.contains("• 19 경") && text.ends_with(": ALARM") && !text.contains("more"), "{text}");
+        assert!(shown(21, "경").ends_with("\n… and 1 more"));
+        let text = shown(20, "x");
+        assert!(text.contains("• <https://console.example/0%20x") && text.ends_with(" more"), "{text}");
     }
 
     #[test]
