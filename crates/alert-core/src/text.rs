@@ -29,6 +29,45 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ").into() } else { text.into() }
 }
 
+/// Whether a text could be a secret that slipped into another place: a URL, a part of a webhook's, a token of Slack's, a
+/// ciphertext of KMS, or whatever else looks as if it had been drawn by lot. What may be one is shown nowhere.
+#[must_use]
+pub fn may_be_secret(text: &str) -> bool {
+    // Ciphertexts of KMS begin with `AQICA`. Source of the tokens: Slack, "Tokens".
+    const MARKS: [&str; 13] = [
+        "://",
+        "hooks.",
+        "/services/",
+        "kms:",
+        "aqica",
+        "xoxa-",
+        "xoxb-",
+        "xoxe-",
+        "xoxe.",
+        "xoxp-",
+        "xoxr-",
+        "xoxs-",
+        "xapp-",
+    ];
+    let lower = text.to_ascii_lowercase();
+    has_token(text) || MARKS.iter().any(|mark| lower.contains(mark))
+}
+
+/// Whether a part of it looks as if it had been drawn by lot: long, with digits and capitals.
+///
+/// The last part of a Slack webhook has 24 such characters.
+fn has_token(text: &str) -> bool {
+    const TOKEN_MIN_CHARS: usize = 20;
+    // A slash is base64's, too, but in a path it ends a name.
+    let is_path = text.starts_with('/');
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '+' || (c == '/' && !is_path);
+    text.split(|c| !is_inner(c)).any(|part| {
+        part.len() >= TOKEN_MIN_CHARS
+            && part.contains(|c: char| c.is_ascii_digit())
+            && part.contains(|c: char| c.is_ascii_uppercase())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +76,34 @@ mod tests {
     fn urls_without_the_sentence() {
         let text = "Runbook: https://wiki/run?a=b. See (http://x/y), ftp://z or https://";
         assert_eq!(urls(text).collect::<Vec<_>>(), ["https://wiki/run?a=b", "http://x/y"]);
+    }
+
+    #[test]
+    fn what_may_be_a_secret() {
+        for secret in [
+            "https://hooks.slack.com/services/T0/B0/x",
+            "HOOKS.SLACK.COM/x",
+            "/services/T0123/B0123/abcdefghijklmnopqrstuvwx",
+            "T0123/B0123/aBcDeFgHiJkLmNoPqRsTuVw1",
+            "xoxb-1-2-abc",
+            "XAPP-1-A-2-b",
+            "arn:https://example.com/x",
+            "AQICAHhsecret",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        ] {
+            assert!(may_be_secret(secret), "{secret}");
+        }
+        for name in [
+            "",
+            "/opt/alerts.yaml",
+            "/home/Ops2/AlertConfigurations/Production/alerts.yaml",
+            "arn:aws:sns:eu-west-1:111122223333:alerts-Topic-1A2B3C4D5E6F",
+            "alerts-Relay-1A2B3C4D5E6F",
+            "1234abcd-12ab-34cd-56ef-1234567890ab",
+            "#on-call",
+        ] {
+            assert!(!may_be_secret(name), "{name}");
+        }
     }
 
     #[test]

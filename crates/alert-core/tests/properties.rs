@@ -497,6 +497,8 @@ fn context(accounts: &BTreeMap<String, String>) -> slack::Context<'_> {
         delivery_id: Some("the-delivery"),
         route: "route",
         warning: None,
+        overtaken: None,
+        may_be_repeat: false,
     }
 }
 

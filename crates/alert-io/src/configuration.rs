@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use alert_core::config::Config;
 
-use crate::settings::{ALERT_CONFIG, ALERT_CONFIG_FILE, Environment, LAMBDA_TASK_ROOT};
+use crate::settings::{ALERT_CONFIG, ALERT_CONFIG_FILE, Environment, LAMBDA_TASK_ROOT, shown};
 
 /// The file beside the binary, or in a layer.
 const FILE_NAME: &str = "alerts.yaml";
@@ -28,7 +28,7 @@ pub fn load(environment: Environment<'_>) -> Loaded {
         return parse(ALERT_CONFIG, &text);
     }
     if let Some(path) = environment(ALERT_CONFIG_FILE) {
-        return read(&format!("{ALERT_CONFIG_FILE}={path}"), Path::new(&path));
+        return read(&format!("{ALERT_CONFIG_FILE}={}", shown(&path)), Path::new(&path));
     }
     let folder = environment(LAMBDA_TASK_ROOT).map(PathBuf::from).or_else(|| {
         let binary = std::env::current_exe().ok()?;
@@ -36,7 +36,7 @@ pub fn load(environment: Environment<'_>) -> Loaded {
     });
     let beside = folder.map(|folder| folder.join(FILE_NAME));
     match beside.into_iter().chain([PathBuf::from(LAYER_FILE)]).find(|path| path.exists()) {
-        Some(path) => read(&path.display().to_string(), &path),
+        Some(path) => read(&shown(&path.to_string_lossy()), &path),
         None => Loaded { config: Config::default(), warning: None },
     }
 }

@@ -17,7 +17,7 @@ use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
 use crate::publisher::{Outgoing, Publisher, Report};
-use crate::settings::{Environment, SNS_TOPIC_ARN, StartError};
+use crate::settings::{Environment, SNS_TOPIC_ARN, StartError, shown};
 
 /// For whoever must mend the setting.
 const TOPIC_EXPECTED: &str =
@@ -123,13 +123,20 @@ fn topic_region(topic_arn: &str) -> Result<String, StartError> {
     Arn::parse(topic_arn)
         .filter(|arn| {
             let is_account = arn.account.len() == 12 && arn.account.bytes().all(|b| b.is_ascii_digit());
-            arn.service == "sns" && !arn.region.is_empty() && is_account && is_name(arn.resource)
+            let is_word = |part: &str| {
+                !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            };
+            arn.service == "sns"
+                && is_word(arn.partition)
+                && is_word(arn.region)
+                && is_account
+                && is_name(arn.resource)
         })
         .map(|arn| arn.region.to_owned())
         .ok_or_else(|| {
             // What is no ARN may be a secret that was meant for another setting.
             let found = if topic_arn.starts_with("arn:") {
-                format!("is {topic_arn:?}")
+                format!("is {}", shown(topic_arn))
             } else {
                 format!("is no ARN but a text of {} characters", topic_arn.chars().count())
             };

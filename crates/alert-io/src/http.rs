@@ -20,7 +20,7 @@ use rustls::{
     CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
-use crate::settings::{AWS_CA_BUNDLE, Environment, SSL_CERT_FILE, StartError};
+use crate::settings::{AWS_CA_BUNDLE, Environment, SSL_CERT_FILE, StartError, shown};
 
 /// A connection that takes longer does not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,7 +75,8 @@ fn named_roots(environment: Environment<'_>) -> Result<Option<RootCertStore>, St
             return Err(StartError::new(
                 "ca_file_unusable",
                 format!(
-                    "{setting} names {path}, but no certificate could be read there; give the path of a PEM file, or remove the setting"
+                    "{setting} names {}, but no certificate could be read there; give the path of a PEM file, or remove the setting",
+                    shown(&path)
                 ),
             ));
         }

@@ -59,11 +59,19 @@ pub async fn run<T>(
 /// Gives this process what lambda_runtime panics without, where somebody else than Lambda runs it: starts it again with
 /// the values of a function without any.
 fn complete_environment() -> Result<(), StartError> {
-    if settings::process(AWS_LAMBDA_RUNTIME_API).is_none() {
+    let wrong = match settings::process(AWS_LAMBDA_RUNTIME_API) {
+        None => Some("is not set".to_owned()),
+        // With a path it would be said by whatever fails to make a URL of it.
+        Some(api) if api.contains('/') => {
+            Some(format!("is {}, which is no host and port", settings::shown(&api)))
+        }
+        Some(_) => None,
+    };
+    if let Some(wrong) = wrong {
         return Err(StartError::new(
             "not_on_lambda",
             format!(
-                "{AWS_LAMBDA_RUNTIME_API} is not set: this is a Lambda function, which AWS Lambda starts; to try it here, run `alertctl demo`"
+                "{AWS_LAMBDA_RUNTIME_API} {wrong}: this is a Lambda function, which AWS Lambda starts; to try it here, run `alertctl demo`"
             ),
         ));
     }

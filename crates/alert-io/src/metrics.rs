@@ -16,7 +16,7 @@ use metrique_writer_core::{
 };
 use metrique_writer_format_emf::Emf;
 
-use crate::settings::{AWS_LAMBDA_FUNCTION_NAME, Environment};
+use crate::settings::{AWS_LAMBDA_FUNCTION_NAME, Environment, shown};
 
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "AlertRelay";
@@ -181,7 +181,8 @@ impl Metrics {
     /// For the function of this environment.
     #[must_use]
     pub fn from_environment(environment: Environment<'_>) -> Self {
-        Self { function: environment(AWS_LAMBDA_FUNCTION_NAME).unwrap_or_default() }
+        let function = environment(AWS_LAMBDA_FUNCTION_NAME).unwrap_or_default();
+        Self { function: shown(&function).into_owned() }
     }
 
     /// Says that the configuration is broken as soon as it is read: the first alert may be weeks away.

@@ -23,9 +23,7 @@ use crate::lambda::{self, InvocationError};
 use crate::log::{AlertLine, Fate};
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
 use crate::secret::{DecryptFailure, Decryptor};
-use crate::settings::{
-    AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_HOOK_URL, SLACK_CHANNEL, StartError,
-};
+use crate::settings::{self, AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_HOOK_URL, StartError};
 use crate::webhook::WebhookUrl;
 
 /// Lambda gives the init phase 10 s; KMS may use this much of it before the first invocation tries again.
@@ -85,7 +83,14 @@ impl Relay {
 
         let mut deployment = Deployment::new(loaded.config);
         deployment.warning = loaded.warning;
-        deployment.channel = environment(SLACK_CHANNEL);
+        match settings::slack_channel(environment) {
+            Ok(channel) => deployment.channel = channel,
+            Err(problem) => {
+                tracing::error!(error_type = "channel_malformed", "{problem}");
+                let warnings: Vec<_> = deployment.warning.take().into_iter().chain([problem]).collect();
+                deployment.warning = Some(warnings.join(" "));
+            }
+        }
         let relay = Self {
             hooks: hooks(&deployment, ciphertext),
             deployment,
@@ -124,7 +129,7 @@ impl Relay {
         let webhook = async |id: &HookId| self.webhook(id, deadline).await;
         let report = self.courier.deliver(&plan, webhook, deadline).await;
         log(&plan, &report, request_id, started_at);
-        self.metrics.print(&tally(&plan, &report, deployment.warning.is_some()), request_id);
+        self.metrics.print(&tally(&plan, &report, deployment.config.fail_open), request_id);
         let failed: Vec<_> = plan
             .items
             .iter()

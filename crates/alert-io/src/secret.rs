@@ -12,6 +12,8 @@ use secrecy::zeroize::Zeroize as _;
 use thiserror::Error;
 use tokio::time::timeout;
 
+use crate::settings::shown;
+
 /// The key of the encryption context; the Lambda console's encryption helpers use it, and AWS's blueprint after them.
 pub const CONTEXT_KEY: &str = "LambdaFunctionName";
 
@@ -160,11 +162,11 @@ impl Decryptor {
         let remedy = match code {
             "InvalidCiphertextException" => format!(
                 "the ciphertext is damaged, or was encrypted with another encryption context than {CONTEXT_KEY}={}: encrypt {what} again for this function, with its name as it is now",
-                self.function_name
+                shown(&self.function_name)
             ),
             "AccessDeniedException" => format!(
                 "the function's role may not decrypt: allow kms:Decrypt on the key, with the condition kms:EncryptionContext:{CONTEXT_KEY}={}",
-                self.function_name
+                shown(&self.function_name)
             ),
             "NotFoundException" => format!(
                 "the key does not exist in this region and account: encrypt {what} again with a key that does"

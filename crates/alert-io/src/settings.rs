@@ -1,5 +1,9 @@
 //! Every environment variable that is read, by its name, and nothing else of the environment.
 
+use std::borrow::Cow;
+
+use alert_core::config::is_channel;
+use alert_core::text;
 use thiserror::Error;
 
 /// Base64 of the KMS ciphertext of the webhook's URL; the name is that of AWS's blueprint.
@@ -52,6 +56,32 @@ pub fn process(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
+/// A setting's value as errors, logs and messages show it: short, on one line, and hidden where it may be a secret that was
+/// pasted into the wrong setting.
+///
+/// Every value that is shown goes through here.
+#[must_use]
+pub fn shown(value: &str) -> Cow<'_, str> {
+    const SHOWN_MAX_CHARS: usize = 256;
+    if text::may_be_secret(value) {
+        return "(not shown: it may be a secret)".into();
+    }
+    let value = text::cut(value, SHOWN_MAX_CHARS);
+    if value.contains(char::is_control) { value.replace(char::is_control, " ").into() } else { value }
+}
+
+/// The channel to ask for, or what is wrong with the setting's value.
+pub fn slack_channel(environment: Environment<'_>) -> Result<Option<String>, String> {
+    let Some(channel) = environment(SLACK_CHANNEL) else { return Ok(None) };
+    if is_channel(&channel) {
+        return Ok(Some(channel));
+    }
+    Err(format!(
+        "{SLACK_CHANNEL} is {}, which is no channel, and is ignored: expected a name such as #oncall",
+        shown(&channel)
+    ))
+}
+
 /// Why a function cannot start, for the person who deployed it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
@@ -66,5 +96,18 @@ impl StartError {
     /// An error of this type.
     pub fn new(error_type: &'static str, message: impl Into<String>) -> Self {
         Self { error_type, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_shown_short_or_not_at_all() {
+        assert_eq!(shown("/opt/alerts.yaml"), "/opt/alerts.yaml");
+        assert_eq!(shown("a\nb\u{1b}[31m"), "a b [31m");
+        assert_eq!(shown(&"경".repeat(1_000)).chars().count(), 256);
+        assert_eq!(shown("https://hooks.example/services/T0/B0/x"), "(not shown: it may be a secret)");
     }
 }

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use crate::secret::{CONTEXT_KEY, Decryptor, ErrorTypes, Secret};
+use crate::settings::shown;
 
 /// A webhook's URL. Debug is redacted, and there is no Display.
 #[derive(Debug, Clone)]
@@ -97,8 +98,12 @@ pub async fn encrypt(
         .send()
         .await
         .map_err(|error| {
-            let (code, message) = (error.code().unwrap_or("no answer"), error.message().unwrap_or_default());
-            format!("KMS does not encrypt with the key {key_id} ({code}): {message}")
+            let code = error.code().unwrap_or("no answer");
+            let shown = shown(key_id);
+            // KMS's own words repeat a key that it does not know.
+            let message =
+                error.message().filter(|_| shown == key_id).unwrap_or("give a key's id, ARN or alias");
+            format!("KMS does not encrypt with the key {shown} ({code}): {message}")
         })?;
     let ciphertext = answer.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
     let encoded = BASE64_STANDARD.encode(ciphertext);

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use alert_core::answer::{Failure, Outcome};
 use alert_io::aws::{self, Identity};
+use alert_io::configuration;
+use alert_io::filter::Filter;
 use alert_io::lambda::InvocationError;
 use alert_io::relay::Relay;
 use alert_io::secret::{DecryptFailure, Decryptor};
@@ -161,6 +163,49 @@ async fn what_slack_refuses_and_what_never_reached_it() {
     }
     let error = InvocationError::of(&failures.iter().collect::<Vec<_>>(), 10);
     assert_silent("the invocation's error", &format!("{error:?}"), &secrets);
+}
+
+/// Every setting that is read, out of the file that names them.
+fn names_of_settings() -> Vec<&'static str> {
+    let names = include_str!("../src/settings.rs").lines();
+    let names: Vec<_> = names.filter_map(|line| line.strip_prefix("pub const ")?.split('"').nth(1)).collect();
+    assert!(names.len() > 15 && names.contains(&"SSL_CERT_FILE"), "{names:?}");
+    names
+}
+
+/// Whatever is made of settings alone, with a webhook's URL in the place of each of them.
+#[tokio::test]
+async fn what_a_wrong_setting_holds() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let webhook = sandbox.slack.webhook("ops").url;
+    let hook = sandbox.kms.encrypt(&webhook, &CONTEXT);
+    let path = &webhook[webhook.find("/services/").unwrap()..];
+    let secrets = [path, path.rsplit('/').next().unwrap()];
+    for setting in names_of_settings() {
+        for value in [webhook.clone(), format!("arn:aws:sns:{webhook}"), path.to_owned()] {
+            let mut settings = settings(&sandbox, &hook);
+            settings.insert("SNS_TOPIC_ARN".to_owned(), "arn:aws:sns:us-east-1:111122223333:t".to_owned());
+            settings.insert(setting.to_owned(), value);
+            let environment = |name: &str| settings.get(name).cloned();
+            let loaded = configuration::load(&environment);
+            assert_silent(setting, &format!("{:?}", loaded.warning), &secrets);
+            if let Err(error) = http::client(&environment) {
+                assert_silent(setting, &everything(&error), &secrets);
+            }
+            if let Err(error) = Filter::start(&environment) {
+                assert_silent(setting, &everything(&error), &secrets);
+            }
+            if let Err(problem) = alert_io::settings::slack_channel(&environment) {
+                assert_silent(setting, &problem, &secrets);
+            }
+            // What is no KMS is asked again and again.
+            if !setting.starts_with("AWS_ENDPOINT_URL")
+                && let Err(error) = Relay::start(&environment).await
+            {
+                assert_silent(setting, &everything(&error), &secrets);
+            }
+        }
+    }
 }
 
 #[test]

@@ -48,6 +48,31 @@ fn what_is_no_json_is_shown_at_its_place() {
 }
 
 #[test]
+fn a_webhook_in_the_wrong_place_is_not_repeated() {
+    const URL: &str = "https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/aBcDeFgHiJkLmNoPqRsTuVw1";
+    for command in ["check", "render", "explain", "demo"] {
+        let output = run(&[command, URL], "");
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert!(!output.status.success() && told.contains("not shown"), "{command}: {told}");
+        assert!(!told.contains("hooks.slack.com"), "{command}: {told}");
+    }
+    for setting in ["SSL_CERT_FILE", "AWS_CA_BUNDLE", "--key-id"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
+        command.env_clear().env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("AWS_REGION", "eu-west-1");
+        command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret").env(setting, URL);
+        let key = if setting == "--key-id" { URL } else { "alias/alerts" };
+        command.args(["encrypt-hook", "--function-name", "relay", "--key-id", key]);
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        process.stdin.take().unwrap().write_all(b"https://hooks.example.com/services/T0/B0/x").unwrap();
+        let output = process.wait_with_output().unwrap();
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert!(!output.status.success() && told.contains("not shown"), "{setting}: {told}");
+        assert!(!told.contains("hooks.slack.com"), "{setting}: {told}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_that_want_them() {
     let told = |more: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));

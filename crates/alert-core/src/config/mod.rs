@@ -231,6 +231,12 @@ impl Receiver {
     }
 }
 
+/// Whether a text may be a channel's name or id: no channel has a slash or a colon in it, and every URL does.
+#[must_use]
+pub fn is_channel(text: &str) -> bool {
+    !text.contains(['/', ':'])
+}
+
 /// A CloudWatch alarm's state value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AlarmState {

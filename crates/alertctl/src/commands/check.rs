@@ -10,7 +10,7 @@ pub(crate) fn run(file: &Path) -> Result<bool, String> {
     let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
     anstream::println!(
         "{}: fine ({}, {}, {})",
-        file.display(),
+        input::name(file),
         count(config.drop.len(), "drop rule"),
         count(config.receivers.len(), "receiver"),
         count(config.time_intervals.len(), "time interval")

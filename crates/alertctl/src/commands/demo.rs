@@ -67,10 +67,7 @@ fn walkthrough() -> Vec<Scene> {
 }
 
 fn own(files: &[PathBuf]) -> Result<Vec<Scene>, String> {
-    files
-        .iter()
-        .map(|path| Ok(Scene { title: path.display().to_string(), event: input::event(path)? }))
-        .collect()
+    files.iter().map(|path| Ok(Scene { title: input::name(path), event: input::event(path)? })).collect()
 }
 
 impl Stage {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use alert_core::config::Config;
 use alert_core::time;
+use alert_io::settings::shown;
 use chrono::{DateTime, Utc};
 use serde::de::IgnoredAny;
 
@@ -18,14 +19,22 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
         std::io::stdin().read_to_end(&mut bytes).map_err(|error| format!("standard input: {error}"))?;
         return Ok(bytes);
     }
-    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+    std::fs::read(path).map_err(|error| format!("{}: {error}", name(path)))
+}
+
+/// What a file is called: not a secret that was pasted in its place.
+pub(crate) fn name(path: &Path) -> String {
+    if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        shown(&path.to_string_lossy()).into_owned()
+    }
 }
 
 /// Reads an event: JSON, as Lambda takes nothing else. The error shows the place.
 pub(crate) fn event(path: &Path) -> Result<Vec<u8>, String> {
     let bytes = read(path)?;
-    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-    check_json(&bytes).map_err(|problem| format!("{name}: {problem}"))?;
+    check_json(&bytes).map_err(|problem| format!("{}: {problem}", name(path)))?;
     Ok(bytes)
 }
 
@@ -58,14 +67,14 @@ pub(crate) fn check_json(event: &[u8]) -> Result<(), String> {
 
 /// Reads a text.
 pub(crate) fn text(path: &Path) -> Result<String, String> {
-    String::from_utf8(read(path)?).map_err(|_| format!("{}: it is not UTF-8 text", path.display()))
+    String::from_utf8(read(path)?).map_err(|_| format!("{}: it is not UTF-8 text", name(path)))
 }
 
 /// Reads a configuration; the default one without a file. The error lists every problem by line and column.
 pub(crate) fn config(path: Option<&Path>) -> Result<Config, String> {
     let Some(path) = path else { return Ok(Config::default()) };
     Config::parse(&text(path)?).map_err(|errors| {
-        let lines = errors.problems().iter().map(|problem| format!("{}: {problem}", path.display()));
+        let lines = errors.problems().iter().map(|problem| format!("{}: {problem}", name(path)));
         lines.collect::<Vec<_>>().join("\n")
     })
 }

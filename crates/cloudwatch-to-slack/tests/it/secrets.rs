@@ -99,3 +99,49 @@ async fn a_webhook_in_the_wrong_place_of_the_configuration() {
         assert!(!said.contains(path) && !said.contains(last), "{config}: {said}");
     }
 }
+
+/// Every setting that is read, out of the file that names them; all but the Runtime API's address, without which the
+/// sandbox would not hear of anything.
+fn settings() -> Vec<&'static str> {
+    let names = include_str!("../../../alert-io/src/settings.rs").lines();
+    let names = names.filter_map(|line| line.strip_prefix("pub const ")?.split('"').nth(1));
+    let names: Vec<_> = names.filter(|name| *name != "AWS_LAMBDA_RUNTIME_API").collect();
+    assert!(names.len() > 15 && names.contains(&"SSL_CERT_FILE"), "{names:?}");
+    names
+}
+
+#[tokio::test]
+async fn a_webhook_in_any_other_setting() {
+    const URL: &str = "http://127.0.0.1:9/services/T0AAAAAAA/B0AAAAAAA/aBcDeFgHiJkLmNoPqRsTuVw1";
+    at_once(settings().into_iter().map(|setting| async move {
+        for value in [URL.to_owned(), format!("arn:{URL}"), URL.replace("http://", "")] {
+            let setup = Setup::new().await.never_told(URL).timeout(3).set(setting, &value);
+            let stage = setup.try_start().await;
+            stage.invoke(&walkthrough()).await;
+            let log = stage.stop().await;
+            assert!(!log.is_empty(), "{setting}");
+            if ["ALERT_CONFIG", "ALERT_CONFIG_FILE", "slackChannel"].contains(&setting) {
+                let said = stage.messages();
+                assert!(said.len() == 1 && said[0].contains(setting), "{setting}: {said:?}\n{log}");
+            }
+        }
+    }))
+    .await;
+}
+
+#[test]
+fn a_webhook_for_the_address_of_the_runtime_api() {
+    let url = "https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/aBcDeFgHiJkLmNoPqRsTuVw1";
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_cloudwatch-to-slack"))
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", url)
+        .output()
+        .unwrap();
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        !output.status.success() && said.contains("AWS_LAMBDA_RUNTIME_API") && said.contains("not_on_lambda"),
+        "{said}"
+    );
+    assert!(!said.contains("hooks.slack.com"), "{said}");
+}

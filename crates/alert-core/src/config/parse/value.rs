@@ -3,7 +3,8 @@
 use chrono::TimeDelta;
 use saphyr_parser::ScalarStyle;
 
-use super::super::{AlarmState, Publish};
+use super::super::{AlarmState, Publish, is_channel};
+use crate::text;
 
 /// How a text becomes a value: what is expected, and the function; its error is what was found, ready to be shown.
 pub(super) struct Parse<T> {
@@ -17,7 +18,7 @@ pub(super) const ACCOUNT: Parse<String> = Parse {
     parse: account,
 };
 pub(super) const CHANNEL: Parse<String> =
-    Parse { expected: "a channel such as '#oncall', in quotes", parse: name };
+    Parse { expected: "a channel such as '#oncall', in quotes", parse: channel };
 pub(super) const MENTION: Parse<String> = Parse {
     expected: "mentions out of <!here>, <!channel>, <!everyone>, <!subteam^S…> and <@U…>, separated by spaces",
     parse: mention,
@@ -42,11 +43,7 @@ const NEAREST_MAX_CHARS: usize = 64;
 
 /// A text as errors show it: short, on one line, and hidden when it could be a secret that slipped into another place.
 pub(super) fn excerpt(text: &str) -> String {
-    let lower = text.to_lowercase();
-    // A webhook's URL with or without its scheme, a part of it, or a ciphertext of KMS.
-    if has_token(text)
-        || ["://", "hooks.", "/services/", "kms:", "aqica"].iter().any(|mark| lower.contains(mark))
-    {
+    if text::may_be_secret(text) {
         return "a URL or ciphertext (not shown)".to_owned();
     }
     let mut shown = String::new();
@@ -55,18 +52,6 @@ pub(super) fn excerpt(text: &str) -> String {
     }
     let cut = if text.chars().nth(EXCERPT_MAX_CHARS).is_some() { "…" } else { "" };
     format!("`{shown}{cut}`")
-}
-
-/// Whether a part of it looks as if it had been drawn by lot: long, with digits and capitals.
-///
-/// The last part of a Slack webhook has 24 such characters.
-fn has_token(text: &str) -> bool {
-    const TOKEN_MIN_CHARS: usize = 20;
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/'))).any(|part| {
-        part.len() >= TOKEN_MIN_CHARS
-            && part.contains(|c: char| c.is_ascii_digit())
-            && part.contains(|c: char| c.is_ascii_uppercase())
-    })
 }
 
 /// The name that was probably meant: at most three letters away, and no more than a third of them.
@@ -107,6 +92,11 @@ fn name(text: &str, _: ScalarStyle) -> Result<String, String> {
     } else {
         Ok(text.to_owned())
     }
+}
+
+fn channel(text: &str, style: ScalarStyle) -> Result<String, String> {
+    let channel = name(text, style)?;
+    if is_channel(&channel) { Ok(channel) } else { Err(excerpt(text)) }
 }
 
 fn account(text: &str, _: ScalarStyle) -> Result<String, String> {

@@ -255,6 +255,7 @@ mod tests {
 
     use super::*;
     use crate::alert::Source;
+    use crate::key::DeliveryKey;
 
     fn alarm(number: usize) -> Alert {
         let name = format!("web-{number:05} CPU high");
@@ -297,10 +298,11 @@ mod tests {
             overtaken: None,
             may_be_repeat: false,
         };
+        let news = AlertKey::News(DeliveryKey::default());
         let entries: Vec<Entry<'_>> = alerts
             .iter()
             .enumerate()
-            .map(|(item, alert)| Entry { item, alert, key: alert.key.as_ref().unwrap(), overtaken: None })
+            .map(|(item, alert)| Entry { item, alert, key: alert.key.as_ref().unwrap_or(&news), overtaken: None })
             .collect();
         let digests = digest(&entries, &context);
         let mut items: Vec<usize> = digests.iter().flat_map(|(_, items)| items.iter().copied()).collect();
