@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use rustls::client::WebPkiServerVerifier;
@@ -20,10 +20,15 @@ use rustls::{
     CertificateError, CipherSuite, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
+use thiserror::Error;
+
 use crate::settings::{AWS_CA_BUNDLE, Environment, SSL_CERT_FILE, StartError, shown};
 
 /// A connection that takes longer does not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// More than any answer that we ask AWS for: SQS's, of ten messages of 1 MiB, is the largest.
+const AWS_ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Where Linux distributions keep their bundle; the first is that of Lambda's Amazon Linux 2023.
 const SYSTEM_BUNDLES: [&str; 3] = [
@@ -203,6 +208,42 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     inner.or_else(|| io.source().is_none().then(|| io.kind().to_string()))
 }
 
+/// The beginning of an answer's body, and whether it is the whole.
+///
+/// A whole body is read to its end, which lets the connection be used again; beyond `max_bytes` the connection is closed.
+pub async fn read_body(
+    mut response: reqwest::Response,
+    max_bytes: usize,
+) -> Result<(Vec<u8>, bool), reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        let room = max_bytes - body.len();
+        body.extend_from_slice(&piece[..piece.len().min(room)]);
+        if piece.len() > room {
+            return Ok((body, false));
+        }
+    }
+    Ok((body, true))
+}
+
+/// An answer of AWS's that does not end where it should.
+#[derive(Debug, Error)]
+#[error("an answer of more than {} MiB", AWS_ANSWER_MAX_BYTES / (1024 * 1024))]
+struct TooLarge;
+
+/// Why there is no answer of AWS's that could be read.
+#[must_use]
+pub fn describe_sdk<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if let Some(too_large) = inner.downcast_ref::<TooLarge>() {
+            return too_large.to_string();
+        }
+        source = inner.source();
+    }
+    "no answer".to_owned()
+}
+
 /// The client, as the AWS SDK wants it.
 #[derive(Debug, Clone)]
 pub struct SdkHttpClient(pub reqwest::Client);
@@ -218,14 +259,20 @@ impl HttpConnector for SdkHttpClient {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            // Requests of the services that we call are held in memory; their body can always be taken.
-            let request = request.map(|body| reqwest::Body::from(body.bytes().unwrap_or_default().to_vec()));
+            // Requests of the services that we call are held in memory; one that is not would go out without its body.
+            let (parts, body) = request.into_parts();
+            let body =
+                body.bytes().ok_or_else(|| ConnectorError::user("the request's body is a stream".into()))?;
+            let request = http::Request::from_parts(parts, reqwest::Body::from(body.to_vec()));
             let request =
                 reqwest::Request::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
             let response = client.execute(request).await.map_err(connector_error)?;
             let (status, headers) = (response.status(), response.headers().clone());
-            // Reading the whole body is also what lets the connection be used again.
-            let body = response.bytes().await.map_err(connector_error)?;
+            let (body, is_whole) =
+                read_body(response, AWS_ANSWER_MAX_BYTES).await.map_err(connector_error)?;
+            if !is_whole {
+                return Err(ConnectorError::other(TooLarge.into(), None));
+            }
             let mut answer = http::Response::new(SdkBody::from(body));
             *answer.status_mut() = status;
             *answer.headers_mut() = headers;

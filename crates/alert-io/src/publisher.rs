@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::backoff;
 use crate::deadline::Deadline;
+use crate::http::describe_sdk;
 
 /// SNS refuses for good: the topic, the right or the message.
 pub const REFUSED: &str = "sns_refused";
@@ -289,10 +290,11 @@ fn classify_entry(code: &str, sender_fault: bool, message: Option<&str>, sent: &
 }
 
 fn classify_call(error: &SdkError<PublishBatchError>, topic_arn: &str, batch: &[Parcel<'_>]) -> Verdict {
-    let code = error.code().unwrap_or("no answer");
     let SdkError::ServiceError(inner) = error else {
-        return Verdict::Again(Failure::new(UNAVAILABLE, format!("SNS could not be reached ({code})")));
+        let why = describe_sdk(error);
+        return Verdict::Again(Failure::new(UNAVAILABLE, format!("SNS could not be reached ({why})")));
     };
+    let code = error.code().unwrap_or("no answer");
     if is_throttling(code) {
         return Verdict::Again(Failure::new(THROTTLED, format!("SNS asks for fewer calls ({code})")));
     }

@@ -12,6 +12,7 @@ use secrecy::zeroize::Zeroize as _;
 use thiserror::Error;
 use tokio::time::timeout;
 
+use crate::http::describe_sdk;
 use crate::settings::shown;
 
 /// The key of the encryption context; the Lambda console's encryption helpers use it, and AWS's blueprint after them.
@@ -154,12 +155,12 @@ impl Decryptor {
     }
 
     fn failure<S: Secret>(&self, setting: &str, error: &SdkError<DecryptError>) -> DecryptFailure {
-        let code = error.code().unwrap_or("no answer");
+        let code = error.code().map_or_else(|| describe_sdk(error), str::to_owned);
         if is_transient(error) {
             return DecryptFailure::Transient(format!("KMS could not decrypt {setting} now ({code})"));
         }
         let what = S::NAME;
-        let remedy = match code {
+        let remedy = match code.as_str() {
             "InvalidCiphertextException" => format!(
                 "the ciphertext is damaged, or was encrypted with another encryption context than {CONTEXT_KEY}={}: encrypt {what} again for this function, with its name as it is now",
                 shown(&self.function_name)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alert_core::answer::{self, Failure, Outcome};
 
-use crate::http::describe;
+use crate::http::{describe, read_body};
 use crate::webhook::WebhookUrl;
 
 /// Slack's answers are a word; more than this is a page of somebody in between.
@@ -35,11 +35,9 @@ pub async fn post(http: &reqwest::Client, webhook: &WebhookUrl, message: String,
     let status = response.status().as_u16();
     let retry_after = response.headers().get(reqwest::header::RETRY_AFTER);
     let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    // The body is read to its end, which is what lets the connection be used again.
-    match response.bytes().await {
-        Ok(body) => {
-            let body = String::from_utf8_lossy(&body[..body.len().min(ANSWER_MAX_BYTES)]).into_owned();
-            let outcome = answer::classify(status, &body, retry_after.as_deref());
+    match read_body(response, ANSWER_MAX_BYTES).await {
+        Ok((body, _)) => {
+            let outcome = answer::classify(status, &String::from_utf8_lossy(&body), retry_after.as_deref());
             Attempt { outcome, connection_lost: false }
         }
         Err(error) => failed(&error),

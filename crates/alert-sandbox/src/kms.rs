@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::aws::{ACCOUNT, Ids, REGION, is_signed};
 use crate::lock;
-use crate::server::{Line, Server};
+use crate::server::{Line, Server, endless_body};
 
 /// The largest plaintext that a symmetric key encrypts (API reference, Encrypt).
 pub const PLAINTEXT_MAX_BYTES: usize = 4096;
@@ -68,6 +68,8 @@ pub enum KmsFault {
     Disabled,
     /// The right answer, but so much later.
     Delay(Duration),
+    /// Status 200 and a body without an end.
+    Endless,
 }
 
 /// The running service.
@@ -351,6 +353,9 @@ async fn answer(
     };
     let content_type = (header::CONTENT_TYPE, "application/x-amz-json-1.1".to_owned());
     let headers = [content_type, (REQUEST_ID, shared.ids.uuid())];
+    if matches!(fault, KmsFault::Endless) {
+        return (status, headers, endless_body()).into_response();
+    }
     (status, headers, body.to_string()).into_response()
 }
 
@@ -393,7 +398,7 @@ fn admit(headers: &HeaderMap, operation: &str, fault: &KmsFault) -> Result<(), K
         KmsFault::Disabled => {
             Err(KmsError::new("DisabledException", format!("{DEFAULT_ALIAS} is disabled.")))
         }
-        KmsFault::None | KmsFault::Hang(_) | KmsFault::Delay(_) => Ok(()),
+        KmsFault::None | KmsFault::Hang(_) | KmsFault::Delay(_) | KmsFault::Endless => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One loopback HTTP server: it owns its connections, counts them, and can break them on purpose.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -7,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 
+use axum::body::{Body, Bytes};
 use axum::extract::Extension;
+use futures_util::stream;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -55,6 +58,12 @@ impl Server {
     pub(crate) fn connections(&self) -> &Connections {
         &self.connections
     }
+}
+
+/// A body without an end, as fast as it is read.
+pub(crate) fn endless_body() -> Body {
+    static PIECE: [u8; 64 * 1024] = [b'o'; 64 * 1024];
+    Body::from_stream(stream::repeat(Ok::<_, Infallible>(Bytes::from_static(&PIECE))))
 }
 
 async fn accept(

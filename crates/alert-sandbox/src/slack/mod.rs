@@ -21,7 +21,7 @@ pub use content::*;
 
 use crate::aws::{Ids, hex};
 use crate::lock;
-use crate::server::{Fate, Line, Server};
+use crate::server::{Fate, Line, Server, endless_body};
 
 /// One incoming webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,11 @@ pub enum Answer {
     },
     /// No answer for this long, then a TCP reset; the message is not accepted.
     Hang(Duration),
+    /// This status and a body without an end; the message is not accepted.
+    Endless {
+        /// The HTTP status.
+        code: u16,
+    },
     /// The usual, with the answer so much later.
     Slow(Duration),
     /// `invalid_blocks` for whatever holds blocks; the usual for the rest.
@@ -313,18 +318,21 @@ async fn answer(
     let payload = payload(&headers, &body);
     let (index, verdict, fault) = decide(&shared, &path, payload);
     shared.changed.notify_waiters();
-    match fault {
+    match &fault {
         Some(Answer::Hang(time)) => {
-            tokio::time::sleep(time).await;
+            tokio::time::sleep(*time).await;
             line.reset();
         }
         Some(Answer::Reset { .. }) => line.reset(),
-        Some(Answer::Slow(time)) => tokio::time::sleep(time).await,
-        Some(Answer::Status { .. } | Answer::RefuseBlocks) | None => {}
+        Some(Answer::Slow(time)) => tokio::time::sleep(*time).await,
+        Some(Answer::Status { .. } | Answer::Endless { .. } | Answer::RefuseBlocks) | None => {}
     }
     lock(&shared.state).posts[index].duration = Some(started.elapsed());
     let status = StatusCode::from_u16(verdict.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = [(header::CONTENT_TYPE, "text/html")];
+    if matches!(fault, Some(Answer::Endless { .. })) {
+        return (status, content_type, endless_body()).into_response();
+    }
     let retry_after = verdict.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
     match retry_after {
         Some(retry_after) => (status, content_type, retry_after, verdict.answer).into_response(),
@@ -364,6 +372,7 @@ fn decide(shared: &Shared, path: &str, payload: Result<Value, String>) -> (usize
         Some(Answer::Reset { accepted }) => {
             (Verdict::new(0, "", "scripted: reset"), *accepted && usual.accepted())
         }
+        Some(Answer::Endless { code }) => (Verdict::new(*code, "", "scripted: no end"), false),
         Some(Answer::Hang(_)) => (Verdict::new(0, "", "scripted: hang"), false),
         Some(Answer::RefuseBlocks) if usual.accepted() && has_blocks(&payload) => {
             (Verdict::new(400, "invalid_blocks", "scripted: no blocks"), false)

@@ -50,6 +50,26 @@ async fn a_pause_that_is_too_long_fails_at_once_and_holds_for_the_next_invocatio
 }
 
 #[tokio::test]
+async fn an_answer_without_an_end_is_read_no_further_than_it_says_anything() {
+    const MEBIBYTE: u64 = 1024 * 1024;
+    let stage = Setup::new().await.timeout(8).start().await;
+    stage.invoke(&sns("first", &[alarm("first")])).await;
+    let before = stage.function.peak_memory().unwrap();
+    stage.sandbox.slack.then(Answer::Endless { code: 200 });
+    assert!(stage.invoke(&sns("second", &[alarm("second")])).await.outcome.is_success());
+    assert_eq!(stage.count("second"), 1);
+    for (code, error_type) in
+        [(200, "slack_unavailable"), (500, "slack_unavailable"), (404, "slack_webhook_refused")]
+    {
+        stage.sandbox.slack.set_plan(Box::new(move |_| Some(Answer::Endless { code })));
+        let invocation = stage.invoke(&sns("third", &[alarm("third")])).await;
+        assert_eq!(error(&invocation).0, error_type, "{code}");
+    }
+    let after = stage.function.peak_memory().unwrap();
+    assert!(after < before + 8 * MEBIBYTE, "{before} bytes before, {after} after");
+}
+
+#[tokio::test]
 async fn the_rate_of_a_real_webhook_loses_nothing() {
     let setup = Setup::new().await.set("ALERT_CONFIG", "digest_after: 100").timeout(30);
     let stage = setup.start().await;

@@ -39,6 +39,23 @@ async fn what_the_start_could_not_get_the_invocation_gets() {
 }
 
 #[tokio::test]
+async fn an_answer_without_an_end_is_none() {
+    const MEBIBYTE: u64 = 1024 * 1024;
+    let setup = Setup::new().await.timeout(6);
+    setup.sandbox.kms.set_fault(KmsFault::Endless);
+    let stage = setup.start().await;
+    let invocation = stage.invoke(&walkthrough()).await;
+    let (error_type, message) = error(&invocation);
+    assert_eq!(error_type, "kms_unavailable");
+    assert!(message.contains("an answer of more than 16 MiB"), "{message}");
+    let peak = stage.function.peak_memory().unwrap();
+    assert!(peak < 100 * MEBIBYTE, "{peak} bytes");
+
+    stage.sandbox.kms.set_fault(KmsFault::None);
+    assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
+}
+
+#[tokio::test]
 async fn hanging_for_good_is_an_error_before_the_deadline_and_not_the_end() {
     let setup = Setup::new().await.timeout(6);
     setup.sandbox.kms.set_fault(FOR_GOOD);
