@@ -4,6 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# Makes the Python environments: `make test PYTHON3=python3.13` where python3 itself is too old or too new for infra/tests/pythons.txt.
+export PYTHON3 ?= python3
 VENV := target/venv
 PYTHON := $(VENV)/bin/python
 BENCH_VENV := target/venv-bench
@@ -38,7 +40,7 @@ check: cargo python ## Formatting, lints, documentation, the core's purity, lice
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items --quiet
-	python3 .ci/dependencies.py
+	$(PYTHON3) .ci/dependencies.py
 	@if command -v cargo-audit >/dev/null; then cargo audit; \
 	else echo "advisories: not checked, because cargo-audit is not installed (cargo install cargo-audit)"; fi
 
@@ -59,7 +61,7 @@ bless: cargo ## Rewrite the golden files; read the difference before you commit 
 	@git --no-pager diff --stat -- fixtures
 
 .PHONY: deploy
-deploy: cargo python ## Build, deploy to AWS with SAM, encrypt the webhook, send a test alarm
+deploy: cargo ## Build, deploy to AWS with SAM, encrypt the webhook, send a test alarm
 	infra/deploy.sh
 
 .PHONY: package
@@ -76,7 +78,7 @@ package-run:
 	@cargo build --quiet --package alertctl
 	@rm -rf target/package-run && mkdir target/package-run && cp target/debug/alertctl target/package-run
 	@for function in cloudwatch-to-slack grafana-filter-to-sns; do \
-		python3 -m zipfile -e target/lambda/$$function/bootstrap.zip target/package-run/zip && \
+		$(PYTHON3) -m zipfile -e target/lambda/$$function/bootstrap.zip target/package-run/zip && \
 		mv target/package-run/zip/bootstrap target/package-run/$$function && chmod +x target/package-run/$$function; done
 	@echo "the zips' binaries in the sandbox:"
 	@target/package-run/alertctl demo | tail -1
@@ -106,8 +108,10 @@ cargo:
 	@command -v cc >/dev/null || { echo "A C compiler is missing. Install it: sudo apt-get install gcc   (or: sudo dnf install gcc, xcode-select --install)" >&2; exit 1; }
 
 python:
-	@command -v python3 >/dev/null || { echo "Python 3 is missing. Install it: sudo apt-get install python3 python3-venv   (or: sudo dnf install python3, brew install python)" >&2; exit 1; }
-	@python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing. Install it: sudo apt-get install python3-venv" >&2; exit 1; }
+	@command -v $(PYTHON3) >/dev/null || { echo "$(PYTHON3) is missing. Install it: sudo apt-get install python3 python3-venv   (or: sudo dnf install python3, brew install python)" >&2; exit 1; }
+	@version=$$($(PYTHON3) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); grep -q "^$$version\." infra/tests/pythons.txt || { \
+	echo "$(PYTHON3) is Python $$version, and the packages are for" $$(sed -n 's/^\([0-9]*\.[0-9]*\)\..*/\1/p' infra/tests/pythons.txt)". Install one of these and name it: make PYTHON3=python3.13 …" >&2; exit 1; }
+	@$(PYTHON3) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing. Install it: sudo apt-get install python3-venv" >&2; exit 1; }
 
 .PHONY: venv
 venv: python
@@ -117,6 +121,6 @@ venv: python
 $(BENCH_VENV)/installed: crates/alertctl/src/bench/python/requirements.txt
 $(LAMBDA_VENV)/installed: infra/requirements-package.txt
 $(BENCH_VENV)/installed $(LAMBDA_VENV)/installed:
-	python3 -m venv $(@D)
+	$(PYTHON3) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

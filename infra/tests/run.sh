@@ -10,7 +10,7 @@ environment() {
     if ! cmp -s "$requirements" "$folder/requirements.txt"; then
         echo "making $folder from $requirements" >&2
         rm -rf "$folder"
-        python3 -m venv "$folder"
+        "${PYTHON3:-python3}" -m venv "$folder"
         "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
         cp "$requirements" "$folder/requirements.txt"
     fi
