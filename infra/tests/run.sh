@@ -11,7 +11,7 @@ environment() {
         echo "making $folder from $requirements" >&2
         rm -rf "$folder"
         "${PYTHON3:-python3}" -m venv "$folder"
-        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 --requirement "$requirements"
         cp "$requirements" "$folder/requirements.txt"
     fi
 }

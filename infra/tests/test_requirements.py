@@ -21,8 +21,6 @@ PYTHONS = [line.split()[0] for line in (pathlib.Path(__file__).parent / "pythons
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 INSTALLED = {"infra/requirements-test.txt": "target/venv", "infra/requirements-checkov.txt": "target/venv-checkov"}
 NOT_INSTALLED = ["infra/requirements-package.txt", "crates/alertctl/src/bench/python/requirements.txt"]
-# Published as source alone, in plain Python: any Python builds them.
-SOURCES = ["airspeed-ext"]
 
 
 def pins(requirements):
@@ -40,7 +38,8 @@ def distributions(requirements):
 
 
 def names_one_python(distribution):
-    """Whether a wheel is for one Python alone: `cp311-cp311-…`, and neither `py3-…` nor `cp38-abi3-…`."""
+    """Whether a wheel is for one Python alone: `cp311-cp311-…`, and neither `py3-…` (also what was built from plain sources) nor
+    `cp38-abi3-…`."""
     tags = [line.removeprefix("Tag: ") for line in distribution.read_text("WHEEL").splitlines() if line.startswith("Tag: ")]
     return not any(tag.startswith(("py3", "py2.py3")) or "-abi3-" in tag for tag in tags)
 

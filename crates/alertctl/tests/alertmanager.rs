@@ -6,31 +6,27 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod foreign;
 mod page;
 
-use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use page::{Directory, Playground, Running, free_port, wait_for_port};
+use foreign::Foreign;
+use page::{Directory, Playground, free_port};
 
 /// Prometheus evaluates each second, Alertmanager waits as little; what takes longer than this does not come.
 const SOON: Duration = Duration::from_mins(1);
 
-fn start(variable: &str, usual: &str, directory: &Directory, arguments: &[String]) -> Running {
+fn start(variable: &str, usual: &str, port: u16, directory: &Directory, arguments: &[String]) -> Foreign {
     let program = std::env::var(variable).unwrap_or_else(|_| usual.to_owned());
-    let log = File::create(directory.0.join(format!("{usual}.log"))).unwrap();
-    let process = Command::new(&program)
-        .args(arguments)
-        .current_dir(&directory.0)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}: install prometheus and prometheus-alertmanager"));
-    Running(process)
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&directory.0);
+    let mut foreign = Foreign::start(&mut command, "prometheus and prometheus-alertmanager");
+    foreign.wait_for_port(port, SOON);
+    foreign
 }
 
 #[test]
@@ -65,6 +61,7 @@ fn a_real_alert_arrives_and_so_does_its_end() {
     let _alertmanager = start(
         "ALERTMANAGER",
         "prometheus-alertmanager",
+        alertmanager,
         &directory,
         &[
             "--config.file=alertmanager.yml".to_owned(),
@@ -73,10 +70,10 @@ fn a_real_alert_arrives_and_so_does_its_end() {
             format!("--web.listen-address=127.0.0.1:{alertmanager}"),
         ],
     );
-    wait_for_port(alertmanager, "Alertmanager");
     let _prometheus = start(
         "PROMETHEUS",
         "prometheus",
+        prometheus,
         &directory,
         &[
             "--config.file=prometheus.yml".to_owned(),

@@ -4,13 +4,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod foreign;
 mod page;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use page::{Directory, Playground, Running, fixture, free_port, wait_for_port};
+use foreign::Foreign;
+use page::{Directory, Playground, fixture, free_port};
 use serde_json::{Value, json};
 use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver};
 
@@ -21,7 +23,7 @@ const SOON: Duration = Duration::from_secs(30);
 struct Browser {
     driver: WebDriver,
     _profile: Directory,
-    _process: Running,
+    _process: Foreign,
 }
 
 impl Browser {
@@ -31,17 +33,11 @@ impl Browser {
         let program =
             |variable: &str, usual: &str| std::env::var(variable).unwrap_or_else(|_| usual.to_owned());
         let port = free_port();
-        let chromedriver = program("CHROMEDRIVER", "chromedriver");
-        let process = Command::new(&chromedriver)
-            .arg(format!("--port={port}"))
-            // What is shown in the viewer's time zone is the same on every machine.
-            .env("TZ", "UTC")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{chromedriver}: {error}: install chromium and chromium-driver"));
-        let process = Running(process);
-        wait_for_port(port, "chromedriver");
+        let mut command = Command::new(program("CHROMEDRIVER", "chromedriver"));
+        // What is shown in the viewer's time zone is the same on every machine.
+        command.arg(format!("--port={port}")).env("TZ", "UTC");
+        let mut process = Foreign::start(&mut command, "chromium and chromium-driver");
+        process.wait_for_port(port, SOON);
         let profile = Directory::new("browser");
         let mut capabilities = DesiredCapabilities::chrome();
         capabilities.set_binary(&program("CHROMIUM", "/usr/bin/chromium")).unwrap();

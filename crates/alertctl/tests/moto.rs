@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod emulator;
+mod foreign;
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Output, Stdio};

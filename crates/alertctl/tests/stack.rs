@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod emulator;
+mod foreign;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -2,28 +2,23 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::foreign::Foreign;
 
 pub(crate) const REGION: &str = "eu-west-1";
 
 /// moto's server, ended with its owner.
 pub(crate) struct Moto {
-    process: Child,
+    _process: Foreign,
     region: &'static str,
     /// Where it listens.
     pub(crate) url: String,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 pub(crate) fn venv(program: &str) -> PathBuf {
@@ -48,19 +43,11 @@ impl Moto {
 
     pub(crate) fn start_in(region: &'static str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(venv("moto_server"))
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("moto_server starts");
-        let moto = Self { process, region, url: format!("http://127.0.0.1:{port}") };
-        let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begin.elapsed() < Duration::from_mins(1), "moto does not listen");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        moto
+        let mut command = Command::new(venv("moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let mut process = Foreign::start(&mut command, "it by `make venv`");
+        process.wait_for_port(port, Duration::from_mins(1));
+        Self { _process: process, region, url: format!("http://127.0.0.1:{port}") }
     }
 
     pub(crate) fn environment(&self) -> Vec<(String, String)> {

@@ -119,15 +119,6 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Waits until somebody listens on a port.
-pub(crate) fn wait_for_port(port: u16, what: &str) {
-    let begin = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begin.elapsed() < Duration::from_mins(1), "{what} does not listen");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 /// A directory that goes with its owner.
 pub(crate) struct Directory(pub(crate) PathBuf);
 
