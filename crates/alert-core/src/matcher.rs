@@ -2,19 +2,34 @@
 //!
 //! The syntax is that of Alertmanager's UTF-8 matchers (its documentation, "Label matchers"; `matcher/parse` in its
 //! source): `name operator value`, names and values bare or in double quotes, white space around each of the three.
-//! Several are separated by commas, and may stand in braces. Regular expressions are those of the crate `regex`,
-//! which differ from Go's in corners only: here `\d`, `\w` and `\s` know all of Unicode.
+//! Several are separated by commas, and may stand in braces. Regular expressions are those of the crate `regex`
+//! (`regex-automata` is its engine, which also tells how much memory they take). They differ from Go's in corners only:
+//! here `\d`, `\w` and `\s` know all of Unicode.
 
 use std::fmt;
 
-use regex::{Regex, RegexBuilder};
+use regex_automata::util::syntax;
+use regex_automata::{Input, meta};
 
 use crate::alert::Labels;
 
-/// Memory that one compiled regular expression may take.
+/// Memory that one compiled regular expression may take, and as much again while it is used.
 ///
 /// Far more than a hand-written one needs; it keeps `(a{1000}){1000}` from taking the memory of the function.
 const REGEX_SIZE_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Memory that all compiled regular expressions of a configuration may take together: a thousand hand-written ones, and
+/// less than a function of 128 MB has left when each has been used.
+pub const REGEXES_SIZE_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// A longer pattern takes megabytes before its size can be told.
+const REGEX_MAX_BYTES: usize = 16 * 1024;
+
+/// Each `\w` and the like takes up to 40 KiB before the compiled size can be told.
+const REGEX_CLASSES_MAX: usize = 250;
+
+/// What a search needs of memory grows with the text, and is kept for the next; beyond this length it is not.
+const REMEMBERED_MAX_BYTES: usize = 1024;
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +85,10 @@ pub struct Matcher {
     regex: Option<Regex>,
 }
 
+/// A compiled regular expression that has to match the whole text.
+#[derive(Clone)]
+struct Regex(meta::Regex);
+
 impl Matcher {
     /// Parses a text that holds exactly one matcher: `severity="critical"`, `{alertname =~ "Disk.*"}`.
     ///
@@ -91,13 +110,21 @@ impl Matcher {
         operator: Operator,
         value: impl Into<String>,
     ) -> Result<Self, MatcherError> {
-        let (name, value) = (name.into(), value.into());
+        Self::within(name.into(), operator, value.into(), &mut { REGEXES_SIZE_MAX_BYTES })
+    }
+
+    fn within(
+        name: String,
+        operator: Operator,
+        value: String,
+        room: &mut usize,
+    ) -> Result<Self, MatcherError> {
         if name.is_empty() {
             return Err(MatcherError::new(0, "a label name", "an empty one"));
         }
         let regex = match operator {
             Operator::Equal | Operator::NotEqual => None,
-            Operator::Regex | Operator::NotRegex => Some(compile(&value)?),
+            Operator::Regex | Operator::NotRegex => Some(Regex::compile(&value, room)?),
         };
         Ok(Self { name, operator, value, regex })
     }
@@ -163,7 +190,13 @@ pub struct Matchers(Vec<Matcher>);
 impl Matchers {
     /// Parses a text that holds any number of matchers: ``, `a="b"`, `a="b", c=~"d"`, `{a="b",}`.
     pub fn parse(text: &str) -> Result<Self, MatcherError> {
-        Parser { chars: text.chars().collect(), position: 0 }.matchers().map(Self)
+        Self::parse_within(text, &mut { REGEXES_SIZE_MAX_BYTES })
+    }
+
+    /// The same for texts whose compiled regular expressions have only `room` bytes together; what these take is
+    /// subtracted. Nothing is left where one did not fit.
+    pub(crate) fn parse_within(text: &str, room: &mut usize) -> Result<Self, MatcherError> {
+        Parser { chars: text.chars().collect(), position: 0, room }.matchers().map(Self)
     }
 
     /// Adds matchers to these.
@@ -249,35 +282,75 @@ fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("\"")
 }
 
-/// Compiles a regular expression that has to match the whole label.
-///
-/// Anchored as Alertmanager does it, `^(?:…)$`: as there, `.` matches no line feed unless `(?s)` says so.
-fn compile(pattern: &str) -> Result<Regex, MatcherError> {
-    let build = |text: &str| RegexBuilder::new(text).size_limit(REGEX_SIZE_MAX_BYTES).build();
-    // First as it was written: `a)|(b` would become another expression within the anchors.
-    build(pattern)
-        .and_then(|_| build(&format!("^(?:{pattern})$")))
-        .map_err(|error| regex_error(pattern, &error))
-}
-
-fn regex_error(pattern: &str, error: &regex::Error) -> MatcherError {
-    const EXPECTED: &str = "a regular expression";
-    match error {
-        regex::Error::Syntax(text) => {
-            let cause = text.lines().rev().find_map(|line| line.strip_prefix("error: "));
-            let found = format!("one that does not parse: {}", cause.unwrap_or("syntax error"));
-            MatcherError::new(caret(pattern, text), EXPECTED, found)
+impl Regex {
+    /// Compiles a pattern into at most `room` bytes, and takes what it needs of them.
+    ///
+    /// Anchored as Alertmanager does it, `^(?:…)$`: as there, `.` matches no line feed unless `(?s)` says so.
+    fn compile(pattern: &str, room: &mut usize) -> Result<Self, MatcherError> {
+        if pattern.len() > REGEX_MAX_BYTES {
+            return Err(regex_error(format!("one of more than {} KiB", REGEX_MAX_BYTES / 1024)));
         }
-        regex::Error::CompiledTooBig(limit) => MatcherError::new(
-            0,
-            EXPECTED,
-            format!("one that takes more than {} MiB when compiled", limit / (1024 * 1024)),
-        ),
-        other => MatcherError::new(0, EXPECTED, format!("one that is refused: {other}")),
+        let is_class = |pair: &[u8]| pair[0] == b'\\' && b"wWdDsSpP".contains(&pair[1]);
+        if pattern.as_bytes().windows(2).filter(|pair| is_class(pair)).count() > REGEX_CLASSES_MAX {
+            return Err(regex_error(format!("one with more than {REGEX_CLASSES_MAX} classes such as \\w")));
+        }
+        // First as it was written: `a)|(b` would become another expression within the anchors.
+        if let Err(error) = syntax::parse(pattern) {
+            return Err(syntax_error(pattern, &error.to_string()));
+        }
+        let limits = meta::Config::new().nfa_size_limit(Some(REGEX_SIZE_MAX_BYTES));
+        let built = meta::Builder::new().configure(limits).build(&format!("^(?:{pattern})$"));
+        let regex = built.map_err(|error| match (error.size_limit(), error.syntax_error()) {
+            (Some(limit), _) => {
+                // Finding that out took as long as compiling it would have taken.
+                *room = room.saturating_sub(limit);
+                regex_error(format!("one that takes more than {} MiB when compiled", limit / (1024 * 1024)))
+            }
+            (None, Some(error)) => syntax_error(pattern, &error.to_string()),
+            (None, None) => regex_error(format!("one that is refused: {error}")),
+        })?;
+        let Some(rest) = room.checked_sub(regex.memory_usage()) else {
+            *room = 0;
+            return Err(MatcherError::new(
+                0,
+                format!(
+                    "regular expressions that take at most {} MiB together when compiled (counted repetitions such as \\w{{100}} take the most)",
+                    REGEXES_SIZE_MAX_BYTES / (1024 * 1024)
+                ),
+                "more from here on",
+            ));
+        };
+        *room = rest;
+        Ok(Self(regex))
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        if text.len() <= REMEMBERED_MAX_BYTES {
+            return self.0.is_match(text);
+        }
+        let input = Input::new(text).earliest(true);
+        self.0.search_half_with(&mut self.0.create_cache(), &input).is_some()
     }
 }
 
-/// The place of the error in the pattern, out of the picture that `regex` draws with a caret under it; 0 without one.
+impl fmt::Debug for Regex {
+    /// Without the machine, which is pages long; the matcher shows the pattern.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Regex")
+    }
+}
+
+fn regex_error(found: String) -> MatcherError {
+    MatcherError::new(0, "a regular expression", found)
+}
+
+fn syntax_error(pattern: &str, picture: &str) -> MatcherError {
+    let cause = picture.lines().rev().find_map(|line| line.strip_prefix("error: "));
+    let found = format!("one that does not parse: {}", cause.unwrap_or("syntax error"));
+    MatcherError { position: caret(pattern, picture), ..regex_error(found) }
+}
+
+/// The place of the error in the pattern, out of the picture that `regex-syntax` draws with a caret under it; 0 without one.
 fn caret(pattern: &str, picture: &str) -> usize {
     const INDENT: usize = 4;
     let under = |line: &str| {
@@ -290,9 +363,11 @@ fn caret(pattern: &str, picture: &str) -> usize {
 }
 
 /// Reads matchers out of a text, one character after the other.
-struct Parser {
+struct Parser<'r> {
     chars: Vec<char>,
     position: usize,
+    /// Memory that is left for compiled regular expressions.
+    room: &'r mut usize,
 }
 
 /// A name or a value, and where it stood.
@@ -303,7 +378,7 @@ struct Token {
     verbatim_from: Option<usize>,
 }
 
-impl Parser {
+impl Parser<'_> {
     fn matchers(mut self) -> Result<Vec<Matcher>, MatcherError> {
         let mut matchers = Vec::new();
         let braces = self.accept('{');
@@ -351,7 +426,7 @@ impl Parser {
         }
         let operator = self.operator()?;
         let value = self.token("a label value (an empty one is written \"\")")?;
-        Matcher::new(name.text, operator, value.text).map_err(|error| MatcherError {
+        Matcher::within(name.text, operator, value.text, self.room).map_err(|error| MatcherError {
             position: value.verbatim_from.map_or(value.start, |start| start + error.position),
             ..error
         })
@@ -586,13 +661,21 @@ mod tests {
             r#"ab=~"(a{1000}){1000}""#,
             "expected a regular expression, found one that takes more than 4 MiB when compiled at character 6",
         );
+        for (pattern, found) in [
+            ("a".repeat(20_000), "one of more than 16 KiB"),
+            ("\\w".repeat(300), "one with more than 250 classes such as \\w"),
+        ] {
+            assert_eq!(Matcher::new("a", Operator::Regex, pattern).unwrap_err().found, found);
+        }
         assert_eq!(Matcher::parse("a=b,c=d").unwrap_err().found, "2");
         assert_eq!(Matcher::parse("{}").unwrap_err().found, "none");
     }
 
     #[test]
     fn matches_as_alertmanager_does() {
-        let labels: Labels = [("alertname", "DatasourceError"), ("lines", "one\ntwo")].into_iter().collect();
+        let long = "ab".repeat(100_000) + "c";
+        let labels: Labels =
+            [("alertname", "DatasourceError"), ("lines", "one\ntwo"), ("long", &long)].into_iter().collect();
         for (text, expected) in [
             (r#"alertname="DatasourceError""#, true),
             (r#"alertname!="DatasourceError""#, false),
@@ -613,6 +696,9 @@ mod tests {
             (r#"lines=~"(?s).*""#, true),
             (r#"lines=~"one""#, false),
             (r#"alertname="DatasourceError",lines="x""#, false),
+            (r#"long=~"[ab]*c""#, true),
+            (r#"long=~"[ab]*""#, false),
+            (r#"long!~"(ab)+c""#, false),
         ] {
             assert_eq!(Matchers::parse(text).unwrap().matches(&labels), expected, "{text}");
         }

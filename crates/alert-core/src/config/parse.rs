@@ -20,7 +20,7 @@ use super::{
     AlarmState, Config, ConfigErrors, DEFAULT_RECEIVER, DIGEST_AFTER_ALERTS, DropRule, NamedTimeInterval,
     Problem, Publish, Receiver, Route,
 };
-use crate::matcher::Matchers;
+use crate::matcher::{Matchers, REGEXES_SIZE_MAX_BYTES};
 
 /// The largest document that is read. Lambda's environment holds 4 KiB and its package far more; beyond this, no person
 /// wrote it.
@@ -56,7 +56,7 @@ pub(super) fn parse(text: &str) -> Result<Config, ConfigErrors> {
         Ok(_) => return Ok(Config::default()),
         Err(problem) => return Err(ConfigErrors { problems: vec![problem] }),
     };
-    let mut reader = Reader { text, problems: Vec::new() };
+    let mut reader = Reader { text, problems: Vec::new(), regex_room: REGEXES_SIZE_MAX_BYTES };
     let config = reader.config(&root);
     let mut problems = reader.problems;
     match config {
@@ -173,7 +173,11 @@ impl Reader<'_> {
 
     /// One entry of a list of matchers: as in Alertmanager, it may hold several.
     fn matcher(&mut self, node: &Node, path: &str, text: &str) -> Option<Matchers> {
-        match Matchers::parse(text) {
+        // Where no more fit, one problem says so for all; compiling the others would only take time.
+        if self.regex_room == 0 {
+            return None;
+        }
+        match Matchers::parse_within(text, &mut self.regex_room) {
             Ok(matchers) if matchers.is_empty() => {
                 self.problem(node, path, "expected a matcher such as severity=\"critical\", found none");
                 None

@@ -89,6 +89,19 @@ async fn a_configuration_that_cannot_be_had_drops_nothing_and_says_so() {
 }
 
 #[tokio::test]
+async fn regular_expressions_that_take_too_much_memory_are_not_compiled() {
+    const MEBIBYTE: u64 = 1024 * 1024;
+    let rule = |n: usize| format!("  - matchers: ['pod=~\"(\\\\w{{1,20}}){{1,10}}{n}\"']\n");
+    let config = format!("drop:\n{}", (0..200).map(rule).collect::<String>());
+    let stage = Setup::new().await.set("ALERT_CONFIG", &config).start().await;
+    deliver(&stage, "1", alarm("telling")).await;
+    let messages = stage.messages();
+    assert!(messages[0].contains("drop[2].matchers[0]: expected regular expressions"), "{messages:?}");
+    let peak = stage.function.peak_memory().unwrap();
+    assert!(peak < 64 * MEBIBYTE, "{peak} bytes");
+}
+
+#[tokio::test]
 async fn a_file_beside_the_binary_s_environment_is_read() {
     let folder = std::env::temp_dir().join(format!("cloudwatch-to-slack-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

@@ -49,7 +49,7 @@ async fn an_answer_without_an_end_is_none() {
     assert_eq!(error_type, "kms_unavailable");
     assert!(message.contains("an answer of more than 16 MiB"), "{message}");
     let peak = stage.function.peak_memory().unwrap();
-    assert!(peak < 100 * MEBIBYTE, "{peak} bytes");
+    assert!(peak < 64 * MEBIBYTE, "{peak} bytes");
 
     stage.sandbox.kms.set_fault(KmsFault::None);
     assert!(stage.invoke(&walkthrough()).await.outcome.is_success());

@@ -17,6 +17,8 @@ pub(super) type Named<T> = BTreeMap<String, Option<Arc<T>>>;
 pub(super) struct Reader<'t> {
     pub(super) text: &'t str,
     pub(super) problems: Vec<Problem>,
+    /// Memory that is left for compiled regular expressions; nothing where one did not fit.
+    pub(super) regex_room: usize,
 }
 
 /// The values of a mapping by their names.

@@ -401,3 +401,35 @@ proptest! {
         let _ = Config::parse(&text);
     }
 }
+
+/// So many rules with this matcher each, `@` being the rule's number.
+fn rules(count: usize, matcher: &str) -> String {
+    let rule = |n: usize| format!("  - matchers: ['{}']\n", matcher.replace('@', &n.to_string()));
+    format!("drop:\n{}", (0..count).map(rule).collect::<String>())
+}
+
+#[test]
+fn regular_expressions_have_a_limit_together() {
+    const TOO_MUCH: &str = "expected regular expressions that take at most 8 MiB together when compiled (counted repetitions such as \\w{100} take the most), found more from here on";
+    // Fifty of them took 113 MiB.
+    let errors = Config::parse(&rules(200, r#"name=~"\\w{100}@""#)).unwrap_err();
+    let [problem] = errors.problems() else { panic!("{errors}") };
+    assert_eq!((problem.line, problem.column), (6, 23), "{problem}");
+    assert_eq!((problem.path.as_str(), problem.message.as_str()), ("drop[4].matchers[0]", TOO_MUCH));
+    // All in one text, and those that are too large one by one.
+    let one = vec![r#"name=~"\\w{100}""#; 200].join(",");
+    assert_eq!(Config::parse(&rules(1, &one)).unwrap_err().problems()[0].message, TOO_MUCH);
+    let errors = Config::parse(&rules(2_000, r#"name=~"(a{1000}){1000}""#)).unwrap_err();
+    assert_eq!(errors.problems().len(), 2, "{errors}");
+    // What people write is far from it.
+    let hosts: Vec<_> = (0..60).map(|n| format!("host-{n}-@")).collect();
+    for matcher in [
+        format!("host=~\"{}\"", hosts.join("|")),
+        r#"alertname=~"Datasource(Error|NoData)", namespace=~"AWS/.*", job!~"(?i)web-[0-9]{1,3}@.*""#
+            .to_owned(),
+        r#"pod=~"web-\\d+-\\w+", host=~"db-\\d{2,4}.*""#.to_owned(),
+    ] {
+        let config = rules(150, &matcher);
+        assert!(Config::parse(&config).is_ok(), "{matcher}");
+    }
+}
