@@ -10,7 +10,8 @@ import sys
 
 # What alert-core may reach, and what these bring. Anything else is to be looked at first: the core has no I/O.
 CORE = {
-    "base64", "chrono", "chrono-tz", "regex-automata", "saphyr-parser", "serde", "serde_json", "serde_path_to_error", "thiserror",
+    "base64", "chrono", "chrono-tz", "percent-encoding", "regex-automata", "saphyr-parser", "serde", "serde_json", "serde_path_to_error",
+    "strsim", "thiserror",
 }
 NEVER_IN_CORE = {"tokio", "reqwest", "hyper", "mio", "socket2", "rustls", "ring", "aws-sdk-kms", "aws-sdk-sns", "libc", "rand", "tracing"}
 # The functions and their tools have one TLS library and one crypto provider.

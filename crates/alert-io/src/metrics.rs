@@ -226,7 +226,8 @@ fn dimension_value(text: &str) -> String {
     }
     value.truncate(DIMENSION_VALUE_MAX_CHARS);
     // Such a colon is reserved, too.
-    if value.trim().is_empty() { "unknown".to_owned() } else { value.trim_start_matches(':').to_owned() }
+    let value = value.trim_start_matches(':');
+    if value.trim().is_empty() { "unknown".to_owned() } else { value.to_owned() }
 }
 
 #[cfg(test)]
@@ -331,7 +332,7 @@ mod tests {
 
     #[test]
     fn dimensions_are_what_cloudwatch_takes() {
-        for text in ["", "  ", "\n", ":x", "a\u{7f}b", &"日".repeat(2_000)] {
+        for text in ["", "  ", "\n", ":x", ":", "::", ": ", "a\u{7f}b", &"日".repeat(2_000)] {
             let value = dimension_value(text);
             assert!(!value.trim().is_empty() && value.len() <= DIMENSION_VALUE_MAX_CHARS, "{text:?}");
             assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)) && !value.starts_with(':'), "{text:?}");

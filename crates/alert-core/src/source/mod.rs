@@ -25,14 +25,6 @@ pub(crate) struct Message<'r> {
     pub(crate) record: &'r Record,
 }
 
-impl<'r> Message<'r> {
-    /// The message, where it is an EventBridge event of this `source`.
-    #[allow(dead_code, reason = "used by the sources of the other services")]
-    pub(crate) fn event_of(&self, source: &str) -> Option<&'r Value> {
-        self.json.filter(|json| json.get("source").and_then(Value::as_str) == Some(source))
-    }
-}
-
 type Interpret = fn(&Message<'_>) -> Option<Vec<Alert>>;
 
 /// Every source, in the order in which they are asked.

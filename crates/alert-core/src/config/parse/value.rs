@@ -56,32 +56,18 @@ pub(super) fn excerpt(text: &str) -> String {
 
 /// The name that was probably meant: at most three letters away, and no more than a third of them.
 pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let word: Vec<char> = word.to_lowercase().chars().take(NEAREST_MAX_CHARS + 1).collect();
-    if word.len() > NEAREST_MAX_CHARS {
+    let length = word.chars().count();
+    if length > NEAREST_MAX_CHARS {
         return None;
     }
-    let most = (word.len() / 3).min(3);
+    let word = word.to_lowercase();
+    let most = (length / 3).min(3);
     names
-        .filter(|name| name.chars().count().abs_diff(word.len()) <= most)
-        .map(|name| (edits(&word, &name.to_lowercase()), name))
+        .filter(|name| name.chars().count().abs_diff(length) <= most)
+        .map(|name| (strsim::levenshtein(&word, &name.to_lowercase()), name))
         .filter(|(edits, _)| *edits <= most)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, name)| name)
-}
-
-/// How many letters have to be put in, taken out or changed to make the one of the other (Levenshtein).
-fn edits(word: &[char], other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=word.len()).collect();
-    for (line, c) in other.chars().enumerate() {
-        let mut left = line + 1;
-        let mut next = vec![left];
-        for ((diagonal, above), letter) in row.iter().zip(row.iter().skip(1)).zip(word) {
-            left = (left + 1).min(above + 1).min(diagonal + usize::from(*letter != c));
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 fn name(text: &str, _: ScalarStyle) -> Result<String, String> {

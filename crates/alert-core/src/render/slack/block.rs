@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::mrkdwn::{Mrkdwn, width};
+use super::mrkdwn::{Mrkdwn, fits, width};
 
 /// A section's text.
 pub const SECTION_TEXT_MAX_CHARS: usize = 3_000;
@@ -166,7 +166,7 @@ impl Button {
 
     /// Whether Slack takes one so long.
     fn is_possible(&self) -> bool {
-        width(self.text) <= BUTTON_TEXT_MAX_CHARS && width(&self.url) <= BUTTON_URL_MAX_CHARS
+        fits(self.text, BUTTON_TEXT_MAX_CHARS) && fits(&self.url, BUTTON_URL_MAX_CHARS)
     }
 
     fn json_width(&self) -> usize {

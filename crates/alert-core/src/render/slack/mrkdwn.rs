@@ -207,7 +207,7 @@ pub fn width(text: &str) -> usize {
 }
 
 /// Whether the [`width`] is at most `max`; no text has more units than bytes.
-fn fits(text: &str, max: usize) -> bool {
+pub(super) fn fits(text: &str, max: usize) -> bool {
     text.len() <= max || width(text) <= max
 }
 

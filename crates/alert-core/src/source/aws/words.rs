@@ -105,26 +105,7 @@ pub(super) fn dollars(amount: f64) -> String {
 
 /// A URL's `%XX` and `+` as the characters that they stand for, as S3 writes object keys.
 pub(super) fn percent_decode(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'+' => decoded.push(b' '),
-            b'%' => {
-                let mut ahead = bytes.clone();
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                match (digit(ahead.next()), digit(ahead.next())) {
-                    (Some(high), Some(low)) => {
-                        decoded.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
-                        bytes = ahead;
-                    }
-                    _ => decoded.push(byte),
-                }
-            }
-            _ => decoded.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+    percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
