@@ -503,6 +503,27 @@ fn context(accounts: &BTreeMap<String, String>) -> slack::Context<'_> {
 }
 
 #[test]
+fn whatever_is_long_the_name_and_the_id_stay() {
+    for filler in ["x", "&", "경", "\""] {
+        let long = filler.repeat(9_000);
+        let mut alert = Alert::new(Source::Aws(long.clone()), "disk-full", State::Firing, long.as_str());
+        alert.account = Some(long.clone());
+        alert.region = Some(long.clone());
+        alert.description = Some(long.clone());
+        let accounts = BTreeMap::new();
+        let context = slack::Context { route: &long, mention: Some(MENTION), ..context(&accounts) };
+        let message = slack::alert(&alert, &context);
+        check_message(&message);
+        let (_, texts) = buttons_and_texts(&message);
+        assert!(texts[0].contains(MENTION) && texts[0].contains("disk-full"), "{}", texts[0]);
+        let description = filler.replace('&', "&amp;").repeat(100);
+        assert!(texts.iter().any(|text| text.starts_with(&description)), "{filler}");
+        assert!(texts.last().unwrap().ends_with("id the-delivery"), "{texts:?}");
+        assert!(message.text().contains("disk-full"), "{}", message.text());
+    }
+}
+
+#[test]
 fn long_links_cost_no_text() {
     let description = "It is the disk. ".repeat(100).trim_end().to_owned();
     for count in 1..=30 {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use alert_core::config::Config;
+use alert_core::config::{Config, DOCUMENT_MAX_BYTES};
 
-use crate::settings::{ALERT_CONFIG, ALERT_CONFIG_FILE, Environment, LAMBDA_TASK_ROOT, shown};
+use crate::settings::{ALERT_CONFIG, ALERT_CONFIG_FILE, Environment, LAMBDA_TASK_ROOT, read_file, shown};
 
 /// The file beside the binary, or in a layer.
 const FILE_NAME: &str = "alerts.yaml";
@@ -42,8 +42,11 @@ pub fn load(environment: Environment<'_>) -> Loaded {
 }
 
 fn read(name: &str, path: &Path) -> Loaded {
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(name, &text),
+    match read_file(path, DOCUMENT_MAX_BYTES) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => parse(name, &text),
+            Err(_) => broken(name, "the file is not UTF-8 text"),
+        },
         Err(error) => broken(name, &format!("the file cannot be read: {}", error.kind())),
     }
 }
@@ -95,6 +98,15 @@ mod tests {
         let loaded = with(ALERT_CONFIG_FILE, "/nowhere/alerts.yaml");
         assert!(loaded.config.fail_open);
         assert!(loaded.warning.unwrap().contains("/nowhere/alerts.yaml"));
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_not_read_to_it() {
+        let warning = with(ALERT_CONFIG_FILE, "/dev/zero").warning.unwrap();
+        assert!(
+            warning.contains("/dev/zero is broken") && warning.ends_with(": file too large"),
+            "{warning}"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The one HTTP client, for Slack and for AWS: one TLS library, one set of roots, connections kept.
 
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,13 +23,16 @@ use rustls::{
 
 use thiserror::Error;
 
-use crate::settings::{AWS_CA_BUNDLE, Environment, SSL_CERT_FILE, StartError, shown};
+use crate::settings::{AWS_CA_BUNDLE, Environment, SSL_CERT_FILE, StartError, read_file, shown};
 
 /// A connection that takes longer does not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More than any answer that we ask AWS for: SQS's, of ten messages of 1 MiB, is the largest.
 const AWS_ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Distributions' bundles have some hundred kilobytes.
+const BUNDLE_MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Where Linux distributions keep their bundle; the first is that of Lambda's Amazon Linux 2023.
 const SYSTEM_BUNDLES: [&str; 3] = [
@@ -91,8 +95,8 @@ fn named_roots(environment: Environment<'_>) -> Result<Option<RootCertStore>, St
 
 /// Adds a file's certificates; the number of those that could be used.
 fn add_bundle(store: &mut RootCertStore, path: &str) -> usize {
-    let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten().flatten();
-    store.add_parsable_certificates(certificates).0
+    let pem = read_file(Path::new(path), BUNDLE_MAX_BYTES).unwrap_or_default();
+    store.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten()).0
 }
 
 /// The compiled-in roots first; an issuer that they do not know is looked up in the system's bundle.
@@ -290,6 +294,12 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    #[test]
+    fn a_bundle_without_an_end_is_not_read_to_it() {
+        let error = client(&|name| (name == SSL_CERT_FILE).then(|| "/dev/zero".to_owned())).unwrap_err();
+        assert_eq!(error.error_type, "ca_file_unusable");
+    }
 
     #[test]
     fn the_cause_is_found_in_any_wrapping() {

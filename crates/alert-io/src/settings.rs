@@ -1,6 +1,9 @@
 //! Every environment variable that is read, by its name, and nothing else of the environment.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use alert_core::config::is_channel;
 use alert_core::text;
@@ -80,6 +83,17 @@ pub fn slack_channel(environment: Environment<'_>) -> Result<Option<String>, Str
         "{SLACK_CHANNEL} is {}, which is no channel, and is ignored: expected a name such as #oncall",
         shown(&channel)
     ))
+}
+
+/// Reads a file that a setting names, of at most `max_bytes`: such a name may lead to anything, even to what never ends.
+pub fn read_file(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > max_bytes {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
 }
 
 /// Why a function cannot start, for the person who deployed it.

@@ -37,6 +37,13 @@ fn a_dash_is_standard_input() {
 }
 
 #[test]
+fn what_never_ends_is_not_read_to_its_end() {
+    let output = run(&["check", "/dev/zero"], "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("/dev/zero: more than 64 MiB"), "{output:?}");
+}
+
+#[test]
 fn what_is_no_json_is_shown_at_its_place() {
     for command in ["render", "explain", "demo"] {
         let output = run(&[command, "-"], "{\n  \"a\": 1,,\n}");

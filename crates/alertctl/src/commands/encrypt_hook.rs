@@ -6,6 +6,9 @@ use alert_io::http::{self, SdkHttpClient};
 use alert_io::webhook::{self, WebhookUrl};
 use aws_config::{BehaviorVersion, Region};
 
+/// KMS encrypts no more. Source: KMS API Reference, Encrypt.
+const URL_MAX_BYTES: u64 = 4_096;
+
 /// Reads a URL, encrypts it, checks the ciphertext, prints it.
 pub(crate) async fn run(key_id: &str, function_name: &str, region: Option<String>) -> Result<bool, String> {
     let url = read_url()?;
@@ -32,6 +35,9 @@ fn read_url() -> Result<String, String> {
             .map_err(|error| format!("the terminal: {error}"));
     }
     let mut url = String::new();
-    std::io::stdin().read_to_string(&mut url).map_err(|error| format!("standard input: {error}"))?;
+    std::io::stdin()
+        .take(URL_MAX_BYTES)
+        .read_to_string(&mut url)
+        .map_err(|error| format!("standard input: {error}"))?;
     Ok(url)
 }

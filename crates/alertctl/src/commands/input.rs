@@ -1,6 +1,6 @@
 //! What people hand over: files, standard input, times.
 
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::path::Path;
 
 use alert_core::config::Config;
@@ -12,14 +12,28 @@ use serde::de::IgnoredAny;
 /// How much of a line is shown on either side of what is wrong with it.
 const CONTEXT_CHARS: usize = 40;
 
+/// Far more than Lambda takes for an event.
+const INPUT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map_err(|error| format!("standard input: {error}"))?;
-        return Ok(bytes);
+        return read_all(std::io::stdin()).map_err(|error| format!("standard input: {error}"));
     }
-    std::fs::read(path).map_err(|error| format!("{}: {error}", name(path)))
+    std::fs::File::open(path).and_then(read_all).map_err(|error| format!("{}: {error}", name(path)))
+}
+
+/// Reads to the end, where there is one soon enough.
+fn read_all(input: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if input.take(INPUT_MAX_BYTES + 1).read_to_end(&mut bytes)? as u64 > INPUT_MAX_BYTES {
+        let problem = format!(
+            "more than {} MiB: expected an event or a configuration",
+            INPUT_MAX_BYTES / (1024 * 1024)
+        );
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
+    Ok(bytes)
 }
 
 /// What a file is called: not a secret that was pasted in its place.

@@ -311,8 +311,15 @@ fn a_secret_is_never_shown() {
 #[test]
 fn mentions() {
     let receiver = |mention: &str| Config::parse(&format!("receivers: [{{name: a, mention: '{mention}'}}]"));
-    for good in ["<!here>", "<!channel>", "<!everyone>", "<!subteam^S012345>", "<@U012345>", "<@W1> <!here>"]
-    {
+    for good in [
+        "<!here>",
+        "<!channel>",
+        "<!everyone>",
+        "<!subteam^S012345>",
+        "<@U012345>",
+        "<@W1> <!here>",
+        &"<@U012345678> ".repeat(71),
+    ] {
         assert!(receiver(good).is_ok(), "{good}");
     }
     for bad in [
@@ -326,8 +333,24 @@ fn mentions() {
         "<@U1|x>",
         "<!here><!channel>",
         "<#C1>",
+        &"<@U012345678> ".repeat(72),
     ] {
         assert!(receiver(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_channel_is_no_url() {
+    let channel = |text: &str| Config::parse(&format!("receivers: [{{name: a, channel: '{text}'}}]"));
+    for good in ["#oncall", "@somebody", "C012345", "온콜"] {
+        assert!(channel(good).is_ok(), "{good}");
+    }
+    for bad in ["https://hooks.slack.com/services/T0/B0/x", "hooks.slack.com/services/T0/B0/x", ""] {
+        let error = channel(bad).unwrap_err().to_string();
+        assert!(
+            error.contains("receivers[0].channel: expected a channel") && !error.contains("slack.com"),
+            "{error}"
+        );
     }
 }
 

@@ -35,6 +35,9 @@ pub(super) const ALARM_STATE: Parse<AlarmState> =
     Parse { expected: "ALARM, OK or INSUFFICIENT_DATA", parse: alarm_state };
 pub(super) const PUBLISH: Parse<Publish> = Parse { expected: "alert or group", parse: publish };
 
+/// Mentions of one receiver: more than sixty of them.
+const MENTIONS_MAX_CHARS: usize = 1_000;
+
 /// Beyond this an excerpt of a foreign text is cut.
 const EXCERPT_MAX_CHARS: usize = 60;
 
@@ -96,10 +99,15 @@ fn mention(text: &str, _: ScalarStyle) -> Result<String, String> {
     if mentions.is_empty() {
         return Err("none".to_owned());
     }
-    match mentions.iter().find(|mention| !is_mention(mention)) {
-        Some(wrong) => Err(excerpt(wrong)),
-        None => Ok(mentions.join(" ")),
+    if let Some(wrong) = mentions.iter().find(|mention| !is_mention(mention)) {
+        return Err(excerpt(wrong));
     }
+    let mentions = mentions.join(" ");
+    // They stand before the alert's name, in a text that Slack limits.
+    if mentions.len() > MENTIONS_MAX_CHARS {
+        return Err(format!("{} characters of them, more than {MENTIONS_MAX_CHARS}", mentions.len()));
+    }
+    Ok(mentions)
 }
 
 fn is_mention(text: &str) -> bool {

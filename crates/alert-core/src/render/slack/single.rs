@@ -15,6 +15,12 @@ use crate::{number, text, time};
 const LATE: TimeDelta = TimeDelta::minutes(2);
 /// A name in the headline; it is whole in the alarm itself.
 const NAME_MAX_CHARS: usize = 255;
+/// The source's word for a state, which must leave room for the name behind it.
+const STATE_WORD_MAX_CHARS: usize = 80;
+/// An account's name, a region or a service.
+const PLACE_MAX_CHARS: usize = 100;
+/// A route in the grey line, which must leave room for the id behind it.
+const ROUTE_MAX_CHARS: usize = 250;
 /// A reason in the fallback text.
 const REASON_MAX_CHARS: usize = 1_100;
 /// Values in a sparkline; more are no longer seen as single ones.
@@ -91,7 +97,8 @@ pub(super) fn state_word(alert: &Alert) -> Cow<'_, str> {
     let word = alert.state_value.as_str();
     let is_word = !word.contains(' ');
     let is_upper = word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    if is_state && is_word && !is_upper { word.to_uppercase().into() } else { word.into() }
+    let word = text::cut(word, STATE_WORD_MAX_CHARS);
+    if is_state && is_word && !is_upper { word.to_uppercase().into() } else { word }
 }
 
 fn name(alert: &Alert) -> String {
@@ -119,7 +126,8 @@ fn headline(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
     line = line.markup(emblem(alert.state)).markup(" ");
     line = line.bold(&[&state_word(alert), ": ", &name(alert)].concat());
     for (index, part) in place(alert, context).enumerate() {
-        line = line.markup(if index == 0 { "  ·  " } else { " · " }).text(part);
+        let part = text::cut(part, PLACE_MAX_CHARS);
+        line = line.markup(if index == 0 { "  ·  " } else { " · " }).text(&part);
     }
     if let (Some(late), Some(changed_at)) = (lateness(alert, context), alert.changed_at) {
         line = line
@@ -145,7 +153,7 @@ fn fallback(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
     line =
         line.markup(emblem(alert.state)).markup(" ").text(&state_word(alert)).markup(": ").text(&name(alert));
     for part in place(alert, context) {
-        line = line.markup(" · ").text(part);
+        line = line.markup(" · ").text(&text::cut(part, PLACE_MAX_CHARS));
     }
     if let (Some(_), Some(changed_at)) = (lateness(alert, context), alert.changed_at) {
         line = line.text(&format!(
@@ -363,7 +371,7 @@ fn label(kind: LinkKind) -> &'static str {
 
 /// How it came and why it is here.
 fn footer(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
-    let mut line = Mrkdwn::line().text(alert.source.as_str());
+    let mut line = Mrkdwn::line().text(&text::cut(alert.source.as_str(), PLACE_MAX_CHARS));
     if !context.path.is_empty() {
         line = line.markup(" · ").text(&Hop::way(context.path));
     }
@@ -371,7 +379,7 @@ fn footer(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
         line = line.markup(" · ").text(&ordinal(context.tries)).markup(" try");
     }
     if !context.route.is_empty() {
-        line = line.markup(" · ").text(context.route);
+        line = line.markup(" · ").text(&text::cut(context.route, ROUTE_MAX_CHARS));
     }
     if let Some(id) = context.delivery_id {
         line = line.markup(" · id ").text(&text::cut(id, 80));
