@@ -289,6 +289,22 @@ async fn resets_hangs_and_slow_answers() {
 }
 
 #[tokio::test]
+async fn an_answer_without_an_end_goes_on_until_the_client_hangs_up() {
+    const ENOUGH_BYTES: usize = 5_000_000;
+    let sandbox = super::sandbox().await;
+    let webhook = sandbox.slack.webhook("ops");
+    sandbox.slack.then(Answer::Endless { code: 500 });
+    let mut answer = super::client().post(&webhook.url).body(r#"{"text":"hi"}"#).send().await.unwrap();
+    assert_eq!(answer.status(), 500);
+    let mut bytes = 0;
+    while bytes < ENOUGH_BYTES {
+        bytes += answer.chunk().await.unwrap().expect("no end").len();
+    }
+    assert!(sandbox.slack.accepted().is_empty());
+    assert_eq!(sandbox.slack.posts()[0].status, 500);
+}
+
+#[tokio::test]
 async fn idle_connections_end_at_once_or_with_the_next_request() {
     let sandbox = super::sandbox().await;
     let webhook = sandbox.slack.webhook("ops");
