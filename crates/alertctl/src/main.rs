@@ -5,6 +5,7 @@
 mod bench;
 #[cfg(feature = "commands")]
 mod commands;
+mod plain;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,7 +76,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(problem) => {
-            anstream::eprintln!("alertctl: {problem}");
+            anstream::eprintln!("alertctl: {}", plain::lines(&problem));
             ExitCode::FAILURE
         }
     }

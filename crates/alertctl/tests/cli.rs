@@ -94,6 +94,56 @@ fn colours_are_for_terminals_that_want_them() {
     assert!(!run(&["explain", "-"], EVENT).stdout.contains(&0x1b));
 }
 
+/// What a terminal gets to see, without the styles that are ours.
+fn seen(arguments: &[&str], event: &str) -> String {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_alertctl"))
+        .args(arguments)
+        .env_remove("NO_COLOR")
+        .env("CLICOLOR_FORCE", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    process.stdin.take().unwrap().write_all(event.as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
+    let all = text(&output.stdout) + &text(&output.stderr);
+    let mut parts = all.split("\u{1b}[");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |seen, part| match part.trim_start_matches(|c: char| "0123456789;".contains(c)) {
+        plain if plain.starts_with('m') => seen + &plain[1..],
+        _ => seen + "\u{1b}[" + part,
+    })
+}
+
+#[test]
+fn foreign_text_does_not_steer_the_terminal() {
+    let hostile = "\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}2J\u{202e}";
+    let alarm = serde_json::json!({"AlarmName": format!("cpu{hostile}"), "NewStateValue": "ALARM", "NewStateReason": hostile});
+    let event = serde_json::json!({"Records": [{"Sns": {"Message": alarm.to_string()}}]}).to_string();
+    let dropped = serde_json::json!({"receiver": "r", "status": "firing", "alerts": [
+        {"status": "firing", "labels": {"alertname": "DatasourceError", "x": hostile}, "annotations": {}},
+    ]});
+    let file = std::env::temp_dir().join(format!("alert-relay-cli-{}.yaml", std::process::id()));
+    std::fs::write(&file, format!("drop: [{{name: \"{hostile}\", matchers: ['x=~\".*\"']}}]\n")).unwrap();
+    let config = file.to_str().unwrap();
+    let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    for (arguments, event, shown) in [
+        (&["render", "-"][..], &event, r"2J\u{202e}"),
+        (&["render", "-", "--format", "json"], &event, r"2J\u202e"),
+        (&["render", "-", "--config", config], &dropped.to_string(), "line 1"),
+        (&["explain", "-"], &event, r"cpu\u{1b}[2J"),
+        (&["demo", "-"], &event, r"cpu\u{1b}[2J"),
+        (&["demo", "-", "--json"], &event, r"2J\u202e"),
+        (&["render", "-"], &format!("{{}}{hostile}"), "standard input"),
+    ] {
+        let seen = seen(arguments, event);
+        assert!(!seen.contains(steers), "{arguments:?}: {seen:?}");
+        assert!(seen.contains(shown), "{arguments:?}: {seen}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
 #[test]
 fn every_shell_has_its_completions() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::commands::input;
+use crate::plain::Plain;
 
 /// Prints what is wrong with a configuration, or what it says.
 pub(crate) fn run(file: &Path) -> Result<bool, String> {
@@ -10,7 +11,7 @@ pub(crate) fn run(file: &Path) -> Result<bool, String> {
     let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
     anstream::println!(
         "{}: fine ({}, {}, {})",
-        input::name(file),
+        Plain(input::name(file)),
         count(config.drop.len(), "drop rule"),
         count(config.receivers.len(), "receiver"),
         count(config.time_intervals.len(), "time interval")

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::commands::playground::preview::is_for_filter;
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
 use crate::commands::{input, terminal};
+use crate::plain::{self, Plain};
 
 const RELAY: &str = "cloudwatch-to-slack";
 const FILTER: &str = "grafana-filter-to-sns";
@@ -95,12 +96,13 @@ impl Stage {
 
     /// Sends one event the way it would go, and shows what came of it; whether all went well.
     async fn play(&self, scene: &Scene, json: bool) -> Result<bool, String> {
-        anstream::println!("{BOLD}── {} ──{BOLD:#}", scene.title);
+        anstream::println!("{BOLD}── {} ──{BOLD:#}", Plain(&scene.title));
         let decoded = envelope::decode(&scene.event);
         for record in &decoded.records {
             let way = if record.path.is_empty() { "a bare event".to_owned() } else { Hop::way(&record.path) };
             for alert in source::interpret(record) {
-                anstream::println!("in     {way}: {} {} ({})", alert.name, alert.state_value, alert.source);
+                let (name, state) = (Plain(&alert.name), Plain(&alert.state_value));
+                anstream::println!("in     {way}: {name} {state} ({})", alert.source);
             }
         }
         let to_filter = is_for_filter(&decoded);
@@ -142,9 +144,9 @@ fn show_dropped(log: &str, request_id: &str) {
         if text("verdict") == "dropped" && text("request_id") == request_id {
             anstream::println!(
                 "{GREY}drop   {} by the rule {}: {}{GREY:#}",
-                text("alert"),
-                text("rule"),
-                text("why")
+                Plain(text("alert")),
+                Plain(text("rule")),
+                Plain(text("why"))
             );
         }
     }
@@ -153,7 +155,7 @@ fn show_dropped(log: &str, request_id: &str) {
 fn show_post(post: &Post, json: bool) -> Result<(), String> {
     if json {
         let text = serde_json::to_string_pretty(&post.payload).map_err(|error| error.to_string())?;
-        anstream::println!("{text}");
+        anstream::println!("{}", plain::json(&text));
         return Ok(());
     }
     for (index, line) in terminal::message(&post.payload).into_iter().enumerate() {
@@ -161,8 +163,8 @@ fn show_post(post: &Post, json: bool) -> Result<(), String> {
         anstream::println!("{lead}{line}");
     }
     if !post.accepted {
-        let why = post.why.as_deref().unwrap_or_default();
-        anstream::println!("{RED}       Slack answered {} {} {why}{RED:#}", post.status, post.answer);
+        let (answer, why) = (Plain(&post.answer), Plain(post.why.as_deref().unwrap_or_default()));
+        anstream::println!("{RED}       Slack answered {} {answer} {why}{RED:#}", post.status);
     }
     Ok(())
 }
@@ -172,12 +174,13 @@ fn show_outcome(function: &Function, invocation: &Invocation) -> bool {
     match &invocation.outcome {
         Outcome::Response(body) => {
             let body = String::from_utf8_lossy(body);
-            anstream::println!("{GREEN}done{GREEN:#}   {} in {time}: {body}", function.name());
+            anstream::println!("{GREEN}done{GREEN:#}   {} in {time}: {}", function.name(), Plain(&body));
             // A batch whose items fail is a successful invocation.
             !body.contains("itemIdentifier") && !body.contains(r#""statusCode":502"#)
         }
         Outcome::Error { error_type, message, .. } | Outcome::InitError { error_type, message, .. } => {
-            anstream::println!("{RED}failed{RED:#} {} in {time}: {error_type}: {message}", function.name());
+            let (kind, message) = (Plain(error_type), Plain(message));
+            anstream::println!("{RED}failed{RED:#} {} in {time}: {kind}: {message}", function.name());
             false
         }
         Outcome::TimedOut => {

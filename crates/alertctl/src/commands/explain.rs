@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
 use crate::commands::{input, render, terminal};
+use crate::plain::Plain;
 
 /// Prints the explanation.
 pub(crate) fn run(file: &Path, config: Option<&Path>, at: Option<&str>) -> Result<bool, String> {
@@ -59,7 +60,7 @@ pub(crate) fn describe(index: usize, record: &Record) -> String {
     let way = if record.path.is_empty() { "bare".to_owned() } else { Hop::way(&record.path) };
     let mut line = format!("record {index}: {way}");
     if let Some(id) = &record.id {
-        let _ = write!(line, ", id {id}");
+        let _ = write!(line, ", id {}", Plain(id));
     }
     if let Some(sent_at) = record.sent_at {
         let _ = write!(line, ", sent {}", sent_at.format("%Y-%m-%d %H:%M:%SZ"));
@@ -74,22 +75,25 @@ fn alert(text: &mut String, record: usize, alert: &Alert) {
     let _ = writeln!(
         text,
         "\n  {BOLD}{}{BOLD:#} {} ({}, record {record})",
-        alert.name, alert.state_value, alert.source
+        Plain(&alert.name),
+        Plain(&alert.state_value),
+        alert.source
     );
-    let labels: Vec<String> = alert.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    let labels: Vec<String> =
+        alert.labels.iter().map(|(name, value)| format!("{}={value:?}", Plain(name))).collect();
     let _ = writeln!(text, "    labels   {}", labels.join(" "));
     if let (Some(start), Some(end)) = (alert.starts_at, alert.ends_at) {
         let _ = writeln!(text, "    lasted   {}", time::span(end.signed_duration_since(start)));
     }
     for note in &alert.notes {
-        let _ = writeln!(text, "    note     {note}");
+        let _ = writeln!(text, "    note     {}", Plain(note));
     }
 }
 
 fn rules(text: &mut String, traces: &[RuleTrace]) {
     for RuleTrace { rule, held, why } in traces {
         let word = if *held { "holds" } else { "does not hold" };
-        let _ = writeln!(text, "    {GREY}rule {rule} {word}: {why}{GREY:#}");
+        let _ = writeln!(text, "    {GREY}rule {} {word}: {}{GREY:#}", Plain(rule), Plain(why));
     }
 }
 
@@ -102,7 +106,8 @@ fn explain_filter(text: &mut String, decoded: &Decoded, config: &Config, now: Da
         rules(text, &decide::trace_drop_rules(config, &item.alert, at));
         match &item.dropped {
             Some(dropped) => {
-                let _ = writeln!(text, "    {RED}drop{RED:#} by {}: {}", dropped.rule, dropped.why);
+                let (rule, why) = (Plain(&dropped.rule), Plain(&dropped.why));
+                let _ = writeln!(text, "    {RED}drop{RED:#} by {rule}: {why}");
             }
             None => {
                 let _ = writeln!(text, "    {GREEN}publish{GREEN:#}");
@@ -113,7 +118,7 @@ fn explain_filter(text: &mut String, decoded: &Decoded, config: &Config, now: Da
         let subject = publication.message.subject.as_deref().unwrap_or("(no subject)");
         let _ = writeln!(text, "\n    {GREY}to SNS, subject {subject:?}:{GREY:#}");
         for line in publication.message.message.lines().take(12) {
-            let _ = writeln!(text, "      {line}");
+            let _ = writeln!(text, "      {}", Plain(line));
         }
     }
 }
@@ -128,24 +133,102 @@ fn explain_relay(text: &mut String, decoded: Decoded, config: &Config, now: Date
         rules(text, &decide::trace_drop_rules(config, &item.alert, at));
         match &item.verdict {
             Verdict::Drop(dropped) => {
-                let _ = writeln!(text, "    {RED}drop{RED:#} by {}: {}", dropped.rule, dropped.why);
+                let (rule, why) = (Plain(&dropped.rule), Plain(&dropped.why));
+                let _ = writeln!(text, "    {RED}drop{RED:#} by {rule}: {why}");
             }
             Verdict::Deliver { receivers } => {
                 for routed in receivers {
                     let _ = writeln!(
                         text,
                         "    {GREEN}deliver{GREEN:#} to {} by {}",
-                        routed.receiver.name, routed.route
+                        Plain(&routed.receiver.name),
+                        Plain(&routed.route)
                     );
                 }
             }
         }
     }
     for post in &plan.posts {
-        let _ = writeln!(text, "\n    {GREY}to Slack, receiver {}:{GREY:#}", post.receiver.name);
+        let _ = writeln!(text, "\n    {GREY}to Slack, receiver {}:{GREY:#}", Plain(&post.receiver.name));
         let payload: Value = serde_json::from_str(&post.message.to_json()).unwrap_or_default();
         for line in terminal::message(&payload) {
             let _ = writeln!(text, "      {line}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::plain::is_obeyed;
+
+    const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}2J\u{202e}\r";
+
+    /// Few at a time, because a type or a name that is spoilt keeps others from being shown.
+    const STEP: usize = 8;
+
+    /// Appends to every `STEP`th text of a JSON, and of the JSON within its texts, from the one at `next` on.
+    fn append(value: &mut Value, next: &mut usize) {
+        match value {
+            Value::String(text) => {
+                if let Ok(mut inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text) {
+                    append(&mut inner, next);
+                    *text = inner.to_string();
+                } else if *next == 0 {
+                    text.push_str(HOSTILE);
+                    *next = STEP - 1;
+                } else {
+                    *next -= 1;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| append(item, next)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| append(field, next)),
+            _ => {}
+        }
+    }
+
+    /// What is left when our own styles are gone.
+    fn obeyed(text: &str) -> String {
+        let mut rest = text;
+        let mut found = String::new();
+        while let Some(at) = rest.find(|c| is_obeyed(c) && c != '\n') {
+            rest = &rest[at..];
+            let style = rest.strip_prefix("\u{1b}[").and_then(|rest| {
+                let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+                after.strip_prefix('m')
+            });
+            rest = style.unwrap_or_else(|| {
+                found.push_str(&rest.chars().take(12).collect::<String>());
+                &rest[rest.chars().next().map_or(1, char::len_utf8)..]
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn no_text_of_any_event_steers_the_terminal() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+        let folders = std::fs::read_dir(root).unwrap().flatten().filter(|folder| folder.path().is_dir());
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).unwrap().flatten());
+        let mut shown = 0;
+        for file in files {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".slack.json") || name.ends_with(".published.json") {
+                continue;
+            }
+            let Ok(event) = serde_json::from_slice::<Value>(&std::fs::read(file.path()).unwrap()) else {
+                continue;
+            };
+            for first in 0..STEP {
+                let mut event = event.clone();
+                append(&mut event, &mut { first });
+                let explained = explain(event.to_string().as_bytes(), &Config::default(), None);
+                assert_eq!(obeyed(&explained), "", "{name}: {explained}");
+                shown += usize::from(explained.contains(r"\u{202e}"));
+            }
+        }
+        assert!(shown > 500, "{shown}");
     }
 }

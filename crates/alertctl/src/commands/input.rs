@@ -9,6 +9,8 @@ use alert_io::settings::shown;
 use chrono::{DateTime, Utc};
 use serde::de::IgnoredAny;
 
+use crate::plain::is_obeyed;
+
 /// How much of a line is shown on either side of what is wrong with it.
 const CONTEXT_CHARS: usize = 40;
 
@@ -73,7 +75,7 @@ pub(crate) fn check_json(event: &[u8]) -> Result<(), String> {
         .chars()
         .skip(skipped)
         .take(2 * CONTEXT_CHARS)
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_obeyed(c) || c == '\t' { ' ' } else { c })
         .collect();
     let caret = " ".repeat(before - skipped);
     Err(format!("no valid JSON at line {line}, column {}: {cause}\n  {part}\n  {caret}^", before + 1))

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::commands::{input, terminal};
+use crate::plain::{self, Plain};
 
 /// How a message is shown.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -48,7 +49,7 @@ pub(crate) fn show(
     for post in &plan.posts {
         let json = post.message.to_json();
         match format {
-            Format::Json => anstream::println!("{json}"),
+            Format::Json => anstream::println!("{}", plain::json(&json)),
             Format::BuilderUrl => {
                 anstream::println!("https://app.slack.com/block-kit-builder#{}", percent_encode(&json));
             }
@@ -62,7 +63,8 @@ pub(crate) fn show(
         }
     }
     for (item, dropped) in plan.dropped() {
-        anstream::eprintln!("{} is not sent: {} ({})", item.alert.name, dropped.rule, dropped.why);
+        let (name, rule, why) = (Plain(&item.alert.name), Plain(&dropped.rule), Plain(&dropped.why));
+        anstream::eprintln!("{name} is not sent: {rule} ({why})");
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use anstyle::{AnsiColor, Color, RgbColor, Style};
 use serde_json::Value;
 
+use crate::plain::Plain;
+
 /// Bold.
 pub(crate) const BOLD: Style = Style::new().bold();
 /// Small and grey.
@@ -55,11 +57,11 @@ fn block(block: &Value) -> Vec<String> {
             .collect(),
         "actions" => {
             let buttons: Vec<String> = items("elements")
-                .map(|button| format!("[{}]", button.get("text").map(&text).unwrap_or_default()))
+                .map(|button| format!("[{}]", Plain(button.get("text").map(&text).unwrap_or_default())))
                 .collect();
             vec![buttons.join(" ")]
         }
-        other => vec![format!("({other})")],
+        other => vec![format!("({})", Plain(other))],
     }
 }
 
@@ -93,8 +95,9 @@ fn styled(mrkdwn: &str) -> String {
     line
 }
 
+/// Slack's escapes undone, and what a terminal would obey made visible.
 fn unescape(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    Plain(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")).to_string()
 }
 
 #[cfg(test)]
@@ -107,5 +110,6 @@ mod tests {
         assert_eq!(plain("*a* b &lt;c&gt; <https://x|label> <!date^1^{date}|then>"), "a b <c> label then");
         assert_eq!(plain("2 * 3"), "2 * 3");
         assert_eq!(plain("open <"), "open ");
+        assert_eq!(styled("\u{1b}[2J <https://x|\u{9b}m>"), r"\u{1b}[2J \u{9b}m");
     }
 }
