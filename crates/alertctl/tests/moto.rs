@@ -220,11 +220,19 @@ async fn the_sandbox_refuses_what_moto_refuses() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// Lambda's API, as far as `redrive` calls it, in front of a function of the sandbox: its invocation, and the mapping
-/// of the queue that it reads.
+const STACK_TAG: &str = "aws:cloudformation:stack-id";
+const STACK: &str = "arn:aws:cloudformation:us-east-1:123456789012:stack/alerts/0a1b2c3d";
+
+/// Lambda's API, as far as `redrive` calls it, in front of a function of the sandbox: its invocation, the mapping
+/// of the queue that it reads, and its tags. Every other function is of another stack.
 async fn lambda_api(function: Function, source: String) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let own = function.arn();
+    let tags = move |axum::extract::Path(arn): axum::extract::Path<String>| async move {
+        let stack = if arn == own { STACK.to_owned() } else { STACK.replace("alerts", "others") };
+        axum::Json(json!({"Tags": {STACK_TAG: stack}}))
+    };
     let arn = function.arn();
     let mappings = move |uri: axum::http::Uri| async move {
         assert!(uri.query().unwrap().contains(source.rsplit(':').next().unwrap()), "{uri}");
@@ -253,107 +261,184 @@ async fn lambda_api(function: Function, source: String) -> String {
     };
     let router = axum::Router::new()
         .route("/2015-03-31/functions/{name}/invocations", axum::routing::post(invoke))
+        .route("/2017-03-31/tags/{arn}", axum::routing::get(tags))
         .route("/2015-03-31/event-source-mappings", axum::routing::get(mappings.clone()))
         .route("/2015-03-31/event-source-mappings/", axum::routing::get(mappings));
     tokio::spawn(async move { axum::serve(listener, router).await });
     url
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs moto: run by `make test`"]
-async fn dead_letters_go_back_to_their_function() {
-    let moto = Moto::start();
-    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
-    let webhook = sandbox.slack.webhook("alerts");
-    let ciphertext = sandbox.kms.encrypt(&webhook.url, &[("LambdaFunctionName", "cloudwatch-to-slack")]);
-    let spec = FunctionSpec::new("cloudwatch-to-slack", binary("cloudwatch-to-slack"))
-        .with_environment(sandbox.environment())
-        .with_environment([("kmsEncryptedHookUrl", ciphertext)]);
-    let function = Function::start(spec).await.unwrap();
+/// Queues of the emulator, and what `redrive` makes of them with a relay of the sandbox behind it.
+struct DeadLetters {
+    moto: Moto,
+    sandbox: Sandbox,
+    function: Function,
+    lambda: String,
+    secret: String,
+    /// A failed invocation's record, which names the relay.
+    record: String,
+    /// An alarm as a queue gets it.
+    raw: String,
+}
 
-    // A buffer that has dead letters, as the stack makes them.
-    let queue = |name: &str, more: &[&str]| {
-        text(&moto.aws(&format!("sqs create-queue --queue-name {name}"), more), "/QueueUrl")
-    };
-    let dead = queue("dead-letters", &[]);
-    let arn = |name: &str| format!("arn:aws:sqs:{REGION}:123456789012:{name}");
-    let policy = json!({"deadLetterTargetArn": arn("dead-letters"), "maxReceiveCount": "40"}).to_string();
-    queue("buffer", &["--attributes", &json!({"RedrivePolicy": policy}).to_string()]);
-    let record = json!({
-        "version": "1.0",
-        "requestContext": {
-            "requestId": "e4b7a1f0-0000-4000-8000-000000000001",
-            "functionArn": format!("{}:$LATEST", function.arn()),
-            "condition": "RetriesExhausted",
-        },
-        "requestPayload": serde_json::from_slice::<Value>(&walkthrough()).unwrap(),
-        "responsePayload": {"errorType": "slack_unavailable", "errorMessage": "it was away"},
-    })
-    .to_string();
-    let alarm: Value = serde_json::from_slice(&walkthrough()).unwrap();
-    let raw =
-        text(&alarm, "/Records/0/Sns/Message").replace(&text(&alarm, "/Records/0/Sns/MessageId"), "other");
-    for body in [&record, &raw] {
-        moto.aws("sqs send-message", &["--queue-url", &dead, "--message-body", body]);
+impl DeadLetters {
+    async fn start() -> Self {
+        let moto = Moto::start_in(alert_sandbox::aws::REGION);
+        let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        let webhook = sandbox.slack.webhook("alerts");
+        let ciphertext = sandbox.kms.encrypt(&webhook.url, &[("LambdaFunctionName", "cloudwatch-to-slack")]);
+        let spec = FunctionSpec::new("cloudwatch-to-slack", binary("cloudwatch-to-slack"))
+            .with_environment(sandbox.environment())
+            .with_environment([("kmsEncryptedHookUrl", ciphertext)]);
+        let function = Function::start(spec).await.unwrap();
+        let lambda = lambda_api(function.clone(), Self::arn("buffer")).await;
+        let record = json!({
+            "version": "1.0",
+            "requestContext": {
+                "requestId": "e4b7a1f0-0000-4000-8000-000000000001",
+                "functionArn": format!("{}:$LATEST", function.arn()),
+                "condition": "RetriesExhausted",
+            },
+            "requestPayload": serde_json::from_slice::<Value>(&walkthrough()).unwrap(),
+            "responsePayload": {"errorType": "slack_unavailable", "errorMessage": "it was away"},
+        })
+        .to_string();
+        let alarm: Value = serde_json::from_slice(&walkthrough()).unwrap();
+        let raw = text(&alarm, "/Records/0/Sns/Message")
+            .replace(&text(&alarm, "/Records/0/Sns/MessageId"), "other");
+        let secret = webhook.url.rsplit('/').next().unwrap().to_owned();
+        Self { moto, sandbox, function, lambda, secret, record, raw }
     }
 
-    let lambda = lambda_api(function.clone(), arn("buffer")).await;
-    let redrive = |queue: &str, more: &[&str]| -> (Output, String) {
+    fn arn(queue: &str) -> String {
+        format!("arn:aws:sqs:{}:123456789012:{queue}", alert_sandbox::aws::REGION)
+    }
+
+    /// A queue that CloudFormation made.
+    fn queue_of_stack(&self, name: &str) -> String {
+        self.queue(name, &["--tags", &json!({STACK_TAG: STACK}).to_string()])
+    }
+
+    fn queue(&self, name: &str, more: &[&str]) -> String {
+        text(&self.moto.aws(&format!("sqs create-queue --queue-name {name}"), more), "/QueueUrl")
+    }
+
+    fn send(&self, queue: &str, body: &str) {
+        self.moto.aws("sqs send-message", &["--queue-url", queue, "--message-body", body]);
+    }
+
+    /// How many messages are to be had, and how many are hidden.
+    fn waiting(&self, queue: &str) -> (String, String) {
+        let answer = self.moto.aws("sqs get-queue-attributes --attribute-names All", &["--queue-url", queue]);
+        let number = |name: &str| text(&answer, &format!("/Attributes/ApproximateNumberOfMessages{name}"));
+        (number(""), number("NotVisible"))
+    }
+
+    fn redrive(&self, queue: &str, more: &[&str]) -> (Output, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_alertctl"))
             .args(["redrive", queue, "--rate", "20"])
             .args(more)
-            .envs(moto.environment())
-            .env("AWS_ENDPOINT_URL_LAMBDA", &lambda)
+            .envs(self.moto.environment())
+            .env("AWS_ENDPOINT_URL_LAMBDA", &self.lambda)
             .output()
             .unwrap();
-        let text = [&output.stdout[..], &output.stderr[..]].concat();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        assert!(!text.contains(webhook.url.rsplit('/').next().unwrap()), "the webhook is printed: {text}");
-        (output, text)
-    };
-    let waiting = || {
-        let answer = moto.aws("sqs get-queue-attributes --attribute-names All", &["--queue-url", &dead]);
-        let number = |name: &str| text(&answer, &format!("/Attributes/ApproximateNumberOfMessages{name}"));
-        (number(""), number("NotVisible"))
-    };
+        let said = [&output.stderr[..], &output.stdout[..]].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(!said.contains(&self.secret), "the webhook is printed: {said}");
+        (output, said)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs moto: run by `make test`"]
+async fn dead_letters_go_back_to_their_function() {
+    let scene = DeadLetters::start().await;
+    let (sandbox, function) = (&scene.sandbox, &scene.function);
+    // A buffer that has dead letters, as the stack makes them.
+    let dead = scene.queue_of_stack("dead-letters");
+    let policy =
+        json!({"deadLetterTargetArn": DeadLetters::arn("dead-letters"), "maxReceiveCount": "40"}).to_string();
+    scene.queue("buffer", &["--attributes", &json!({"RedrivePolicy": policy}).to_string()]);
+    scene.send(&dead, &scene.record);
+    scene.send(&dead, &scene.raw);
+    let two = ("2".to_owned(), "0".to_owned());
 
     // Looking changes nothing.
-    let (output, shown) = redrive(&arn("dead-letters"), &["--dry-run"]);
+    let (output, shown) = scene.redrive(&DeadLetters::arn("dead-letters"), &["--dry-run"]);
     assert!(output.status.success(), "{shown}");
     assert!(
         shown.contains("slack_unavailable: it was away") && shown.contains("2 in dead-letters"),
         "{shown}"
     );
     assert_eq!(shown.matches(&format!("for {}", function.arn())).count(), 2, "{shown}");
-    let name = serde_json::from_str::<Value>(&raw).unwrap();
+    let name = serde_json::from_str::<Value>(&scene.raw).unwrap();
     assert!(shown.matches(&text(&name, "/AlarmName")).count() >= 2, "{shown}");
-    assert_eq!(waiting(), ("2".to_owned(), "0".to_owned()), "{shown}");
+    assert_eq!(scene.waiting(&dead), two, "{shown}");
     assert_eq!(sandbox.slack.posts().len(), 0);
 
     // Slack is away: both stay, and are there for the next who looks.
     sandbox.slack.set_state("alerts", alert_sandbox::slack::WebhookState::Removed);
-    let (output, said) = redrive(&dead, &[]);
+    let (output, said) = scene.redrive(&dead, &[]);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert_eq!(said.matches("failed ").count(), 2, "{said}");
     assert!(said.contains("0 handed back and deleted, 2 left in dead-letters"), "{said}");
-    assert_eq!(waiting(), ("2".to_owned(), "0".to_owned()), "{said}");
+    assert_eq!(scene.waiting(&dead), two, "{said}");
 
     sandbox.slack.set_state("alerts", alert_sandbox::slack::WebhookState::Active);
-    let (output, said) = redrive("dead-letters", &[]);
+    let (output, said) = scene.redrive("dead-letters", &[]);
     assert!(output.status.success(), "{said}\n{}", function.log());
     assert!(said.contains("2 handed back and deleted, 0 left in dead-letters"), "{said}");
-    assert_eq!(waiting(), ("0".to_owned(), "0".to_owned()), "{said}");
+    assert_eq!(scene.waiting(&dead), ("0".to_owned(), "0".to_owned()), "{said}");
     assert_eq!(sandbox.slack.accepted().len(), 2, "{}", function.log());
-    let (output, said) = redrive("dead-letters", &[]);
+    let (output, said) = scene.redrive("dead-letters", &[]);
     assert!(output.status.success() && said.contains("dead-letters is empty"), "{said}");
 
     // What does not tell its function is left, with the way out.
-    let lone = queue("lone", &[]);
-    moto.aws("sqs send-message", &["--queue-url", &lone, "--message-body", &raw]);
-    let (output, said) = redrive("lone", &[]);
+    let lone = scene.queue_of_stack("lone");
+    scene.send(&lone, &scene.raw);
+    let (output, said) = scene.redrive("lone", &[]);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("--function NAME"), "{said}");
-    let (output, said) = redrive("no-such-queue", &[]);
+    let (output, said) = scene.redrive("no-such-queue", &[]);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("GetQueueUrl of no-such-queue: "), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs moto: run by `make test`"]
+async fn a_message_has_no_say_in_which_function_is_called() {
+    let scene = DeadLetters::start().await;
+    let own = scene.function.arn();
+    let neighbour = own.replace("cloudwatch-to-slack", "stranger");
+    let elsewhere = own.replace("123456789012", "999999999999");
+    let strange = scene.queue_of_stack("strange");
+    for function in [&neighbour, &elsewhere] {
+        scene.send(&strange, &scene.record.replace(&format!("{own}:$LATEST"), function));
+    }
+    let (output, said) = scene.redrive("strange", &[]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let first = "Only functions of the stack alerts are called, in us-east-1, account 123456789012.\n";
+    assert!(said.starts_with(first), "{said}");
+    for expected in [
+        format!("{neighbour} is not of the stack alerts"),
+        format!("{elsewhere} is in another account or region than the queue"),
+        "0 handed back and deleted, 2 left in strange".to_owned(),
+    ] {
+        assert!(said.contains(&expected), "no {expected:?} in {said}");
+    }
+    let (_, said) = scene.redrive("strange", &["--function", "cloudwatch-to-slack"]);
+    assert!(said.starts_with(&format!("Only {own} is called.\n")), "{said}");
+    assert_eq!(said.matches("it names another function than --function").count(), 2, "{said}");
+    let (output, said) = scene.redrive("strange", &["--function", &elsewhere]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("it is in another account or region than the queue"), "{said}");
+
+    // Where no stack made the queue, the operator's word counts.
+    let lone = scene.queue("lone", &[]);
+    scene.send(&lone, &scene.record);
+    let (_, said) = scene.redrive("lone", &[]);
+    assert!(said.contains("is named by the message alone, and the queue is of no stack"), "{said}");
+    assert_eq!(scene.sandbox.slack.posts().len(), 0, "{}", scene.function.log());
+    let (output, said) = scene.redrive("lone", &["--function", "cloudwatch-to-slack"]);
+    assert!(output.status.success() && said.contains("1 handed back and deleted"), "{said}");
 }

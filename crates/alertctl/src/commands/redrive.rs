@@ -22,6 +22,7 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::render;
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
+use crate::plain::{Plain, is_obeyed};
 
 /// A function that has not answered by then is not waited for; the stack's own end after 30 s.
 const INVOKE_MAX: Duration = Duration::from_mins(2);
@@ -35,6 +36,8 @@ const MESSAGES_MAX: usize = 100_000;
 const STALE_MAX: usize = 3;
 /// Topics with more subscriptions than this many pages are for others than us.
 const PAGES_MAX: usize = 10;
+/// CloudFormation's own tag on what it makes. Nobody else can set a tag of this kind.
+const STACK_TAG: &str = "aws:cloudformation:stack-id";
 const REASON_MAX_CHARS: usize = 400;
 const SNS_PROTOCOL_FUNCTION: &str = "lambda";
 const SNS_PROTOCOL_QUEUE: &str = "sqs";
@@ -42,7 +45,8 @@ const SNS_PROTOCOL_QUEUE: &str = "sqs";
 /// What the command line asks for.
 ///
 /// Mend the cause first. A message is deleted only after its function took it without an error; the others stay, and
-/// the reason is printed. Ends when every message had its turn.
+/// the reason is printed. Ends when every message had its turn. Only functions of the stack that made the queue are called,
+/// or the one that `--function` names, and none of another account or region, whatever a message says.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The dead-letter queue: its name, URL or ARN.
@@ -50,7 +54,8 @@ pub(crate) struct Options {
     /// Show what lies there, rendered, and change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// The function, for messages that do not tell theirs: its name or ARN.
+    /// The one function to call, in the queue's account and region: its name or ARN. Without it, a message's own, which must
+    /// belong to the queue's stack.
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
     /// The queue's region; its ARN's or the AWS configuration's, unless given.
@@ -71,7 +76,8 @@ fn rate(text: &str) -> Result<f64, String> {
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
     let config = configuration(&options).await?;
     let queue = Queue::find(aws_sdk_sqs::Client::new(&config), &options.queue).await?;
-    let mut functions = Functions::new(&config, options.function.clone(), queue.arn.clone());
+    let mut functions = Functions::new(&config, options.function.as_deref(), &queue)?;
+    anstream::eprintln!("{}", Plain(functions.reach()));
     if options.dry_run {
         return show(&queue, &mut functions).await;
     }
@@ -118,6 +124,8 @@ struct Queue {
     arn: String,
     /// The queue whose dead letters lie here, when it is a single one.
     source: Option<String>,
+    /// The id of the stack that made it, if one did; or why that is unknown.
+    stack: Result<Option<String>, String>,
     /// About how many messages wait.
     waiting: u64,
 }
@@ -141,8 +149,8 @@ impl Queue {
             let answer = call.send().await.map_err(|error| problem("SQS GetQueueUrl", given, &error))?;
             answer.queue_url.ok_or_else(|| format!("SQS names no URL for {given}"))?
         };
-        let mut queue =
-            Self { client, name: String::new(), url, arn: String::new(), source: None, waiting: 0 };
+        let (name, arn) = (String::new(), String::new());
+        let mut queue = Self { client, name, url, arn, source: None, stack: Ok(None), waiting: 0 };
         queue.describe().await?;
         Ok(queue)
     }
@@ -171,6 +179,10 @@ impl Queue {
         {
             self.source = Some(format!("{before}:{name}"));
         }
+        let tags = self.client.list_queue_tags().queue_url(&self.url).send().await;
+        self.stack = tags
+            .map(|answer| answer.tags.and_then(|mut tags| tags.remove(STACK_TAG)))
+            .map_err(|error| problem("SQS ListQueueTags", &self.name, &error));
         Ok(())
     }
 
@@ -219,7 +231,7 @@ where
 
 /// One line of text that a terminal can show, cut to a sensible length.
 fn clean(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let plain = |c: char| if is_obeyed(c) || c == '\t' { ' ' } else { c };
     let mut short: String = text.chars().take(REASON_MAX_CHARS).map(plain).collect();
     if text.chars().nth(REASON_MAX_CHARS).is_some() {
         short.push('…');
@@ -310,7 +322,7 @@ async fn redrive_all(
             if let Err(why) = &handed {
                 turns.keep(&message);
                 let id = clean(message.message_id().unwrap_or_default());
-                progress.say(&format!("{RED}failed{RED:#} {id}: {why}"));
+                progress.say(&format!("{RED}failed{RED:#} {id}: {}", Plain(why)));
             }
             progress.turn(handed.is_ok());
         }
@@ -349,7 +361,7 @@ async fn show_each(queue: &Queue, functions: &mut Functions, messages: &[Message
         anstream::println!("{BOLD}{}{BOLD:#}{sent}", clean(message.message_id().unwrap_or_default()));
         match functions.find(&event.origin).await {
             Ok(function) => anstream::println!("{GREY}for {}{GREY:#}", clean(&function)),
-            Err(why) => anstream::println!("{RED}{why}{RED:#}"),
+            Err(why) => anstream::println!("{RED}{}{RED:#}", Plain(why)),
         }
         if let Some(why) = &event.died_of {
             anstream::println!("{GREY}it failed with {why}{GREY:#}");
@@ -567,28 +579,100 @@ fn error(answer: &Value) -> Option<String> {
     (!parts.is_empty()).then(|| clean(&parts.join(": ")))
 }
 
+/// A function's ARN; the version or alias that it may name is not a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FunctionArn {
+    /// `arn:aws:lambda:REGION:ACCOUNT:function:`, and so the account and the region.
+    place: String,
+    name: String,
+    qualifier: Option<String>,
+}
+
+impl FunctionArn {
+    fn parse(arn: &str) -> Option<Self> {
+        let at = arn.match_indices(':').nth(5)?.0 + 1;
+        let (place, function) = arn.split_at(at);
+        let (name, qualifier) = match function.split_once(':') {
+            Some((name, qualifier)) => (name, Some(qualifier.to_owned())),
+            None => (function, None),
+        };
+        let is_word = |text: &str| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_$".contains(c))
+        };
+        let is_sound = place.starts_with("arn:")
+            && place.ends_with(":function:")
+            && place.split(':').nth(2) == Some("lambda")
+            && is_word(name)
+            && qualifier.as_deref().is_none_or(is_word);
+        is_sound.then(|| Self { place: place.to_owned(), name: name.to_owned(), qualifier })
+    }
+
+    fn unqualified(&self) -> String {
+        format!("{}{}", self.place, self.name)
+    }
+
+    /// What is called.
+    fn arn(&self) -> String {
+        match &self.qualifier {
+            Some(qualifier) => format!("{}:{qualifier}", self.unqualified()),
+            None => self.unqualified(),
+        }
+    }
+}
+
 /// Finds functions, and calls them.
 struct Functions {
     lambda: aws_sdk_lambda::Client,
     sns: aws_sdk_sns::Client,
-    given: Option<String>,
+    given: Option<FunctionArn>,
     dead_letters: String,
+    /// How the ARN of every function begins that may be called: the queue's account and region.
+    place: String,
+    stack: Result<Option<String>, String>,
     known: HashMap<Origin, Result<String, String>>,
 }
 
 impl Functions {
-    fn new(config: &aws_config::SdkConfig, given: Option<String>, dead_letters: String) -> Self {
+    fn new(config: &aws_config::SdkConfig, given: Option<&str>, queue: &Queue) -> Result<Self, String> {
+        let parts: Vec<_> = queue.arn.split(':').collect();
+        let ["arn", partition, "sqs", region, account, _] = parts[..] else {
+            return Err(format!("SQS says that the queue's ARN is {:?}", queue.arn));
+        };
+        let place = format!("arn:{partition}:lambda:{region}:{account}:function:");
+        let given = given.map(|given| given_function(given, &place)).transpose()?;
         // A second attempt of a call that was only slow would deliver twice; the message stays where it is instead.
         let lambda = aws_sdk_lambda::config::Builder::from(config)
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().operation_timeout(INVOKE_MAX).build())
             .build();
-        Self {
+        Ok(Self {
             lambda: aws_sdk_lambda::Client::from_conf(lambda),
             sns: aws_sdk_sns::Client::new(config),
             given,
-            dead_letters,
+            dead_letters: queue.arn.clone(),
+            place,
+            stack: queue.stack.clone(),
             known: HashMap::new(),
+        })
+    }
+
+    /// What may be called, for people.
+    fn reach(&self) -> String {
+        if let Some(given) = &self.given {
+            return format!("Only {} is called.", given.arn());
+        }
+        let place = self.place.trim_start_matches("arn:").trim_end_matches(":function:").split(':');
+        let place = place.skip(2).collect::<Vec<_>>().join(", account ");
+        match &self.stack {
+            Ok(Some(stack)) => {
+                format!("Only functions of the stack {} are called, in {place}.", stack_name(stack))
+            }
+            Ok(None) => format!(
+                "The queue is of no stack: only the function that AWS names for a message's source is called, in {place}."
+            ),
+            Err(why) => format!(
+                "The queue's stack is unknown ({why}): only the function that AWS names for a message's source is called, in {place}."
+            ),
         }
     }
 
@@ -598,15 +682,52 @@ impl Functions {
             return known.clone();
         }
         let found = match (origin, &self.given) {
-            (Origin::Function(arn), _) => Ok(arn.clone()),
-            (_, Some(given)) => Ok(given.clone()),
-            (Origin::Queue(arn), None) => only(self.behind_queue(arn).await, "read", arn),
-            (Origin::Topic(arn), None) => only(self.behind_topic(arn).await, "are subscribed to", arn),
+            (Origin::Function(named), Some(given)) => FunctionArn::parse(named)
+                .filter(|named| named.unqualified() == given.unqualified())
+                .map(|_| given.arn())
+                .ok_or_else(|| format!("it names another function than --function: {}", clean(named))),
+            (_, Some(given)) => Ok(given.arn()),
+            (Origin::Function(named), None) => self.of_stack(named, true).await,
+            (Origin::Queue(arn), None) => match only(self.behind_queue(arn).await, "read", arn) {
+                Ok(found) => self.of_stack(&found, false).await,
+                Err(why) => Err(why),
+            },
+            (Origin::Topic(arn), None) => {
+                match only(self.behind_topic(arn).await, "are subscribed to", arn) {
+                    Ok(found) => self.of_stack(&found, false).await,
+                    Err(why) => Err(why),
+                }
+            }
             (Origin::Unknown, None) => Err("it does not tell its function".to_owned()),
         };
         let found = found.map_err(|why| format!("{why}; say which it is: --function NAME"));
         self.known.insert(origin.clone(), found.clone());
         found
+    }
+
+    /// A function, when it may be called: it is where the queue is, and of the queue's stack. Where no stack made the queue, what
+    /// AWS told is enough, and what only the message tells is not.
+    async fn of_stack(&self, arn: &str, only_told: bool) -> Result<String, String> {
+        let shown = clean(arn);
+        let function =
+            FunctionArn::parse(arn).ok_or_else(|| format!("{shown} is not the ARN of a function"))?;
+        if function.place != self.place {
+            return Err(format!("{shown} is in another account or region than the queue"));
+        }
+        let stack = match &self.stack {
+            Ok(Some(stack)) => stack,
+            _ if !only_told => return Ok(function.arn()),
+            Ok(None) => {
+                return Err(format!("{shown} is named by the message alone, and the queue is of no stack"));
+            }
+            Err(why) => return Err(format!("{shown} is named by the message alone, and {why}")),
+        };
+        let call = self.lambda.list_tags().resource(function.unqualified());
+        let answer = call.send().await.map_err(|error| problem("Lambda ListTags", &shown, &error))?;
+        if answer.tags.and_then(|mut tags| tags.remove(STACK_TAG)).as_ref() != Some(stack) {
+            return Err(format!("{shown} is not of the stack {}", stack_name(stack)));
+        }
+        Ok(function.arn())
     }
 
     async fn behind_queue(&self, arn: &str) -> Result<BTreeSet<String>, String> {
@@ -680,6 +801,24 @@ impl Functions {
     }
 }
 
+/// What `--function` names, in the queue's account and region.
+fn given_function(given: &str, place: &str) -> Result<FunctionArn, String> {
+    let arn = if given.starts_with("arn:") { given.to_owned() } else { format!("{place}{given}") };
+    let function = FunctionArn::parse(&arn)
+        .ok_or_else(|| format!("--function {given:?}: expected a function's name or ARN"))?;
+    if function.place != place {
+        return Err(format!(
+            "--function {given}: it is in another account or region than the queue, {place}…"
+        ));
+    }
+    Ok(function)
+}
+
+/// `arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/ID`, as people know it.
+fn stack_name(id: &str) -> &str {
+    id.split('/').nth(1).unwrap_or(id)
+}
+
 /// The one function that was found.
 fn only(found: Result<BTreeSet<String>, String>, verb: &str, source: &str) -> Result<String, String> {
     let mut found = found?;
@@ -746,6 +885,7 @@ mod tests {
             url: String::new(),
             arn: ARN.to_owned(),
             source: source.map(str::to_owned),
+            stack: Ok(None),
             waiting: 0,
         }
     }
@@ -873,6 +1013,33 @@ mod tests {
     }
 
     #[test]
+    fn functions_are_where_the_queue_is() {
+        let place = "arn:aws:lambda:eu-west-1:123456789012:function:";
+        for (given, called) in [
+            ("relay", "relay"),
+            ("relay:live", "relay:live"),
+            ("arn:aws:lambda:eu-west-1:123456789012:function:relay", "relay"),
+            ("arn:aws:lambda:eu-west-1:123456789012:function:relay:3", "relay:3"),
+        ] {
+            let function = given_function(given, place).unwrap();
+            assert_eq!(function.arn(), format!("{place}{called}"));
+            assert_eq!(function.unqualified(), format!("{place}relay"));
+        }
+        for refused in [
+            "",
+            "a b",
+            "123456789012:function:relay",
+            "arn:aws:lambda:eu-west-1:999999999999:function:relay",
+            "arn:aws:lambda:us-east-1:123456789012:function:relay",
+            "arn:aws-cn:lambda:eu-west-1:123456789012:function:relay",
+            "arn:aws:sqs:eu-west-1:123456789012:relay",
+            "arn:aws:lambda:eu-west-1:123456789012:function:relay:3:4",
+        ] {
+            assert!(given_function(refused, place).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
     fn regions_rates_and_reasons() {
         assert_eq!(region_of(ARN), Some("eu-west-1"));
         assert_eq!(region_of("https://sqs.eu-west-1.amazonaws.com/123456789012/q"), Some("eu-west-1"));
@@ -882,7 +1049,7 @@ mod tests {
         for wrong in ["0", "-1", "NaN", "inf", "1000", "one"] {
             assert!(rate(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(clean("a\u{1b}[31m\nb"), "a [31m b");
+        assert_eq!(clean("a\u{1b}[31m\nb\u{9b}\u{202e}c"), "a [31m b  c");
         let log =
             BASE64_STANDARD.encode("START\n{\"error_type\":\"a\",\"why\":\"b\"}\n{\"level\":\"INFO\"}\nEND");
         assert_eq!(logged(&log).as_deref(), Some("a: b"));
