@@ -26,7 +26,7 @@ pub const PAYLOAD_ATTRIBUTE: &str = "payload";
 pub enum Reply {
     /// One answer for everything: SNS, EventBridge, alarm actions, a plain invocation.
     Whole,
-    /// SQS: the ids of the messages that failed, in `batchItemFailures`.
+    /// SQS: the ids of the messages that failed, in `batchItemFailures`; an error when all did.
     BatchItemFailures,
     /// An HTTP proxy: `{statusCode, …}`.
     Http,
@@ -149,7 +149,8 @@ pub fn decode(event: &[u8]) -> Decoded {
 }
 
 fn reply(event: &Json<'_>) -> Reply {
-    if is_http(event) {
+    // Whoever only has headers and a body is no gateway that would read a status: Lambda would take a 502 for success.
+    if event.as_object().is_some_and(|event| is_http_object(event) && describes_request(event)) {
         return Reply::Http;
     }
     let records = event.get("Records").and_then(Json::as_list).unwrap_or_default();
@@ -381,17 +382,17 @@ fn is_alarm_action(object: &Object<'_>) -> bool {
     object.get("alarmData").is_some_and(Json::is_object)
 }
 
-fn is_http(event: &Json<'_>) -> bool {
-    event.as_object().is_some_and(is_http_object)
+fn is_http_object(object: &Object<'_>) -> bool {
+    object.contains_key("headers")
+        && (describes_request(object) || object.contains_key("body"))
+        && !object.contains_key("alerts")
 }
 
-fn is_http_object(object: &Object<'_>) -> bool {
-    let describes_request = object.contains_key("httpMethod")
+/// Whether it comes from API Gateway, a load balancer or a function URL: these say what was asked for, and by which way.
+fn describes_request(object: &Object<'_>) -> bool {
+    object.contains_key("httpMethod")
         || object.contains_key("rawPath")
-        || object.get("requestContext").is_some_and(|context| context.get("http").is_some());
-    object.contains_key("headers")
-        && (describes_request || object.contains_key("body"))
-        && !object.contains_key("alerts")
+        || object.get("requestContext").is_some_and(|context| context.get("http").is_some())
 }
 
 fn text_at<'v>(value: &'v Json<'_>, key: &str) -> Option<&'v str> {

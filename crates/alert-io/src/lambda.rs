@@ -15,6 +15,9 @@ use crate::deadline::Deadline;
 use crate::settings::{self, AWS_LAMBDA_FUNCTION_NAME, AWS_LAMBDA_RUNTIME_API, Environment, StartError};
 use crate::{http, log};
 
+/// Some messages of a batch failed, and Lambda must read their names out of the answer.
+const BATCH_PARTLY_FAILED: &str = "batch_partly_failed";
+
 /// What Lambda always sets, with the values of a small function whose code was never published.
 const LAMBDA_DEFAULTS: [(&str, &str); 3] = [
     (AWS_LAMBDA_FUNCTION_NAME, ""),
@@ -135,6 +138,20 @@ pub fn answer(
                     // A failed record without an id cannot be named; then the whole batch must come again.
                     None => return Err(InvocationError::of(&failures, total)),
                 };
+            }
+            // Lambda takes an error for the failure of all, and so does a mapping without `ReportBatchItemFailures`, which
+            // would take the named ones for delivered, too.
+            let messages: BTreeSet<_> = records.iter().filter_map(|record| record.item.as_deref()).collect();
+            if !ids.is_empty() && ids.len() == messages.len() {
+                return Err(InvocationError::of(&failures, total));
+            }
+            if !ids.is_empty() {
+                tracing::warn!(
+                    error_type = BATCH_PARTLY_FAILED,
+                    failed = ids.len(),
+                    messages = messages.len(),
+                    "the failed messages are named in batchItemFailures: they come again if the queue's event source mapping has ReportBatchItemFailures, and are lost without it"
+                );
             }
             let items: Vec<Value> = ids.into_iter().map(|id| json!({"itemIdentifier": id})).collect();
             Ok(json!({"batchItemFailures": items}))

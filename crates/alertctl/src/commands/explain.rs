@@ -49,7 +49,9 @@ pub(crate) fn explain(event: &[u8], config: &Config, at: Option<DateTime<Utc>>) 
 pub(crate) fn reply(reply: Reply, count: usize) -> String {
     let answer = match reply {
         Reply::Whole => "an error means that all of it comes again",
-        Reply::BatchItemFailures => "SQS: failed messages are named in batchItemFailures",
+        Reply::BatchItemFailures => {
+            "SQS: failed messages are named in batchItemFailures, and when all fail the invocation does"
+        }
         Reply::Http => "HTTP: answered by status code",
     };
     format!("{count} record{}; {answer}", if count == 1 { "" } else { "s" })

@@ -1,8 +1,11 @@
 //! Whatever carries an alert, and whatever it is: it arrives.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use alert_sandbox::lambda::Outcome;
 use alert_sandbox::sns::Message;
-use alert_sandbox::sqs::{Queue, QueueOptions};
+use alert_sandbox::sqs::{DeliveryOptions, Queue, QueueOptions};
 use serde_json::{Value, json};
 
 use crate::events::{
@@ -135,6 +138,34 @@ async fn a_call_through_http_is_answered_in_its_form() {
     let failed = answer(&stage.invoke(&event).await);
     assert_eq!(failed["statusCode"], 502, "{failed}");
     assert!(failed["body"].is_string() && failed["headers"].is_object(), "{failed}");
+}
+
+#[tokio::test]
+async fn headers_and_a_body_alone_are_no_call_through_http() {
+    let stage = Setup::new().await.start().await;
+    let bare = |name: &str| json!({"headers": {"content-type": "application/json"}, "body": alarm(name).to_string()});
+    assert_eq!(answer(&stage.invoke(&bare("by hand")).await), json!({"alerts": 1, "posts": 1}));
+    assert_eq!(stage.count("ALARM: by hand"), 1);
+    // Lambda reads no status: only an error brings the event back.
+    stage.sandbox.slack.set_state("ops", alert_sandbox::slack::WebhookState::Removed);
+    let attempts = stage.invoke_async(&bare("in vain")).await;
+    assert_eq!(attempts.len(), 3, "{attempts:?}");
+    assert_eq!(stage.function.dead_letters().len(), 1);
+}
+
+#[tokio::test]
+async fn a_queue_that_reads_no_item_failures_loses_no_batch_that_failed() {
+    let stage = Setup::new().await.start().await;
+    stage.sandbox.slack.set_state("ops", alert_sandbox::slack::WebhookState::Removed);
+    let options = QueueOptions { visibility_timeout: Duration::from_millis(300), max_receive_count: 2 };
+    let queue = Queue::new("by-hand", options);
+    for name in ["first", "second"] {
+        queue.send(alarm(name).to_string(), BTreeMap::new());
+    }
+    let options = DeliveryOptions { report_batch_item_failures: false, ..DeliveryOptions::default() };
+    let _delivery = queue.deliver_with(&stage.function, options);
+    assert!(queue.wait_until_empty(SOON).await, "{}", stage.function.log());
+    assert_eq!(queue.dead_letters().len(), 2, "{}", stage.function.log());
 }
 
 #[tokio::test]
