@@ -302,7 +302,12 @@ mod tests {
         let entries: Vec<Entry<'_>> = alerts
             .iter()
             .enumerate()
-            .map(|(item, alert)| Entry { item, alert, key: alert.key.as_ref().unwrap_or(&news), overtaken: None })
+            .map(|(item, alert)| Entry {
+                item,
+                alert,
+                key: alert.key.as_ref().unwrap_or(&news),
+                overtaken: None,
+            })
             .collect();
         let digests = digest(&entries, &context);
         let mut items: Vec<usize> = digests.iter().flat_map(|(_, items)| items.iter().copied()).collect();

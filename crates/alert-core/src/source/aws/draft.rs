@@ -156,7 +156,8 @@ impl Draft {
         let thing = self.thing.as_ref().map(|(_, id)| id.clone());
         let mut alert = self.labelled();
         // What could not be read is in no fact.
-        let is_enough = is_read && is_enough(&Count::of_json(whole.value(), &shown(&alert, thing.as_deref())));
+        let is_enough =
+            is_read && is_enough(&Count::of_json(whole.value(), &shown(&alert, thing.as_deref())));
         if alert.raw.is_none() && !is_enough {
             let value = whole.value();
             alert.raw = Some(serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()));
