@@ -298,7 +298,8 @@ impl Regex {
         if let Err(error) = syntax::parse(pattern) {
             return Err(syntax_error(pattern, &error.to_string()));
         }
-        let limits = meta::Config::new().nfa_size_limit(Some(REGEX_SIZE_MAX_BYTES));
+        // Whatever engines the rest of a build turns on, an expression takes the same memory everywhere.
+        let limits = meta::Config::new().nfa_size_limit(Some(REGEX_SIZE_MAX_BYTES)).hybrid(false).dfa(false);
         let built = meta::Builder::new().configure(limits).build(&format!("^(?:{pattern})$"));
         let regex = built.map_err(|error| match (error.size_limit(), error.syntax_error()) {
             (Some(limit), _) => {
