@@ -10,7 +10,12 @@ fn folder() -> PathBuf {
 
 /// One of the events beside the golden files of the core.
 pub(crate) fn fixture(name: &str) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(folder().join(name)).unwrap()).unwrap()
+    serde_json::from_str(&fixture_text(name)).unwrap()
+}
+
+/// The same as it lies there: some hold what no parser takes.
+pub(crate) fn fixture_text(name: &str) -> String {
+    std::fs::read_to_string(folder().join(name)).unwrap()
 }
 
 /// The names of all of them that came by SNS.
