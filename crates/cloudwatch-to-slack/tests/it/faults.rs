@@ -59,7 +59,7 @@ async fn an_answer_without_an_end_is_read_no_further_than_it_says_anything() {
     assert!(stage.invoke(&sns("second", &[alarm("second")])).await.outcome.is_success());
     assert_eq!(stage.count("second"), 1);
     for (code, error_type) in
-        [(200, "slack_unavailable"), (500, "slack_unavailable"), (404, "slack_webhook_refused")]
+        [(200, "slack_unavailable"), (500, "slack_unavailable"), (404, "slack_message_refused")]
     {
         stage.sandbox.slack.set_plan(Box::new(move |_| Some(Answer::Endless { code })));
         let invocation = stage.invoke(&sns("third", &[alarm("third")])).await;
