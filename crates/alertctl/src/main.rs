@@ -51,6 +51,16 @@ enum Command {
         #[arg(long, default_value = "target/venv-bench/bin/python")]
         python: PathBuf,
     },
+    /// Run each function for a hundred thousand warm invocations in one process, and see whether it grows.
+    ///
+    /// Prints memory and open files after 1,000 invocations, after half of them, and at the end; exit status 1 when they grow
+    /// without bound. `make soak` builds what that needs. Linux alone.
+    Soak {
+        /// Invocations of each function.
+        #[arg(long, value_name = "N", default_value_t = bench::soak::INVOCATIONS_MIN,
+              value_parser = clap::value_parser!(u64).range(bench::soak::INVOCATIONS_MIN..))]
+        invocations: u64,
+    },
     /// Print a shell's completions.
     #[command(
         after_help = "Example: alertctl completions bash > ~/.local/share/bash-completion/completions/alertctl"
@@ -67,6 +77,7 @@ async fn main() -> ExitCode {
         #[cfg(feature = "commands")]
         Command::Relay(command) => commands::run(command).await,
         Command::Bench { quick, python } => bench::run(quick, &python).await,
+        Command::Soak { invocations } => bench::soak::run(invocations).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "alertctl", &mut std::io::stdout());
             Ok(true)

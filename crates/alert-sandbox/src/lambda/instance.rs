@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::runtime_api::{Event, Phase, Report, ReportedError, RuntimeApi};
-use super::{FunctionSpec, Outcome, function_arn};
+use super::{FunctionSpec, Outcome, Usage, function_arn};
 use crate::aws::{Ids, REGION};
 use crate::{AbortOnDrop, lock};
 
@@ -184,8 +184,19 @@ impl Instance {
 
     /// The most memory that the process ever held, in bytes; `None` where the system does not tell (Linux does).
     pub(super) fn peak_memory(&self) -> Option<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// What the process holds now; `None` where the system does not tell.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let open_files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()?)).ok()?.count();
+        Some(Usage { resident_bytes: self.memory("VmRSS:")?, open_files })
+    }
+
+    /// A line of the process's status, in bytes. Source: proc_pid_status(5).
+    fn memory(&self, key: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
         let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
         Some(kibibytes * 1_024)
     }

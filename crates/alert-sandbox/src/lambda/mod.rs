@@ -124,6 +124,15 @@ pub struct Invocation {
     pub duration: Duration,
 }
 
+/// What a process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Memory, as far as it is in RAM.
+    pub resident_bytes: u64,
+    /// Open file descriptors, connections among them.
+    pub open_files: usize,
+}
+
 /// A function; clones are handles of the same one. Its processes are killed with the last handle.
 #[derive(Debug, Clone)]
 pub struct Function(Arc<Inner>);
@@ -225,6 +234,12 @@ impl Function {
     #[must_use]
     pub fn peak_memory(&self) -> Option<u64> {
         lock(&self.0.idle).iter().filter_map(Instance::peak_memory).max()
+    }
+
+    /// What the idle process that was used last holds; `None` where none is idle, and where the system does not tell.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        lock(&self.0.idle).last().and_then(Instance::usage)
     }
 
     /// Invokes the function as Lambda's asynchronous queue does: after a failure, again with the same

@@ -223,6 +223,13 @@ impl Slack {
         lock(&self.shared.state).posts.iter().filter(|post| post.accepted).cloned().collect()
     }
 
+    /// Takes the messages out of the channels, and forgets all posts; while none is under way.
+    #[must_use]
+    pub fn take_accepted(&self) -> Vec<Post> {
+        let posts = std::mem::take(&mut lock(&self.shared.state).posts);
+        posts.into_iter().filter(|post| post.accepted).collect()
+    }
+
     /// All posts, those that were refused included.
     #[must_use]
     pub fn posts(&self) -> Vec<Post> {

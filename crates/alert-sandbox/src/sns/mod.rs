@@ -254,6 +254,14 @@ impl Sns {
         lock(&self.shared.state).published.clone()
     }
 
+    /// Takes what was published, and forgets all calls.
+    #[must_use]
+    pub fn take_published(&self) -> Vec<Published> {
+        let mut state = lock(&self.shared.state);
+        state.calls.clear();
+        std::mem::take(&mut state.published)
+    }
+
     /// All calls so far.
     #[must_use]
     pub fn calls(&self) -> Vec<SnsCall> {

@@ -1,5 +1,5 @@
 //! `alertctl bench`: what the functions cost, beside the smallest function there is and beside Python, on one machine in
-//! one run.
+//! one run. `alertctl soak`: whether they grow.
 
 mod chart;
 mod core;
@@ -9,6 +9,7 @@ mod python;
 mod report;
 mod rounds;
 mod scene;
+pub(crate) mod soak;
 
 use std::path::{Path, PathBuf};
 
@@ -26,9 +27,7 @@ const PICTURE: &str = "crates/alertctl/pictures/bench.svg";
 pub(crate) async fn run(quick: bool, python: &Path) -> Result<bool, String> {
     let rounds = if quick { Rounds::QUICK } else { Rounds::FULL };
     let scenes = scene::all(python)?;
-    let progress = ProgressBar::new(scenes.iter().map(|scene| scene.steps(rounds)).sum());
-    let style = ProgressStyle::with_template("{bar:40} {percent} %  {msg}");
-    progress.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let progress = progress(scenes.iter().map(|scene| scene.steps(rounds)).sum());
     let mut tables = Vec::new();
     for scene in scenes {
         progress.set_message(scene.title.clone());
@@ -46,6 +45,11 @@ pub(crate) async fn run(quick: bool, python: &Path) -> Result<bool, String> {
     Ok(true)
 }
 
+fn progress(steps: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {percent} %  {msg}");
+    ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
 fn write(path: &str, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| format!("{path} cannot be written: {error}"))?;
     anstream::eprintln!("written: {path}");
@@ -56,5 +60,9 @@ fn write(path: &str, text: &str) -> Result<(), String> {
 fn release(name: &str) -> Result<PathBuf, String> {
     let path = std::path::absolute(Path::new("target/release").join(name));
     let path = path.map_err(|error| format!("where target/release lies is unknown: {error}"))?;
-    if path.exists() { Ok(path) } else { Err(format!("{} is missing: run `make bench`", path.display())) }
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(format!("{} is missing: run `make bench` or `make soak`", path.display()))
+    }
 }

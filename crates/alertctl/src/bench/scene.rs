@@ -73,18 +73,26 @@ impl Contestant {
 
     /// An event that no function had before: what was delivered is not delivered again.
     fn event(self, number: usize) -> String {
-        let id = format!("00000000-0000-4000-8000-{number:012}");
         match self {
-            Self::Filter | Self::PythonFilter => grafana_event(&id),
-            _ => ALARM.replace("e4f44196-3f38-5a04-9cd6-8a16a9f0a4b0", &id),
+            Self::Filter | Self::PythonFilter => grafana_event(number),
+            _ => alarm_event(number),
         }
     }
 }
 
+/// An alarm, in a delivery of its own.
+pub(super) fn alarm_event(number: usize) -> String {
+    ALARM.replace("e4f44196-3f38-5a04-9cd6-8a16a9f0a4b0", &delivery_id(number))
+}
+
+fn delivery_id(number: usize) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
 /// Grafana's webhook with an alert to drop and one to publish.
-fn grafana_event(id: &str) -> String {
+pub(super) fn grafana_event(number: usize) -> String {
     let mut event: Value = serde_json::from_str(WEBHOOK).unwrap_or_default();
-    event["id"] = id.into();
+    event["id"] = delivery_id(number).into();
     if let Some(alerts) = event["detail"]["alerts"].as_array_mut() {
         alerts.retain(|alert| {
             alert["labels"]["alertname"] == "DatasourceError" || alert["labels"]["alertname"] == "HighCPU"
