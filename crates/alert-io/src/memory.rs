@@ -12,8 +12,9 @@ use alert_core::key::{AlertKey, DeliveryKey};
 use alert_core::memory::{self, Past, Shown};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// What is remembered of each kind, at some hundred bytes each.
-const ENTRIES_MAX: usize = 20_000;
+/// What is remembered of each kind, at some hundred bytes each. A hash table of 2^15 places is tidied where it is as long as it is at
+/// most half full, which is 14,336 entries; with more it takes twice the memory as soon as enough of them were forgotten.
+const ENTRIES_MAX: usize = 14_000;
 
 /// Lambda tries an event three times, one and two minutes apart, and must not lose one of these tries.
 const UNSPACED_TRIES: u32 = 2;

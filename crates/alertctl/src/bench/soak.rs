@@ -14,7 +14,7 @@ use super::{progress, release};
 
 /// Invocations until a process has everything that it needs, connections and caches.
 const WARM_AFTER: usize = 1_000;
-/// Fewer would judge a process that still fills its memory of deliveries and of alerts, 20,000 of each.
+/// Fewer would judge a process that still fills its memory of deliveries and of alerts, 14,000 of each.
 pub(crate) const INVOCATIONS_MIN: u64 = 100_000;
 /// From half of the run to its end: what an allocator may need more, and what a leak of 20 bytes for each invocation would pass.
 const GROWTH_MAX_BYTES: u64 = 1 << 20;
