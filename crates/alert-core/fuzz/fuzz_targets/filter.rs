@@ -21,7 +21,7 @@ static CONFIGS: LazyLock<[Config; 2]> = LazyLock::new(|| {
 fuzz_target!(|event: &[u8]| {
     let now = chrono::DateTime::from_timestamp(1_789_268_400, 0).expect("a time");
     for config in CONFIGS.iter() {
-        let plan = filter::plan(envelope::decode(event), config, None, now);
+        let plan = filter::plan(envelope::decode(event), config, None, "request", now);
         let published: BTreeSet<usize> =
             plan.publications.iter().flat_map(|publication| publication.items.iter().copied()).collect();
         for (index, item) in plan.items.iter().enumerate() {
