@@ -15,7 +15,8 @@ use alert_core::config::Config;
 use alert_core::decide;
 use alert_core::matcher::Matchers;
 use alert_core::relay::{self, Deployment};
-use alert_core::render::slack::{self, Context};
+use alert_core::render::page::{Context, Language};
+use alert_core::render::slack::{self, Rendering};
 use alert_core::{envelope, source};
 use chrono::{DateTime, TimeDelta, Utc};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
@@ -139,25 +140,27 @@ fn digest(criterion: &mut Criterion) {
         .map(|((item, alert), key)| slack::Entry { item: *item, alert, key, overtaken: None })
         .collect();
     let accounts = std::collections::BTreeMap::new();
+    let (timezone, language) = (chrono_tz::UTC, Language::English);
     let context = Context {
         now: now(),
-        timezone: chrono_tz::UTC,
+        timezone,
+        language,
         accounts: &accounts,
-        channel: None,
         mention: None,
-        path: &[],
         tries: 1,
         delivery_id: None,
-        route: "digest",
-        warning: None,
+        receiver: "default",
+        route: None,
+        warnings: &[],
         overtaken: None,
         may_be_repeat: false,
     };
+    let options = slack::Options { rendering: Rendering::Classic, channel: None, timezone, language };
     let mut group = criterion.benchmark_group("digest");
     group.sample_size(30);
     group.bench_function("10000", |bencher| {
         bencher.iter(|| {
-            let messages = slack::digest(black_box(&alerts), &context);
+            let messages = slack::digest(black_box(&alerts), &context, &options);
             messages.iter().map(|(message, _)| message.to_json().len()).sum::<usize>()
         });
     });

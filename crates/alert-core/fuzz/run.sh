@@ -31,7 +31,7 @@ for target in decode relay filter; do
     mkdir -p "$work/corpus/$target"
 done
 number=0
-find "$root/fixtures" -name '*.json' ! -name '*.slack.json' ! -name '*.published.json' | sort | while read -r file; do
+find "$root/fixtures" -name '*.json' ! -name '*.slack*.json' ! -name '*.published.json' | sort | while read -r file; do
     number=$((number + 1))
     for target in decode relay filter; do
         cp "$file" "$work/corpus/$target/fixture-$number"

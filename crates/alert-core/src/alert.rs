@@ -218,6 +218,82 @@ pub struct Threshold {
     pub upper: Option<f64>,
 }
 
+/// How a value is compared with its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `>`
+    Above,
+    /// `≥`
+    AtOrAbove,
+    /// `<`
+    Below,
+    /// `≤`
+    AtOrBelow,
+    /// Under a band or over it.
+    Outside,
+}
+
+/// So many of so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many.
+    pub count: u64,
+    /// Of how many.
+    pub total: u64,
+}
+
+/// Values that did not come, and what the alarm takes that for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Periods without a value.
+    pub periods: u64,
+    /// The source's own word: `Breaching`.
+    pub treated_as: String,
+}
+
+/// What is measured, and against what: the numbers of a condition, for people of any language.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Measure {
+    /// The metric's name, or what its author called it.
+    pub metric: String,
+    /// How it is computed out of others, where the name does not say so.
+    pub expression: Option<String>,
+    /// The source's own word: `AVERAGE`, `p99`.
+    pub statistic: Option<String>,
+    /// The time that one value covers.
+    pub period_seconds: Option<u64>,
+    /// The newest value; always finite.
+    pub value: Option<f64>,
+    /// How it is compared.
+    pub comparison: Option<Comparison>,
+    /// The limit; of a band the [`Threshold`] has both ends.
+    pub limit: Option<f64>,
+    /// Whether the limit is a band of expected values.
+    pub is_band: bool,
+    /// How many values breached the limit.
+    pub breaching: Option<Share>,
+    /// How many have to.
+    pub wanted: Option<Share>,
+    /// What did not come.
+    pub missing: Option<Missing>,
+    /// The values are counts of a log query, whose results count and not its datapoints.
+    pub is_of_logs: bool,
+}
+
+/// What made the state change, or would.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// A value against a limit.
+    Measured(Box<Measure>),
+    /// What an alarm is for, where nothing was measured now.
+    Purpose(Box<Measure>),
+    /// A query that compares by itself returns a series, or no longer does.
+    Query {
+        /// How long it must have done so.
+        pending_seconds: Option<u64>,
+    },
+}
+
 /// An alarm that a composite alarm looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
@@ -298,8 +374,8 @@ pub struct Alert {
     pub cause: Cause,
     /// Why the source asks for silence, if it does.
     pub hush: Option<Hush>,
-    /// The condition in plain English, with the numbers.
-    pub condition: Option<String>,
+    /// What made the state change, with the numbers.
+    pub condition: Option<Condition>,
     /// The source's own sentence on why the state changed.
     pub reason: Option<String>,
     /// One line on what is wrong, where somebody wrote one.

@@ -50,6 +50,8 @@ pub struct Routed {
     pub receiver: Arc<Receiver>,
     /// The route for people: `route.routes[1] severity="critical" → oncall`.
     pub route: String,
+    /// The matchers of that route; empty where no rule chose it.
+    pub chosen_by: String,
 }
 
 /// What dropped an alert, for the log and for whoever asks.
@@ -272,7 +274,11 @@ pub fn routed(config: &Config, alert: &Alert) -> Vec<Routed> {
     let mut receivers: Vec<Routed> = Vec::new();
     for route in routes {
         if receivers.iter().all(|other| other.receiver.name != route.receiver.name) {
-            receivers.push(Routed { receiver: Arc::clone(&route.receiver), route: route.to_string() });
+            receivers.push(Routed {
+                receiver: Arc::clone(&route.receiver),
+                route: route.to_string(),
+                chosen_by: route.matchers.to_string(),
+            });
         }
     }
     receivers

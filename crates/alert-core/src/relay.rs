@@ -9,13 +9,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::alert::Alert;
-use crate::config::{Config, Receiver};
+use crate::config::{BrokenConfiguration, Config, Receiver};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
 use crate::key::{AlertKey, DeliveryKey};
 use crate::memory::{Memory, Past, Shown};
 use crate::order;
-use crate::render::slack::{self, Context, Message};
+use crate::render::page::words::fill;
+use crate::render::page::{Context, Page, Warning, Words};
+use crate::render::slack::{self, Message, Rendering};
 use crate::source;
 
 /// What is the same for every event of a deployment.
@@ -24,7 +26,9 @@ pub struct Deployment {
     /// The rules and routes.
     pub config: Config,
     /// What is wrong with the configuration, for every message to say; `None` when all is well.
-    pub warning: Option<String>,
+    pub broken: Option<BrokenConfiguration>,
+    /// What else is wrong with the deployment, a sentence each, for every message to say.
+    pub problems: Vec<String>,
     /// Receivers whose webhook cannot be had, by name, and why; their alerts go to the default receiver.
     pub unavailable: BTreeMap<String, String>,
     /// The channel of the function's own webhook, from its settings.
@@ -35,7 +39,7 @@ impl Deployment {
     /// A deployment in which all is well.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, warning: None, unavailable: BTreeMap::new(), channel: None }
+        Self { config, broken: None, problems: Vec::new(), unavailable: BTreeMap::new(), channel: None }
     }
 }
 
@@ -63,8 +67,12 @@ pub struct Post {
     pub receiver: Arc<Receiver>,
     /// The items that it tells of, by their place in [`Plan::items`]; more than one in a digest.
     pub items: Vec<usize>,
+    /// How the message is written.
+    pub rendering: Rendering,
     /// The message.
     pub message: Message,
+    /// Of one alert; a digest has none.
+    destination: Option<Box<Destination>>,
 }
 
 /// Everything that one event asks for.
@@ -140,7 +148,7 @@ fn first_of_alert(items: &[Item]) -> Vec<usize> {
 struct Destination {
     receiver: Arc<Receiver>,
     route: String,
-    warning: Option<String>,
+    warnings: Vec<Warning>,
     /// The newer state that the receiver has been shown.
     overtaken: Option<Shown>,
     /// An earlier try may have arrived.
@@ -213,10 +221,9 @@ impl Plan<'_> {
                     return None;
                 }
                 let own = all.iter().find(|other| other.receiver.name == post.receiver.name)?;
-                let problem = unavailable(&post.receiver.name, why);
-                let warning = own.warning.iter().cloned().chain([problem]).collect::<Vec<_>>().join("\n");
-                let receiver = Arc::clone(&stand_in);
-                Some((*index, Destination { receiver, warning: Some(warning), ..own.clone() }))
+                let problem = self.unavailable(&post.receiver.name, why);
+                let warnings = own.warnings.iter().cloned().chain([problem]).collect();
+                Some((*index, Destination { receiver: Arc::clone(&stand_in), warnings, ..own.clone() }))
             })
             .collect();
         if destinations.is_empty() {
@@ -300,39 +307,58 @@ impl Plan<'_> {
                 slack::Entry { item: *index, alert, key, overtaken: destination.overtaken.as_ref() }
             })
             .collect();
-        let warnings: BTreeSet<&str> =
-            mail.items.iter().filter_map(|(_, destination)| destination.warning.as_deref()).collect();
-        let warning = Some(warnings.into_iter().collect::<Vec<_>>().join("\n")).filter(|w| !w.is_empty());
+        let warnings: BTreeSet<&Warning> =
+            mail.items.iter().flat_map(|(_, destination)| &destination.warnings).collect();
         let destination = Destination {
             receiver: Arc::clone(&mail.receiver),
-            route: "digest".to_owned(),
-            warning,
+            route: String::new(),
+            warnings: warnings.into_iter().cloned().collect(),
             overtaken: None,
             may_be_repeat: mail.items.iter().any(|(_, destination)| destination.may_be_repeat),
         };
-        slack::digest(&entries, &self.context(&destination, None))
+        let rendering = self.deployment.config.rendering;
+        slack::digest(&entries, &self.context(&destination, None), &self.options(&mail.receiver, rendering))
             .into_iter()
-            .map(|(message, items)| Post { receiver: Arc::clone(&mail.receiver), items, message })
+            .map(|(message, items)| {
+                let receiver = Arc::clone(&mail.receiver);
+                let post =
+                    Post { receiver, items, rendering: Rendering::Classic, message, destination: None };
+                if rendering == Rendering::Plain { self.simpler(&post).unwrap_or(post) } else { post }
+            })
             .collect()
+    }
+
+    /// The same post in simpler blocks; `None` where there is nothing simpler.
+    #[must_use]
+    pub fn simpler(&self, post: &Post) -> Option<Post> {
+        let rendering = post.rendering.simpler()?;
+        match (&post.destination, &post.items[..]) {
+            (Some(destination), [item]) if rendering != Rendering::Plain => {
+                Some(self.single_as(*item, destination, rendering))
+            }
+            _ => Some(Post { rendering, message: post.message.plain(), ..post.clone() }),
+        }
     }
 
     fn destinations(&self, item: usize) -> Vec<Destination> {
         let Verdict::Deliver { receivers } = &self.items[item].verdict else { return Vec::new() };
         let mut destinations: Vec<Destination> = Vec::new();
-        for Routed { receiver, route } in receivers {
+        for Routed { receiver, chosen_by, .. } in receivers {
             let (receiver, problem) = match self.deployment.unavailable.get(&receiver.name) {
                 None => (Arc::clone(receiver), None),
-                Some(why) => (self.stand_in_for(&receiver.name), Some(unavailable(&receiver.name, why))),
+                Some(why) => (self.stand_in_for(&receiver.name), Some(self.unavailable(&receiver.name, why))),
             };
-            let warnings: Vec<String> = self.deployment.warning.iter().cloned().chain(problem).collect();
-            let warning = (!warnings.is_empty()).then(|| warnings.join("\n"));
+            let broken = self.deployment.broken.as_ref().map(|broken| broken.warning(self.words()));
+            let others = self.deployment.problems.iter().map(|problem| Warning::new(problem.as_str()));
+            let warnings: Vec<Warning> = broken.into_iter().chain(others).chain(problem).collect();
             match destinations.iter_mut().find(|other| other.receiver.name == receiver.name) {
                 // The same people twice: one message, which still says what is wrong.
-                Some(known) => known.warning = warning.or(known.warning.take()),
+                Some(known) if known.warnings.len() < warnings.len() => known.warnings = warnings,
+                Some(_) => {}
                 None => destinations.push(Destination {
                     receiver,
-                    route: route.clone(),
-                    warning,
+                    route: chosen_by.clone(),
+                    warnings,
                     overtaken: None,
                     may_be_repeat: false,
                 }),
@@ -352,34 +378,66 @@ impl Plan<'_> {
     }
 
     fn single(&self, item: usize, destination: &Destination) -> Post {
+        self.single_as(item, destination, self.deployment.config.rendering)
+    }
+
+    fn single_as(&self, item: usize, destination: &Destination, rendering: Rendering) -> Post {
+        let page = self.page_for(item, destination);
+        Post {
+            receiver: Arc::clone(&destination.receiver),
+            items: vec![item],
+            rendering,
+            message: slack::page(&page, &self.options(&destination.receiver, rendering)),
+            destination: Some(Box::new(destination.clone())),
+        }
+    }
+
+    /// What people read of one alert in a post; `None` for a digest.
+    #[must_use]
+    pub fn page<'p>(&'p self, post: &'p Post) -> Option<Page<'p>> {
+        Some(self.page_for(*post.items.first()?, post.destination.as_deref()?))
+    }
+
+    fn page_for<'p>(&'p self, item: usize, destination: &'p Destination) -> Page<'p> {
         let Item { record, alert, .. } = &self.items[item];
-        let context = self.context(destination, self.records.get(*record));
-        let message = slack::alert(alert, &context);
-        Post { receiver: Arc::clone(&destination.receiver), items: vec![item], message }
+        Page::new(alert, &self.context(destination, self.records.get(*record)))
+    }
+
+    fn words(&self) -> &'static Words {
+        self.deployment.config.language.words()
+    }
+
+    fn options<'o>(&'o self, receiver: &'o Receiver, rendering: Rendering) -> slack::Options<'o> {
+        let Deployment { config, channel, .. } = self.deployment;
+        let own_channel = channel.as_deref().filter(|_| receiver.webhook.is_none());
+        slack::Options {
+            rendering,
+            channel: receiver.channel.as_deref().or(own_channel),
+            timezone: config.timezone,
+            language: config.language,
+        }
     }
 
     fn context<'c>(&'c self, destination: &'c Destination, record: Option<&'c Record>) -> Context<'c> {
-        let Self { deployment: Deployment { config, channel, .. }, .. } = self;
-        let receiver = &destination.receiver;
-        let own_channel = channel.as_deref().filter(|_| receiver.webhook.is_none());
+        let config = &self.deployment.config;
         Context {
             now: self.now,
             timezone: config.timezone,
+            language: config.language,
             accounts: &config.accounts,
-            channel: receiver.channel.as_deref().or(own_channel),
-            mention: receiver.mention.as_deref(),
-            path: record.map_or(&[], |record| &record.path),
+            mention: destination.receiver.mention.as_deref(),
             tries: record.map_or(1, |record| record.tries),
             // What has no id of its own is found in the logs by its invocation.
             delivery_id: record.map(|record| record.id.as_deref().unwrap_or(&self.request_id)),
-            route: &destination.route,
-            warning: destination.warning.as_deref(),
+            receiver: &destination.receiver.name,
+            route: Some(destination.route.as_str()).filter(|route| !route.is_empty()),
+            warnings: &destination.warnings,
             overtaken: destination.overtaken.as_ref(),
             may_be_repeat: destination.may_be_repeat,
         }
     }
-}
 
-fn unavailable(receiver: &str, why: &str) -> String {
-    format!("This alert is for the receiver {receiver:?}, whose webhook cannot be had: {why}")
+    fn unavailable(&self, receiver: &str, why: &str) -> Warning {
+        Warning::new(fill(self.words().stands_in, &[receiver, why]))
+    }
 }

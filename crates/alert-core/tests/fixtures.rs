@@ -1,9 +1,11 @@
 //! Every event in `fixtures/` against its golden files: what Slack would get from it.
 //!
 //! `fixtures/<source>/<case>.<envelope>.json` is an event; beside it `<case>.<envelope>.slack.json` is what the relay posts,
+//! `….slack-modern.json` and `….slack-plain.json` the same in Slack's newest blocks and in none,
 //! and `<case>.<envelope>.published.json` what the filter publishes. A `<case>.config.yaml` is the deployment's configuration. `make bless`
 //! (`BLESS=1`) rewrites the golden files.
 
+#![allow(clippy::print_stdout, reason = "which fixtures have no limit is worth a look")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the purity is the core's, not its tests'")]
 
@@ -13,11 +15,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use alert_core::alert::{Alert, Condition, State};
 use alert_core::config::Config;
 use alert_core::decide::Verdict;
 use alert_core::relay::{self, Deployment};
+use alert_core::render::page::{Language, NAME_MAX_CHARS};
+use alert_core::render::slack::Rendering;
 use alert_core::render::sns::{self, AttributeValue};
-use alert_core::{envelope, filter};
+use alert_core::{envelope, filter, number};
 use chrono::{DateTime, TimeDelta, Utc};
 use events::{GOLDEN, is_golden};
 use serde_json::{Value, json};
@@ -58,11 +63,11 @@ fn config(case: &Case) -> Config {
     )
 }
 
-fn relayed(case: &Case) -> Value {
+fn relayed(case: &Case, rendering: Rendering) -> Value {
     let event = fs::read(&case.event).unwrap();
     let decoded = envelope::decode(&event);
     let now = now(&decoded);
-    let deployment = Deployment::new(config(case));
+    let deployment = Deployment::new(Config { rendering, ..config(case) });
     let plan = relay::plan(decoded, &deployment, "request", now, &());
     let dropped: Vec<Value> = plan
         .dropped()
@@ -154,12 +159,88 @@ fn every_event_becomes_what_its_golden_file_says() {
     assert!(!cases.is_empty(), "no fixture found in {}", events::root().display());
     let mut problems = Vec::new();
     for case in &cases {
-        check(case, "slack.json", &relayed(case), &mut problems);
+        for (ending, rendering) in [
+            ("slack.json", Rendering::Classic),
+            ("slack-modern.json", Rendering::Modern),
+            ("slack-plain.json", Rendering::Plain),
+        ] {
+            check(case, ending, &relayed(case, rendering), &mut problems);
+        }
         if let Some(published) = published(case) {
             check(case, "published.json", &published, &mut problems);
         }
     }
     assert!(problems.is_empty(), "{} golden files differ:\n{}", problems.len(), problems.join("\n"));
+}
+
+/// What a locked phone shows of a message.
+const LOCK_SCREEN_CHARS: usize = 110;
+
+/// The beginning of a message has what people need first: how bad, which, and the value against its limit.
+#[test]
+fn a_lock_screen_shows_emblem_name_value_and_limit() {
+    let emblems = ["🔴", "🟠", "🟡", "⚠️", "🔵", "✅"];
+    let (mut with_limit, mut without, mut problems) = (0, Vec::new(), Vec::new());
+    for case in cases() {
+        for language in [Language::English, Language::Korean] {
+            let decoded = envelope::decode(&fs::read(&case.event).unwrap());
+            let now = now(&decoded);
+            let deployment = Deployment::new(Config { language, ..config(&case) });
+            let plan = relay::plan(decoded, &deployment, "request", now, &());
+            for post in plan.posts.iter().filter(|post| post.items.len() == 1) {
+                let alert = &plan.items[post.items[0]].alert;
+                let text =
+                    post.message.text().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+                let shown: String = text.chars().take(LOCK_SCREEN_CHARS).collect();
+                let rule = Some(alert.labels.get("rulename")).filter(|rule| !rule.is_empty());
+                let name = |name: &str| -> String {
+                    name.trim().replace(['\n', '\r'], " ").chars().take(NAME_MAX_CHARS - 1).collect()
+                };
+                let has_name = shown.contains(&name(&alert.name))
+                    || rule.is_some_and(|rule| shown.contains(&name(rule)));
+                let mut missing = Vec::new();
+                missing.extend((!emblems.iter().any(|emblem| shown.starts_with(emblem))).then_some("emblem"));
+                missing.extend((!has_name).then_some("name"));
+                match numbers(alert) {
+                    Some((value, limit)) => {
+                        with_limit += 1;
+                        let at = shown.find(&value).map(|at| at + value.len());
+                        missing.extend(at.is_none().then_some("value"));
+                        let is_limited = at.is_some_and(|at| shown[at..].contains(&limit));
+                        missing.extend((!is_limited).then_some("limit"));
+                    }
+                    None => without.push(case.event.display().to_string()),
+                }
+                let name = case.event.file_name().unwrap().to_string_lossy().into_owned();
+                if !missing.is_empty() {
+                    problems.push(format!("{name}: no {} in {shown}", missing.join(", ")));
+                }
+            }
+        }
+    }
+    without.dedup();
+    println!("{with_limit} messages have a value and a limit; {} fixtures have none:", without.len());
+    for case in without {
+        println!("  {case}");
+    }
+    assert!(with_limit > 100, "{with_limit}");
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// The value and the limit that an alarm's message must begin with.
+fn numbers(alert: &Alert) -> Option<(String, String)> {
+    let Some(Condition::Measured(measure)) = &alert.condition else { return None };
+    let value = measure.value.filter(|_| alert.state != State::NoData && measure.missing.is_none())?;
+    let unit = &alert.evidence.unit;
+    let threshold = alert.evidence.threshold;
+    let limits = [measure.limit, threshold.lower, threshold.upper];
+    let limit = if measure.is_band {
+        // Of a band, the end that is broken, else the upper one.
+        threshold.lower.filter(|lower| value < *lower).or(threshold.upper).or(threshold.lower)?
+    } else {
+        limits[0]?
+    };
+    Some((number::measured(value, Some(limit), unit), number::measured(limit, None, unit)))
 }
 
 #[test]

@@ -8,17 +8,19 @@
 
 mod events;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::LazyLock;
 
 use alert_core::alert::{Alert, Link, LinkKind, Source, State};
-use alert_core::config::Config;
+use alert_core::config::{BrokenConfiguration, Config};
 use alert_core::decide::Verdict;
+use alert_core::envelope;
 use alert_core::filter;
-use alert_core::relay::{self, Deployment, Plan};
+use alert_core::relay::{self, Deployment, Plan, Post};
+use alert_core::render::page::{Context, Language, Page};
+use alert_core::render::slack::{self, Rendering};
 use alert_core::render::sns;
-use alert_core::{envelope, render::slack};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
@@ -259,16 +261,18 @@ fn keys() -> impl Strategy<Value = String> {
 }
 
 /// One deployment with everything in it that can be in one.
-fn deployment(digest_after: usize) -> Deployment {
+fn deployment(digest_after: usize, rendering: Rendering, language: Language) -> Deployment {
     let config = format!(
         "route:\n  receiver: oncall\nreceivers:\n  - name: oncall\n    channel: '#oncall'\n    mention: '{MENTION}'\n\
          accounts: {{'111122223333': 'a <b> & c'}}\ntimezone: Asia/Seoul\nnotify_on: [ALARM, OK, \
          INSUFFICIENT_DATA]\n"
     );
-    Deployment {
-        warning: Some("Something <is> wrong & known".to_owned()),
-        ..Deployment::new(Config { digest_after, ..Config::parse(&config).unwrap() })
-    }
+    let broken = BrokenConfiguration {
+        name: "alerts.yaml".to_owned(),
+        problems: vec!["Something <is> wrong & known".to_owned(), "line 2".to_owned()],
+    };
+    let config = Config { digest_after, rendering, language, ..Config::parse(&config).unwrap() };
+    Deployment { broken: Some(broken), ..Deployment::new(config) }
 }
 
 /// The receivers, or the rule that dropped the alert.
@@ -297,11 +301,16 @@ fn decided(event: &[u8]) -> Vec<(usize, Source, State, Fate)> {
 
 fn check_event(event: &[u8], digest_after: usize) {
     let now = "2026-09-14T11:20:00Z".parse().unwrap();
-    let decoded = envelope::decode(event);
-    let records = decoded.records.len();
-    let deployment = deployment(digest_after);
-    let plan = relay::plan(decoded, &deployment, "request", now, &());
-    check_plan(&plan, records);
+    let records = envelope::decode(event).records.len();
+    let deployments = [
+        deployment(digest_after, Rendering::Modern, Language::Korean),
+        deployment(digest_after, Rendering::Classic, Language::English),
+    ];
+    for deployment in &deployments {
+        let plan = relay::plan(envelope::decode(event), deployment, "request", now, &());
+        check_plan(&plan, records);
+    }
+    let [deployment, _] = deployments;
 
     let decoded = envelope::decode(event);
     let plan = filter::plan(decoded, &deployment.config, Some("Something is wrong"), "request", now);
@@ -333,18 +342,20 @@ fn check_plan(plan: &Plan<'_>, records: usize) {
         }
     }
     for post in &plan.posts {
-        check_message(&post.message);
+        check_steps(plan, post);
         if post.items.len() > 1 {
-            plan.take_apart(post).iter().for_each(|post| check_message(&post.message));
+            plan.take_apart(post).iter().for_each(|post| check_steps(plan, post));
         }
     }
 }
 
-fn check_message(message: &slack::Message) {
-    check_payload(&message.to_json());
-    let plain = message.plain().to_json();
-    check_payload(&plain);
-    assert!(!plain.contains("\"blocks\""));
+/// The post, and every step down from it to one without blocks.
+fn check_steps(plan: &Plan<'_>, post: &Post) {
+    check_payload(&post.message.to_json());
+    match plan.simpler(post) {
+        Some(simpler) => check_steps(plan, &simpler),
+        None => assert!(!post.message.to_json().contains("\"blocks\"")),
+    }
 }
 
 /// Slack's limits, counted in UTF-16 code units, which no way of counting exceeds.
@@ -402,7 +413,37 @@ fn check_block(block: &Value) {
                 assert!(!url.contains(['<', '>', '|', '"', ' ', '\n']), "{url:?}");
             }
         }
+        "data_visualization" => check_chart(block),
+        "container" => {
+            assert!((1..=150).contains(&length(block["title"]["text"].as_str().unwrap())));
+            let children = block["child_blocks"].as_array().unwrap();
+            assert!((1..=10).contains(&children.len()));
+            for child in children {
+                assert!(["section", "context"].contains(&child["type"].as_str().unwrap()));
+                check_block(child);
+            }
+        }
         other => panic!("unknown block {other}"),
+    }
+}
+
+fn check_chart(block: &Value) {
+    assert!((1..=50).contains(&length(block["title"].as_str().unwrap())));
+    let categories = block["chart"]["axis_config"]["categories"].as_array().unwrap();
+    assert!((1..=20).contains(&categories.len()));
+    let series = block["chart"]["series"].as_array().unwrap();
+    assert!((1..=6).contains(&series.len()));
+    let names: BTreeSet<&str> = series.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), series.len(), "{names:?}");
+    assert!(names.iter().all(|name| (1..=20).contains(&length(name))), "{names:?}");
+    for one in series {
+        let labels: Vec<&Value> =
+            one["data"].as_array().unwrap().iter().map(|point| &point["label"]).collect();
+        assert_eq!(labels, categories.iter().collect::<Vec<_>>());
+        let unique: BTreeSet<&str> = labels.iter().map(|label| label.as_str().unwrap()).collect();
+        assert_eq!(unique.len(), labels.len(), "{labels:?}");
+        assert!(unique.iter().all(|label| (1..=20).contains(&length(label))));
+        assert!(one["data"].as_array().unwrap().iter().all(|point| point["value"].is_number()));
     }
 }
 
@@ -435,7 +476,13 @@ fn buttons_and_texts(message: &slack::Message) -> (Vec<String>, Vec<String>) {
     let payload: Value = serde_json::from_str(&message.to_json()).unwrap();
     let (mut urls, mut texts) = (Vec::new(), Vec::new());
     let blocks = [&payload["blocks"], &payload["attachments"][0]["blocks"]];
-    for block in blocks.into_iter().filter_map(Value::as_array).flatten() {
+    let blocks = blocks.into_iter().filter_map(Value::as_array).flatten();
+    let mut all: Vec<&Value> = Vec::new();
+    for block in blocks {
+        all.push(block);
+        all.extend(block["child_blocks"].as_array().into_iter().flatten());
+    }
+    for block in all {
         for element in block["elements"].as_array().into_iter().flatten() {
             match element["url"].as_str() {
                 Some(url) => urls.push(url.to_owned()),
@@ -449,15 +496,26 @@ fn buttons_and_texts(message: &slack::Message) -> (Vec<String>, Vec<String>) {
 
 /// Text goes before links, and the longest links go first, whatever their number and their lengths.
 fn check_links(alert: &Alert) {
-    let accounts = BTreeMap::new();
-    let message = slack::alert(alert, &context(&accounts));
-    check_message(&message);
+    for rendering in [Rendering::Classic, Rendering::Modern] {
+        check_links_in(alert, rendering);
+    }
+    let plain = rendered(alert, Rendering::Plain);
+    check_payload(&plain.to_json());
+    let description = alert.description.as_deref().unwrap();
+    for part in ["disk-full", &description[..70.min(description.len())], "the-deli"] {
+        assert!(plain.text().contains(part), "no {part} in {}", plain.text());
+    }
+}
+
+fn check_links_in(alert: &Alert, rendering: Rendering) {
+    let message = rendered(alert, rendering);
+    check_payload(&message.to_json());
     let (shown, texts) = buttons_and_texts(&message);
     let description = alert.description.as_deref().unwrap();
     let beginning = &description[..70.min(description.len())];
     assert!(texts[0].contains("disk-full"), "{texts:?}");
-    assert!(texts.iter().any(|text| text.starts_with(beginning)), "{texts:?}");
-    assert!(texts.last().unwrap().contains("the-delivery"), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains(beginning)), "{texts:?}");
+    assert!(texts.last().unwrap().contains("the-deli"), "{texts:?}");
 
     let (shown, missing): (Vec<usize>, Vec<usize>) = {
         let (shown, missing): (Vec<&Link>, Vec<&Link>) =
@@ -474,32 +532,39 @@ fn check_links(alert: &Alert) {
         count => Some(format!("{count} links left out: too long for this message")),
     };
     assert_eq!(texts.iter().find(|text| text.contains(" left out: ")), line.as_ref());
-    // A long link takes no text away.
-    let without = slack::alert(&Alert { links: Vec::new(), ..alert.clone() }, &context(&accounts));
+    // A long link takes no text away that stands before it.
+    let without = rendered(&Alert { links: Vec::new(), ..alert.clone() }, rendering);
     let is_whole = buttons_and_texts(&without).1.iter().all(|text| texts.contains(text));
     assert!(is_whole || shown.iter().sum::<usize>() <= 1_000, "{shown:?} in the place of text");
-
-    let plain = message.plain();
-    for part in ["disk-full", beginning, "the-delivery"] {
-        assert!(plain.text().contains(part), "no {part} in {}", plain.text());
-    }
 }
 
-fn context(accounts: &BTreeMap<String, String>) -> slack::Context<'_> {
-    slack::Context {
+fn rendered(alert: &Alert, rendering: Rendering) -> slack::Message {
+    rendered_for(alert, rendering, None, None)
+}
+
+fn rendered_for(
+    alert: &Alert,
+    rendering: Rendering,
+    route: Option<&str>,
+    mention: Option<&str>,
+) -> slack::Message {
+    let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::English);
+    let context = Context {
         now: "2026-09-14T11:20:00Z".parse().unwrap(),
-        timezone: chrono_tz::UTC,
-        accounts,
-        channel: None,
-        mention: None,
-        path: &[],
+        timezone,
+        language,
+        accounts: &accounts,
+        mention,
         tries: 1,
         delivery_id: Some("the-delivery"),
-        route: "route",
-        warning: None,
+        receiver: "default",
+        route,
+        warnings: &[],
         overtaken: None,
         may_be_repeat: false,
-    }
+    };
+    let options = slack::Options { rendering, channel: None, timezone, language };
+    slack::page(&Page::new(alert, &context), &options)
 }
 
 #[test]
@@ -510,15 +575,13 @@ fn whatever_is_long_the_name_and_the_id_stay() {
         alert.account = Some(long.clone());
         alert.region = Some(long.clone());
         alert.description = Some(long.clone());
-        let accounts = BTreeMap::new();
-        let context = slack::Context { route: &long, mention: Some(MENTION), ..context(&accounts) };
-        let message = slack::alert(&alert, &context);
-        check_message(&message);
+        let message = rendered_for(&alert, Rendering::Classic, Some(&long), Some(MENTION));
+        check_payload(&message.to_json());
         let (_, texts) = buttons_and_texts(&message);
         assert!(texts[0].contains(MENTION) && texts[0].contains("disk-full"), "{}", texts[0]);
         let description = filler.replace('&', "&amp;").repeat(100);
         assert!(texts.iter().any(|text| text.starts_with(&description)), "{filler}");
-        assert!(texts.last().unwrap().ends_with("id the-delivery"), "{texts:?}");
+        assert!(texts.last().unwrap().ends_with("the-deli"), "{texts:?}");
         assert!(message.text().contains("disk-full"), "{}", message.text());
     }
 }
@@ -532,9 +595,8 @@ fn long_links_cost_no_text() {
         }
     }
     // As many as there is room for, the shorter ones, in their order.
-    let accounts = BTreeMap::new();
     let alert = with_links(&[2_900, 100, 2_800, 2_900, 2_900, 200], 'x', &description);
-    let (urls, texts) = buttons_and_texts(&slack::alert(&alert, &context(&accounts)));
+    let (urls, texts) = buttons_and_texts(&rendered(&alert, Rendering::Classic));
     assert_eq!(urls.iter().map(|url| length(url)).collect::<Vec<_>>(), [2_900, 100, 2_800, 2_900, 200]);
     assert!(texts.contains(&"1 link left out: too long for this message".to_owned()), "{texts:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use alert_core::config::{Config, DOCUMENT_MAX_BYTES};
+use alert_core::config::{BrokenConfiguration, Config, DOCUMENT_MAX_BYTES};
 
 use crate::settings::{ALERT_CONFIG, ALERT_CONFIG_FILE, Environment, LAMBDA_TASK_ROOT, read_file, shown};
 
@@ -15,8 +15,8 @@ const LAYER_FILE: &str = "/opt/alerts.yaml";
 pub struct Loaded {
     /// What holds; [`Config::fail_open`] where the one that was written cannot be read.
     pub config: Config,
-    /// What is wrong with the one that was written: the setting, line, column and cause.
-    pub warning: Option<String>,
+    /// What is wrong with the one that was written.
+    pub broken: Option<BrokenConfiguration>,
 }
 
 /// Loads the configuration: inline, else the named file, else `alerts.yaml` beside the binary, else `/opt/alerts.yaml`.
@@ -37,7 +37,7 @@ pub fn load(environment: Environment<'_>) -> Loaded {
     let beside = folder.map(|folder| folder.join(FILE_NAME));
     match beside.into_iter().chain([PathBuf::from(LAYER_FILE)]).find(|path| path.exists()) {
         Some(path) => read(&shown(&path.to_string_lossy()), &path),
-        None => Loaded { config: Config::default(), warning: None },
+        None => Loaded { config: Config::default(), broken: None },
     }
 }
 
@@ -53,26 +53,18 @@ fn read(name: &str, path: &Path) -> Loaded {
 
 fn parse(name: &str, text: &str) -> Loaded {
     match Config::parse(text) {
-        Ok(config) => Loaded { config, warning: None },
+        Ok(config) => Loaded { config, broken: None },
         Err(errors) => {
-            let problems = errors.problems();
-            let first = problems.first().map(ToString::to_string).unwrap_or_default();
-            let more = match problems.len().saturating_sub(1) {
-                0 => String::new(),
-                more => format!(" (and {more} more; `alertctl check` lists all)"),
-            };
-            broken(name, &format!("{first}{more}"))
+            let problems = errors.problems().iter().map(ToString::to_string).collect();
+            let broken = BrokenConfiguration { name: name.to_owned(), problems };
+            Loaded { config: Config::fail_open(), broken: Some(broken) }
         }
     }
 }
 
 fn broken(name: &str, cause: &str) -> Loaded {
-    Loaded {
-        config: Config::fail_open(),
-        warning: Some(format!(
-            "The configuration {name} is broken and ignored, so nothing is dropped or routed: {cause}"
-        )),
-    }
+    let broken = BrokenConfiguration { name: name.to_owned(), problems: vec![cause.to_owned()] };
+    Loaded { config: Config::fail_open(), broken: Some(broken) }
 }
 
 #[cfg(test)]
@@ -89,7 +81,7 @@ mod tests {
         let loaded =
             with(ALERT_CONFIG, "drop:\n  - name: x\n    matchers: ['alertname=\"x\"']\n    colour: red\n");
         assert!(loaded.config.fail_open && loaded.config.drop.is_empty());
-        let warning = loaded.warning.unwrap();
+        let warning = loaded.broken.unwrap().to_string();
         assert!(warning.contains("ALERT_CONFIG") && warning.contains("line 4"), "{warning}");
     }
 
@@ -97,12 +89,12 @@ mod tests {
     fn a_missing_file_drops_nothing_and_is_named() {
         let loaded = with(ALERT_CONFIG_FILE, "/nowhere/alerts.yaml");
         assert!(loaded.config.fail_open);
-        assert!(loaded.warning.unwrap().contains("/nowhere/alerts.yaml"));
+        assert!(loaded.broken.unwrap().to_string().contains("/nowhere/alerts.yaml"));
     }
 
     #[test]
     fn a_file_without_an_end_is_not_read_to_it() {
-        let warning = with(ALERT_CONFIG_FILE, "/dev/zero").warning.unwrap();
+        let warning = with(ALERT_CONFIG_FILE, "/dev/zero").broken.unwrap().to_string();
         assert!(
             warning.contains("/dev/zero is broken") && warning.ends_with(": file too large"),
             "{warning}"
@@ -113,6 +105,6 @@ mod tests {
     fn no_configuration_is_the_default() {
         let loaded = load(&|_| None);
         assert_eq!(loaded.config, Config::default());
-        assert_eq!(loaded.warning, None);
+        assert_eq!(loaded.broken, None);
     }
 }

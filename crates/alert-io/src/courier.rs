@@ -7,12 +7,13 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alert_core::answer::{self, Failure, Outcome};
 use alert_core::memory::Shown;
 use alert_core::relay::{Plan, Post};
+use alert_core::render::slack::Rendering;
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -78,27 +79,26 @@ pub struct Courier {
     memory: ProcessMemory,
     /// Webhooks that asked for a pause, until when.
     paused: Mutex<HashMap<HookId, Instant>>,
+    /// Webhooks that refused Slack's newest blocks and took what they stand for in older ones.
+    without_modern: Mutex<HashSet<HookId>>,
 }
 
 /// A post on its way, with what it has been through.
 struct Parcel<'p> {
     post: Cow<'p, Post>,
     tries: u32,
-    is_plain: bool,
+    /// What was refused before it was written more simply.
+    refused: Option<Rendering>,
     failure: Option<Failure>,
 }
 
 impl<'p> Parcel<'p> {
     fn new(post: Cow<'p, Post>) -> Self {
-        Self { post, tries: 0, is_plain: false, failure: None }
+        Self { post, tries: 0, refused: None, failure: None }
     }
 
     fn is_digest(&self) -> bool {
         self.post.items.len() > 1
-    }
-
-    fn json(&self) -> String {
-        if self.is_plain { self.post.message.plain().to_json() } else { self.post.message.to_json() }
     }
 }
 
@@ -129,7 +129,12 @@ impl Courier {
     /// A courier that has delivered nothing yet.
     #[must_use]
     pub fn new(http: reqwest::Client) -> Self {
-        Self { http, memory: ProcessMemory::default(), paused: Mutex::default() }
+        Self {
+            http,
+            memory: ProcessMemory::default(),
+            paused: Mutex::default(),
+            without_modern: Mutex::default(),
+        }
     }
 
     /// What this process knows of earlier deliveries.
@@ -207,6 +212,10 @@ impl Courier {
         }
     }
 
+    fn without_modern(&self) -> MutexGuard<'_, HashSet<HookId>> {
+        self.without_modern.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn paused_until(&self, hook: &HookId) -> Option<Instant> {
         let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         paused.get(hook).copied().filter(|until| *until > Instant::now())
@@ -278,11 +287,20 @@ impl Round<'_> {
             self.report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(&late));
             return Next::Done;
         }
+        if parcel.post.rendering == Rendering::Modern
+            && self.courier.without_modern().contains(&self.hook)
+            && let Some(simpler) = plan.simpler(&parcel.post)
+        {
+            parcel.post = Cow::Owned(simpler);
+        }
         let outcome = self.post(&mut parcel, others_wait).await;
         match outcome {
             Outcome::Delivered => {
                 let now = Utc::now();
                 self.courier.remember(plan, &parcel.post, now);
+                if parcel.refused == Some(Rendering::Modern) && parcel.post.rendering == Rendering::Classic {
+                    self.courier.without_modern().insert(self.hook.clone());
+                }
                 self.report.delivered.extend(parcel.post.items.iter().map(|item| (*item, now)));
                 Next::Done
             }
@@ -308,12 +326,16 @@ impl Round<'_> {
                 }
                 self.fail(&parcel, &failure)
             }
-            Outcome::MessageRefused(_) if !parcel.is_plain => {
-                self.report.retries += 1;
-                Next::AtOnce(Parcel { is_plain: true, ..parcel })
-            }
-            Outcome::MessageRefused(_) if parcel.is_digest() => self.take_apart(plan, &parcel),
-            Outcome::Retry { failure, .. } | Outcome::MessageRefused(failure) => self.fail(&parcel, &failure),
+            Outcome::MessageRefused(failure) => match plan.simpler(&parcel.post) {
+                Some(simpler) => {
+                    self.report.retries += 1;
+                    let refused = Some(parcel.post.rendering);
+                    Next::AtOnce(Parcel { post: Cow::Owned(simpler), refused, ..parcel })
+                }
+                None if parcel.is_digest() => self.take_apart(plan, &parcel),
+                None => self.fail(&parcel, &failure),
+            },
+            Outcome::Retry { failure, .. } => self.fail(&parcel, &failure),
             Outcome::WebhookRefused(failure) => {
                 self.report.fail(&parcel.post, &failure);
                 Next::Refused(failure)
@@ -347,7 +369,8 @@ impl Round<'_> {
                 Ok(limit) => limit,
                 Err(failure) => break Outcome::Retry { after: None, failure },
             };
-            let attempt = slack::post(&self.courier.http, self.webhook, parcel.json(), limit).await;
+            let attempt =
+                slack::post(&self.courier.http, self.webhook, parcel.post.message.to_json(), limit).await;
             // A connection that died while the process was frozen is no fault of Slack's, and no try: once more, on a new
             // one.
             if !attempt.connection_lost || parcel.tries > 0 || was_lost {

@@ -51,14 +51,14 @@ impl Filter {
         let identity = Identity::from_environment(environment)?;
         let metrics = Metrics::from_environment(environment);
         let loaded = configuration::load(environment);
-        if let Some(warning) = &loaded.warning {
+        if let Some(warning) = &loaded.broken {
             tracing::error!(error_type = CONFIG_INVALID, "{warning}");
             metrics.print_config_invalid();
         }
         let publisher = Publisher::new(aws::sns(environment, &identity, &http, &region), topic_arn);
         Ok(Self {
             config: loaded.config,
-            warning: loaded.warning,
+            warning: loaded.broken.map(|broken| broken.to_string()),
             publisher,
             memory: ProcessMemory::default(),
             metrics,

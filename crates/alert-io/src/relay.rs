@@ -67,7 +67,7 @@ impl Relay {
         let http = http::client(environment)?;
         let metrics = Metrics::from_environment(environment);
         let loaded = configuration::load(environment);
-        if let Some(warning) = &loaded.warning {
+        if let Some(warning) = &loaded.broken {
             tracing::error!(error_type = CONFIG_INVALID, "{warning}");
             metrics.print_config_invalid();
         }
@@ -82,13 +82,12 @@ impl Relay {
         let decryptor = Decryptor::new(aws::kms(environment, &identity, &http), function_name);
 
         let mut deployment = Deployment::new(loaded.config);
-        deployment.warning = loaded.warning;
+        deployment.broken = loaded.broken;
         match settings::slack_channel(environment) {
             Ok(channel) => deployment.channel = channel,
             Err(problem) => {
                 tracing::error!(error_type = "channel_malformed", "{problem}");
-                let warnings: Vec<_> = deployment.warning.take().into_iter().chain([problem]).collect();
-                deployment.warning = Some(warnings.join(" "));
+                deployment.problems.push(problem);
             }
         }
         let relay = Self {

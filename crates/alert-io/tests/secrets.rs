@@ -188,7 +188,7 @@ async fn what_a_wrong_setting_holds() {
             settings.insert(setting.to_owned(), value);
             let environment = |name: &str| settings.get(name).cloned();
             let loaded = configuration::load(&environment);
-            assert_silent(setting, &format!("{:?}", loaded.warning), &secrets);
+            assert_silent(setting, &format!("{:?}", loaded.broken), &secrets);
             if let Err(error) = http::client(&environment) {
                 assert_silent(setting, &everything(&error), &secrets);
             }

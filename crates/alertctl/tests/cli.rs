@@ -37,6 +37,27 @@ fn a_dash_is_standard_input() {
 }
 
 #[test]
+fn a_message_is_shown_in_each_rendering() {
+    let event = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/cloudwatch/metric.sns.json");
+    let shown = |more: &[&str]| {
+        let output = run(&[&["render", event], more].concat(), "");
+        assert!(output.status.success(), "{more:?}: {output:?}");
+        text(&output.stdout)
+    };
+    let json = |more: &[&str]| shown(&[&["--format", "json"], more].concat());
+    assert!(json(&["--rendering", "modern"]).contains("data_visualization"));
+    assert!(json(&["--rendering", "classic"]).contains("\"attachments\""));
+    assert!(!json(&["--rendering", "plain"]).contains("\"blocks\""));
+    assert_eq!(json(&[]), json(&["--rendering", "classic"]), "the configuration's default");
+    let words = shown(&[]);
+    assert!(words.starts_with("🔴 ") && words.contains("\nOpen alarm: https://"), "{words}");
+    assert!(!words.contains('▌') && !words.contains('*'), "{words}");
+    assert!(shown(&["--rendering", "modern"]).contains("\nDetails\n  "));
+    assert!(shown(&["--rendering", "classic"]).contains("\n▌ "));
+    assert_eq!(run(&["render", event, "--rendering", "fancy"], "").status.code(), Some(2));
+}
+
+#[test]
 fn what_never_ends_is_not_read_to_its_end() {
     let output = run(&["check", "/dev/zero"], "");
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -132,6 +132,33 @@ fn a_form_works_without_javascript() {
 }
 
 #[test]
+fn a_message_is_shown_in_each_rendering() {
+    let playground = Playground::start(&[]);
+    let event = fixture("cloudwatch/metric.sns.json");
+    let shown = |config: &str, rendering: &str| {
+        let form = form_urlencoded(&[("event", &event), ("config", config), ("rendering", rendering)]);
+        playground.post("/", form.as_bytes()).body
+    };
+    let modern = shown("", "modern");
+    for expected in [
+        "<option value=\"modern\" selected>",
+        "aria-label=\"CPUUtilization (%): 52.5 % → 99.9 %, limit 50 %\"",
+        "<details class=\"container\"><summary>Details</summary>",
+    ] {
+        assert!(modern.contains(expected), "{expected} is not in {modern}");
+    }
+    let classic = shown("", "classic");
+    assert!(classic.contains("class=\"attachment\"") && !classic.contains("<figure"), "{classic}");
+    let plain = shown("", "plain");
+    assert!(!plain.contains("class=\"attachment\"") && !plain.contains("class=\"actions\""), "{plain}");
+    let configured = shown("messages: {rendering: modern}", "");
+    assert!(
+        configured.contains("<figure") && configured.contains("<option value=\"\" selected>"),
+        "{configured}"
+    );
+}
+
+#[test]
 fn a_configuration_is_checked_by_line_and_column() {
     let playground = Playground::start(&[]);
     let answer =
@@ -233,5 +260,5 @@ fn what_comes_in_is_delivered_by_the_real_functions_and_shows_in_the_inbox() {
     assert_eq!((answer.status, answer.body.contains("EventId")), (200, true), "{}", answer.body);
     let inbox = playground.wait_for("grafana-datasource-errors", Duration::from_secs(20));
     assert!(inbox.contains("of grafana-filter-to-sns"), "what was dropped is told, too: {inbox}");
-    playground.wait_for("Grafana · SNS", Duration::from_secs(20));
+    playground.wait_for("Grafana FIRING", Duration::from_secs(20));
 }

@@ -1,5 +1,5 @@
-//! The relay: every alert is dropped by a rule or in a message, and every message is within Slack's limits, as blocks and
-//! as plain text, alone and in digests.
+//! The relay: every alert is dropped by a rule or in a message, and every message is within Slack's limits, in each
+//! rendering, alone and in digests, in both languages.
 #![no_main]
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use alert_core::config::Config;
 use alert_core::decide::Verdict;
 use alert_core::envelope;
-use alert_core::relay::{self, Deployment};
+use alert_core::relay::{self, Deployment, Plan, Post};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -18,7 +18,8 @@ const BLOCKS_MAX: usize = 50;
 const TEXT_MAX_CHARS: usize = 40_000;
 
 static DEPLOYMENTS: LazyLock<[Deployment; 2]> = LazyLock::new(|| {
-    let digests = Config::parse("digest_after: 1\ndrop: []\n").expect("a configuration");
+    let digests =
+        Config::parse("{digest_after: 1, drop: [], language: ko, messages: {rendering: modern}}").expect("a configuration");
     [Deployment::new(Config::default()), Deployment::new(digests)]
 });
 
@@ -33,14 +34,21 @@ fuzz_target!(|event: &[u8]| {
             assert_eq!(posted.contains(&plan.spokesman(index)), !is_dropped, "{item:?}");
         }
         for post in &plan.posts {
-            check(&post.message.to_json());
-            check(&post.message.plain().to_json());
+            check_steps(&plan, post);
             if post.items.len() > 1 {
-                plan.take_apart(post).iter().for_each(|single| check(&single.message.to_json()));
+                plan.take_apart(post).iter().for_each(|single| check_steps(&plan, single));
             }
         }
     }
 });
+
+/// A post, and every step down to one without blocks.
+fn check_steps(plan: &Plan<'_>, post: &Post) {
+    check(&post.message.to_json());
+    if let Some(simpler) = plan.simpler(post) {
+        check_steps(plan, &simpler);
+    }
+}
 
 fn check(message: &str) {
     let message: Value = serde_json::from_str(message).expect("a message is JSON");

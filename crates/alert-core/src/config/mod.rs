@@ -14,6 +14,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::matcher::{Matcher, Matchers, Operator};
+use crate::render::page::words::{self, Words};
+use crate::render::page::{Language, Warning};
+use crate::render::slack::Rendering;
 use crate::time_interval::TimeInterval;
 
 pub use parse::{DOCUMENT_MAX_BYTES, NESTING_MAX};
@@ -48,6 +51,10 @@ pub struct Config {
     pub digest_after: usize,
     /// What the filter publishes as one message.
     pub publish: Publish,
+    /// How much of Slack's blocks messages use.
+    pub rendering: Rendering,
+    /// Our own words in messages.
+    pub language: Language,
     /// Whether this stands in for a configuration that could not be read: then nothing at all is dropped.
     pub fail_open: bool,
 }
@@ -100,7 +107,47 @@ impl Default for Config {
             notify_on: None,
             digest_after: DIGEST_AFTER_ALERTS,
             publish: Publish::Alert,
+            rendering: Rendering::default(),
+            language: Language::default(),
             fail_open: false,
+        }
+    }
+}
+
+/// A configuration that cannot be read, for people: every message says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenConfiguration {
+    /// The setting or file that holds it.
+    pub name: String,
+    /// What is wrong, by line and column; at least one.
+    pub problems: Vec<String>,
+}
+
+impl BrokenConfiguration {
+    /// What a message says of it: one line, and the first causes to be unfolded.
+    #[must_use]
+    pub fn warning(&self, words: &Words) -> Warning {
+        const CAUSES_MAX: usize = 5;
+        let count = self.problems.len().max(1);
+        let pattern = words.broken_configuration[usize::from(count > 1)];
+        Warning {
+            line: words::fill(pattern, &[&self.name, &count.to_string()]),
+            causes: self.problems.iter().take(CAUSES_MAX).cloned().collect(),
+        }
+    }
+}
+
+impl fmt::Display for BrokenConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.problems.first().map_or("", String::as_str);
+        write!(
+            f,
+            "The configuration {} is broken and ignored, so nothing is dropped or routed: {first}",
+            self.name
+        )?;
+        match self.problems.len().saturating_sub(1) {
+            0 => Ok(()),
+            more => write!(f, " (and {more} more; `alertctl check` lists all)"),
         }
     }
 }

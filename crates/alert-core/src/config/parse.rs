@@ -29,7 +29,7 @@ pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
 /// How deep lists and mappings may be nested; a route takes two levels.
 pub const NESTING_MAX: usize = 32;
 
-const CONFIG_KEYS: [&str; 9] = [
+const CONFIG_KEYS: [&str; 11] = [
     "drop",
     "time_intervals",
     "route",
@@ -39,7 +39,10 @@ const CONFIG_KEYS: [&str; 9] = [
     "notify_on",
     "digest_after",
     "publish",
+    "messages",
+    "language",
 ];
+const MESSAGES_KEYS: [&str; 1] = ["rendering"];
 const DROP_KEYS: [&str; 4] = ["name", "matchers", "active_time_intervals", "younger_than"];
 const RECEIVER_KEYS: [&str; 4] = ["name", "webhook", "channel", "mention"];
 
@@ -98,6 +101,13 @@ impl Reader<'_> {
         let notify_on = fields.get("notify_on").map(|(node, path)| self.notify_on(node, &path));
         let digest_after = fields.get("digest_after").map(|(node, path)| self.digest_after(node, &path));
         let publish = fields.get("publish").map(|(node, path)| self.publish(node, &path));
+        let rendering = fields.get("messages").and_then(|(node, path)| {
+            let fields = self.fields(node, &path, &MESSAGES_KEYS)?;
+            let (node, path) = fields.get("rendering")?;
+            self.value(node, &path, &value::RENDERING)
+        });
+        let language =
+            fields.get("language").and_then(|(node, path)| self.value(node, &path, &value::LANGUAGE));
         Some(Config {
             drop,
             time_intervals,
@@ -108,6 +118,8 @@ impl Reader<'_> {
             notify_on: notify_on.flatten(),
             digest_after: digest_after.flatten().unwrap_or(DIGEST_AFTER_ALERTS),
             publish: publish.flatten().unwrap_or_default(),
+            rendering: rendering.unwrap_or_default(),
+            language: language.unwrap_or_default(),
             fail_open: false,
         })
     }

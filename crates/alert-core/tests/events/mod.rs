@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The endings of what lies beside an event: what is expected of it.
-pub(crate) const GOLDEN: [&str; 2] = ["slack.json", "published.json"];
+pub(crate) const GOLDEN: [&str; 4] =
+    ["slack.json", "slack-modern.json", "slack-plain.json", "published.json"];
 
 /// The folder of all fixtures.
 pub(crate) fn root() -> PathBuf {

@@ -1,12 +1,20 @@
 //! What Slack accepts as the content of a message, and why it refuses the rest.
 
+mod modern;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+pub use modern::{
+    CHART_AXIS_LABEL_MAX_CHARS, CHART_NAME_MAX_CHARS, CHART_POINTS_MAX, CHART_SERIES_MAX,
+    CHART_TITLE_MAX_CHARS, CHARTS_MAX, CONTAINER_BLOCKS_MAX, CONTAINER_TITLE_MAX_CHARS, has_modern_blocks,
+};
+use modern::{check_chart_block, check_container, children, count_with_children, is_chart};
+
 // Slack's documented limits (docs.slack.dev, reference/block-kit). Lengths are counted in characters.
 
-/// Blocks in one list; attachments have lists of their own.
+/// Blocks in one list, those in containers included; attachments have lists of their own.
 pub const BLOCKS_MAX: usize = 50;
 /// Attachments in a message.
 pub const ATTACHMENTS_MAX: usize = 100;
@@ -90,7 +98,16 @@ pub fn check(payload: &Value) -> Check {
         let Some(attachment) = attachment.as_object() else {
             return Err(Refusal::new("invalid_attachments", format!("{place}: not an object")));
         };
-        lists.check(list(attachment, "blocks", "invalid_blocks_format")?, &format!("{place}.blocks"))?;
+        let blocks = list(attachment, "blocks", "invalid_blocks_format")?;
+        let place_of_blocks = format!("{place}.blocks");
+        // Slack's pages show them as blocks of a message only.
+        if blocks.iter().any(has_modern_blocks) {
+            return Err(Refusal::block(
+                &place_of_blocks,
+                "no chart and no container stands in an attachment",
+            ));
+        }
+        lists.check(blocks, &place_of_blocks)?;
         let footer = attachment.get("footer").and_then(Value::as_str).unwrap_or_default();
         if chars(footer) > FOOTER_MAX_CHARS {
             let why = format!("{place}.footer: {} characters of at most {FOOTER_MAX_CHARS}", chars(footer));
@@ -132,25 +149,20 @@ fn list<'a>(
 struct Lists {
     json_chars: usize,
     markdown_chars: usize,
+    charts: usize,
     block_ids: BTreeSet<String>,
 }
 
 impl Lists {
     fn check(&mut self, blocks: &[Value], place: &str) -> Check {
-        if blocks.len() > BLOCKS_MAX {
-            return Err(Refusal::block(place, format!("{} blocks of at most {BLOCKS_MAX}", blocks.len())));
+        let count: usize = blocks.iter().map(count_with_children).sum();
+        if count > BLOCKS_MAX {
+            return Err(Refusal::block(place, format!("{count} blocks of at most {BLOCKS_MAX}")));
         }
         for (index, block) in blocks.iter().enumerate() {
             let block = Part::new(block, format!("{place}[{index}]"))?;
             check_block(&block)?;
-            if let Some(id) = block.get_str("block_id")
-                && !self.block_ids.insert(id.to_owned())
-            {
-                return Err(Refusal::block(&block.place, format!("block_id `{id}` is there twice")));
-            }
-            if block.kind() == "markdown" {
-                self.markdown_chars += block.get_str("text").map_or(0, chars);
-            }
+            self.add(&block)?;
         }
         if !blocks.is_empty() {
             self.json_chars += chars(&Value::from(blocks).to_string());
@@ -158,7 +170,24 @@ impl Lists {
         Ok(())
     }
 
+    /// A block that was checked, and what is in it.
+    fn add(&mut self, block: &Part<'_>) -> Check {
+        if let Some(id) = block.get_str("block_id")
+            && !self.block_ids.insert(id.to_owned())
+        {
+            return Err(block.refuse(format!("block_id `{id}` is there twice")));
+        }
+        if block.kind() == "markdown" {
+            self.markdown_chars += block.get_str("text").map_or(0, chars);
+        }
+        self.charts += usize::from(is_chart(block.kind()));
+        children(block)?.iter().try_for_each(|child| self.add(child))
+    }
+
     fn check_sums(&self) -> Check {
+        if self.charts > CHARTS_MAX {
+            return Err(Refusal::block("blocks", format!("{} charts of at most {CHARTS_MAX}", self.charts)));
+        }
         if self.markdown_chars > MARKDOWN_TEXT_MAX_CHARS {
             let count = self.markdown_chars;
             let why = format!("{count} characters of markdown of at most {MARKDOWN_TEXT_MAX_CHARS}");
@@ -247,11 +276,26 @@ impl<'a> Part<'a> {
         list.iter().enumerate().map(|(index, value)| Part::new(value, format!("{place}[{index}]"))).collect()
     }
 
+    fn part(&self, name: &str) -> Result<Option<Part<'a>>, Refusal> {
+        self.object.get(name).map(|value| Part::new(value, format!("{}.{name}", self.place))).transpose()
+    }
+
+    fn required_part(&self, name: &str) -> Result<Part<'a>, Refusal> {
+        self.part(name)?.ok_or_else(|| Refusal::block(&format!("{}.{name}", self.place), "missing"))
+    }
+
+    /// A boolean; false where there is none.
+    fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        match self.object.get(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(Refusal::block(&format!("{}.{name}", self.place), "not a boolean")),
+        }
+    }
+
     /// A text object, required.
     fn text(&self, name: &str, max: usize, kinds: &[&str]) -> Check {
-        let place = format!("{}.{name}", self.place);
-        let Some(value) = self.object.get(name) else { return Err(Refusal::block(&place, "missing")) };
-        check_text(&Part::new(value, place)?, max, kinds)
+        check_text(&self.required_part(name)?, max, kinds)
     }
 }
 
@@ -311,6 +355,8 @@ fn check_block(block: &Part<'_>) -> Check {
                 element.parts("elements", usize::MAX).map(drop)
             })
         }
+        "data_visualization" => check_chart_block(block),
+        "container" => check_container(block),
         kind => Err(block.refuse(format!("unknown block type `{kind}`"))),
     }
 }
@@ -328,15 +374,10 @@ fn check_section(block: &Part<'_>) -> Check {
         let fields = block.parts("fields", SECTION_FIELDS_MAX)?;
         fields.iter().try_for_each(|field| check_text(field, FIELD_TEXT_MAX_CHARS, ANY_TEXT))?;
     }
-    match block.object.get("accessory") {
+    match block.part("accessory")? {
         None => Ok(()),
-        Some(value) => {
-            let accessory = Part::new(value, format!("{}.accessory", block.place))?;
-            match accessory.kind() {
-                "image" => check_image(&accessory, &[]),
-                _ => check_button(&accessory),
-            }
-        }
+        Some(image) if image.kind() == "image" => check_image(&image, &[]),
+        Some(button) => check_button(&button),
     }
 }
 

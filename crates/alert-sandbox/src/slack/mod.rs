@@ -108,6 +108,9 @@ pub enum Answer {
     Slow(Duration),
     /// `invalid_blocks` for whatever holds blocks; the usual for the rest.
     RefuseBlocks,
+    /// `invalid_blocks` for whatever holds a chart or a container, as of a Slack that knows none yet; the usual for the
+    /// rest.
+    RefuseModernBlocks,
 }
 
 /// What a plan knows of a post.
@@ -332,7 +335,13 @@ async fn answer(
         }
         Some(Answer::Reset { .. }) => line.reset(),
         Some(Answer::Slow(time)) => tokio::time::sleep(*time).await,
-        Some(Answer::Status { .. } | Answer::Endless { .. } | Answer::RefuseBlocks) | None => {}
+        Some(
+            Answer::Status { .. }
+            | Answer::Endless { .. }
+            | Answer::RefuseBlocks
+            | Answer::RefuseModernBlocks,
+        )
+        | None => {}
     }
     lock(&shared.state).posts[index].duration = Some(started.elapsed());
     let status = StatusCode::from_u16(verdict.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -384,7 +393,10 @@ fn decide(shared: &Shared, path: &str, payload: Result<Value, String>) -> (usize
         Some(Answer::RefuseBlocks) if usual.accepted() && has_blocks(&payload) => {
             (Verdict::new(400, "invalid_blocks", "scripted: no blocks"), false)
         }
-        Some(Answer::Slow(_) | Answer::RefuseBlocks) | None => {
+        Some(Answer::RefuseModernBlocks) if usual.accepted() && has_modern_blocks(&payload) => {
+            (Verdict::new(400, "invalid_blocks", "scripted: no block of 2026"), false)
+        }
+        Some(Answer::Slow(_) | Answer::RefuseBlocks | Answer::RefuseModernBlocks) | None => {
             let accepted = usual.accepted();
             (usual, accepted)
         }

@@ -41,6 +41,99 @@ fn url(chars: usize) -> String {
     format!("https://{}", x(chars - 8))
 }
 
+/// A chart of `points` points in each of `series` series; the first is changed by `change`.
+fn chart(series: usize, points: usize, change: impl Fn(&mut Value)) -> Value {
+    let labels: Vec<String> = (0..points).map(|n| format!("{n:02}")).collect();
+    let data: Vec<Value> = labels.iter().map(|label| json!({"label": label, "value": 1.5})).collect();
+    let all: Vec<Value> = (0..series).map(|n| json!({"name": format!("s{n}"), "data": data})).collect();
+    let axes = json!({"categories": labels, "x_label": "UTC", "y_label": "%"});
+    let chart = json!({"type": "line", "series": all, "axis_config": axes});
+    let mut block = json!({"type": "data_visualization", "title": "t", "chart": chart});
+    change(&mut block);
+    block
+}
+
+fn container(children: usize, change: impl Fn(&mut Value)) -> Value {
+    let children = many(children, &json!({"type": "section", "text": mrkdwn("t")}));
+    let mut block = json!({
+        "type": "container", "title": plain("t"), "is_collapsible": true, "default_collapsed": true,
+        "child_blocks": children,
+    });
+    change(&mut block);
+    block
+}
+
+#[test]
+fn charts_and_containers_are_as_slack_s_pages_have_them() {
+    let good = [
+        chart(6, 20, |_| {}),
+        chart(1, 1, |_| {}),
+        chart(1, 2, |block| block["chart"]["type"] = "bar".into()),
+        json!({"type": "data_visualization", "title": "t", "chart": {"type": "pie", "segments": [{"label": "a", "value": 1}]}}),
+        container(10, |_| {}),
+        container(1, |block| block["child_blocks"][0] = button("url", "https://x")),
+    ];
+    for block in good {
+        assert!(check(&json!({"text": "t", "blocks": [block]})).is_ok(), "{block}");
+    }
+    let bad = [
+        ("7 series", chart(7, 1, |_| {})),
+        ("21 points", chart(1, 21, |_| {})),
+        ("a long title", chart(1, 1, |block| block["title"] = x(51).into())),
+        ("a long name", chart(1, 1, |block| block["chart"]["series"][0]["name"] = x(21).into())),
+        ("two of a name", chart(2, 1, |block| block["chart"]["series"][0]["name"] = "s1".into())),
+        ("no axes", chart(1, 1, |block| drop(block["chart"].as_object_mut().unwrap().remove("axis_config")))),
+        (
+            "a label that is no category",
+            chart(1, 1, |block| {
+                block["chart"]["series"][0]["data"][0]["label"] = "else".into();
+            }),
+        ),
+        (
+            "two equal labels",
+            chart(1, 2, |block| {
+                for place in ["/chart/series/0/data/1/label", "/chart/axis_config/categories/1"] {
+                    *block.pointer_mut(place).unwrap() = "00".into();
+                }
+            }),
+        ),
+        ("no value", chart(1, 1, |block| block["chart"]["series"][0]["data"][0]["value"] = Value::Null)),
+        ("an unknown chart", chart(1, 1, |block| block["chart"]["type"] = "radar".into())),
+        ("a title object", chart(1, 1, |block| block["title"] = plain("t"))),
+        ("11 children", container(11, |_| {})),
+        ("no child", container(0, |_| {})),
+        ("a long title", container(1, |block| block["title"] = plain(&x(151)))),
+        ("a title of mrkdwn", container(1, |block| block["title"] = mrkdwn("t"))),
+        ("a chart in it", container(1, |block| block["child_blocks"][0] = chart(1, 1, |_| {}))),
+        ("a container in it", container(1, |block| block["child_blocks"][0] = container(1, |_| {}))),
+        ("folded for ever", container(1, |block| block["is_collapsible"] = false.into())),
+    ];
+    for (what, block) in bad {
+        assert!(check(&json!({"text": "t", "blocks": [block]})).is_err(), "{what}: {block}");
+        assert!(check(&json!({"text": "t", "attachments": [{"blocks": [block]}]})).is_err(), "{what}");
+    }
+    let three = many(3, &chart(1, 1, |_| {}));
+    assert!(check(&json!({"text": "t", "blocks": three})).is_err(), "three charts");
+    let all = many(5, &container(10, |_| {}));
+    assert!(check(&json!({"text": "t", "blocks": all})).is_err(), "55 blocks, those in containers counted");
+    assert!(check(&json!({"text": "t", "attachments": [{"blocks": [container(1, |_| {})]}]})).is_err());
+}
+
+#[tokio::test]
+async fn a_slack_that_knows_no_new_blocks_takes_the_old_ones() {
+    let sandbox = super::sandbox().await;
+    let webhook = sandbox.slack.webhook("ops");
+    sandbox.slack.set_plan(Box::new(|_| Some(Answer::RefuseModernBlocks)));
+    for (block, expected) in [
+        (chart(1, 1, |_| {}), (400, "invalid_blocks")),
+        (container(1, |_| {}), (400, "invalid_blocks")),
+        (json!({"type": "divider"}), (200, "ok")),
+    ] {
+        let (status, answer) = post(&webhook, &json!({"text": "t", "blocks": [block]})).await;
+        assert_eq!((status, answer.as_str()), expected);
+    }
+}
+
 type AtLimit = Box<dyn Fn(usize) -> Value>;
 
 /// For each limit: the limit, and a list of blocks of a size.

@@ -10,7 +10,6 @@ use alert_core::envelope::{self, Decoded, Hop, Record, Reply};
 use alert_core::relay::{self, Deployment};
 use alert_core::{filter, time};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
 use crate::commands::{input, render, terminal};
@@ -152,8 +151,7 @@ fn explain_relay(text: &mut String, decoded: Decoded, config: &Config, now: Date
     }
     for post in &plan.posts {
         let _ = writeln!(text, "\n    {GREY}to Slack, receiver {}:{GREY:#}", Plain(&post.receiver.name));
-        let payload: Value = serde_json::from_str(&post.message.to_json()).unwrap_or_default();
-        for line in terminal::message(&payload) {
+        for line in terminal::post(&plan, post, config) {
             let _ = writeln!(text, "      {line}");
         }
     }
@@ -162,6 +160,8 @@ fn explain_relay(text: &mut String, decoded: Decoded, config: &Config, now: Date
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::Value;
 
     use super::*;
     use crate::plain::is_obeyed;
@@ -217,7 +217,8 @@ mod tests {
         let mut shown = 0;
         for file in files {
             let name = file.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".slack.json") || name.ends_with(".published.json") {
+            // What is expected of an event lies beside it, with an ending more.
+            if !matches!(name.split('.').collect::<Vec<_>>()[..], [_, _, "json"]) {
                 continue;
             }
             let Ok(event) = serde_json::from_slice::<Value>(&std::fs::read(file.path()).unwrap()) else {

@@ -9,6 +9,7 @@ mod input;
 mod playground;
 mod redrive;
 mod render;
+mod slack;
 mod terminal;
 
 use std::path::PathBuf;
@@ -54,6 +55,10 @@ pub(crate) enum Command {
         /// How to show it.
         #[arg(long, value_enum, default_value = "text")]
         format: render::Format,
+        /// How much of Slack's blocks it uses; what the configuration says, unless given. Text then shows these blocks, where it
+        /// is else the words alone.
+        #[arg(long, value_enum)]
+        rendering: Option<render::Blocks>,
         /// The configuration.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -100,8 +105,8 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command) -> Result<bool, String> {
     match command {
         Command::Demo { files, json } => demo::run(&files, json).await,
-        Command::Render { file, format, config, at } => {
-            render::run(&file, format, config.as_deref(), at.as_deref())
+        Command::Render { file, format, rendering, config, at } => {
+            render::run(&file, format, rendering, config.as_deref(), at.as_deref())
         }
         Command::Explain { file, config, at } => explain::run(&file, config.as_deref(), at.as_deref()),
         Command::Playground { port, config } => playground::run(port, config.as_deref()).await,

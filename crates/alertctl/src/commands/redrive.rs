@@ -5,7 +5,6 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use alert_core::config::Config;
-use alert_core::relay::Deployment;
 use alert_core::time;
 use alert_io::http::{self, SdkHttpClient};
 use aws_config::retry::RetryConfig;
@@ -341,7 +340,8 @@ async fn show(queue: &Queue, functions: &mut Functions) -> Result<bool, String> 
                 for message in &fresh {
                     turns.keep(message);
                 }
-                show_each(queue, functions, &fresh).await
+                show_each(queue, functions, &fresh).await;
+                Ok(())
             }
         };
     }
@@ -350,8 +350,8 @@ async fn show(queue: &Queue, functions: &mut Functions) -> Result<bool, String> 
     outcome.map(|()| true)
 }
 
-async fn show_each(queue: &Queue, functions: &mut Functions, messages: &[Message]) -> Result<(), String> {
-    let deployment = Deployment::new(Config::default());
+async fn show_each(queue: &Queue, functions: &mut Functions, messages: &[Message]) {
+    let config = Config::default();
     for message in messages {
         let event = Event::of(message, queue);
         let sent = system(message, &MessageSystemAttributeName::SentTimestamp)
@@ -366,9 +366,8 @@ async fn show_each(queue: &Queue, functions: &mut Functions, messages: &[Message
         if let Some(why) = &event.died_of {
             anstream::println!("{GREY}it failed with {why}{GREY:#}");
         }
-        render::show(event.payload.as_bytes(), render::Format::Text, &deployment, None)?;
+        render::show(event.payload.as_bytes(), render::Format::Text, None, &config, None);
     }
-    Ok(())
 }
 
 /// How far it is: a bar on a terminal when it takes longer than a second.

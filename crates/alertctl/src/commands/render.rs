@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use alert_core::config::Config;
 use alert_core::envelope;
 use alert_core::region::percent_encode;
 use alert_core::relay::{self, Deployment};
+use alert_core::render::slack::Rendering;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
-use serde_json::Value;
 
 use crate::commands::{input, terminal};
 use crate::plain::{self, Plain};
@@ -23,16 +24,43 @@ pub(crate) enum Format {
     BuilderUrl,
 }
 
+/// How much of Slack's blocks a message uses, as people name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Blocks {
+    /// Slack's own charts, and details that are folded.
+    Modern,
+    /// The blocks of all the years.
+    Classic,
+    /// No blocks.
+    Plain,
+}
+
+impl From<Blocks> for Rendering {
+    fn from(blocks: Blocks) -> Self {
+        match blocks {
+            Blocks::Modern => Self::Modern,
+            Blocks::Classic => Self::Classic,
+            Blocks::Plain => Self::Plain,
+        }
+    }
+}
+
+/// A configuration, whose messages are written as somebody asked for.
+pub(crate) fn in_blocks(config: Config, asked: Option<Blocks>) -> Config {
+    Config { rendering: asked.map_or(config.rendering, Rendering::from), ..config }
+}
+
 /// Prints the messages of an event.
 pub(crate) fn run(
     file: &Path,
     format: Format,
+    rendering: Option<Blocks>,
     config: Option<&Path>,
     at: Option<&str>,
 ) -> Result<bool, String> {
     let event = input::event(file)?;
-    let deployment = Deployment::new(input::config(config)?);
-    show(&event, format, &deployment, input::moment(at)?)?;
+    let config = input::config(config)?;
+    show(&event, format, rendering, &config, input::moment(at)?);
     Ok(true)
 }
 
@@ -40,12 +68,14 @@ pub(crate) fn run(
 pub(crate) fn show(
     event: &[u8],
     format: Format,
-    deployment: &Deployment,
+    rendering: Option<Blocks>,
+    config: &Config,
     at: Option<DateTime<Utc>>,
-) -> Result<(), String> {
+) {
     let decoded = envelope::decode(event);
     let now = at.unwrap_or_else(|| arrival(&decoded));
-    let plan = relay::plan(decoded, deployment, "render", now, &());
+    let deployment = Deployment::new(in_blocks(config.clone(), rendering));
+    let plan = relay::plan(decoded, &deployment, "render", now, &());
     for post in &plan.posts {
         let json = post.message.to_json();
         match format {
@@ -54,8 +84,12 @@ pub(crate) fn show(
                 anstream::println!("https://app.slack.com/block-kit-builder#{}", percent_encode(&json));
             }
             Format::Text => {
-                let payload: Value = serde_json::from_str(&json).map_err(|error| error.to_string())?;
-                for line in terminal::message(&payload) {
+                // Who asks for blocks wants to see them.
+                let lines = match rendering {
+                    Some(_) => terminal::written(post),
+                    None => terminal::post(&plan, post, config),
+                };
+                for line in lines {
                     anstream::println!("{line}");
                 }
                 anstream::println!();
@@ -66,7 +100,6 @@ pub(crate) fn show(
         let (name, rule, why) = (Plain(&item.alert.name), Plain(&dropped.rule), Plain(&dropped.why));
         anstream::eprintln!("{name} is not sent: {rule} ({why})");
     }
-    Ok(())
 }
 
 /// A second after the event was sent; now, where its envelope does not tell.

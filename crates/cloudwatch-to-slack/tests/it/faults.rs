@@ -163,7 +163,8 @@ fn changes(states: &[&str]) -> Vec<Value> {
 /// The states of the alarm in the order in which they arrived.
 fn arrived(stage: &Stage) -> Vec<&'static str> {
     let state_of = |message: &String| {
-        ["ALARM", "OK"].into_iter().find(|state| message.contains(&format!("{state}: one alarm")))
+        let states = [("ALARM", "🔴 *one alarm*"), ("OK", "✅ *one alarm*")];
+        states.into_iter().find(|(_, sign)| message.contains(sign)).map(|(state, _)| state)
     };
     stage.messages().iter().filter_map(state_of).collect()
 }
@@ -195,7 +196,7 @@ async fn what_has_been_overtaken_says_so() {
     let stage = Setup::new().await.timeout(20).start().await;
     let [alarm, ok] = &changes(&["ALARM", "OK"])[..] else { panic!() };
     // The first is given up, so that the second must not wait for it.
-    answer_in_turn(&stage, "ALARM: one alarm", vec![status(422, ""), status(422, "")]);
+    answer_in_turn(&stage, "🔴", vec![status(422, ""), status(422, "")]);
     let answered = answer(&stage.invoke(&sqs(&[alarm, ok])).await);
     assert_eq!(answered, json!({"batchItemFailures": [{"itemIdentifier": sqs_id(0)}]}));
     assert_eq!(arrived(&stage), ["OK"]);
@@ -254,7 +255,7 @@ async fn what_comes_twice_in_a_batch_is_one_message_and_what_only_shares_an_id_i
     let mut batch = once.clone();
     batch["Records"].as_array_mut().unwrap().push(once["Records"][0].clone());
     assert_eq!(answer(&stage.invoke(&batch).await), json!({"batchItemFailures": []}));
-    assert_eq!(stage.count("ALARM: twice"), 1);
+    assert_eq!(stage.count("🔴 *twice*"), 1);
 
     // Two SNS records without ids in one message of a queue: a retry brings what is missing, and that alone.
     let mut inner = sns("x", &[alarm("first"), alarm("second")]);
@@ -266,7 +267,7 @@ async fn what_comes_twice_in_a_batch_is_one_message_and_what_only_shares_an_id_i
     answer_in_turn(&stage, "second", vec![status(422, ""), status(422, "")]);
     assert_eq!(error(&stage.invoke(&nested).await).0, "slack_message_refused");
     assert_eq!(answer(&stage.invoke(&nested).await), json!({"batchItemFailures": []}));
-    assert_eq!((stage.count("ALARM: first"), stage.count("ALARM: second")), (1, 1));
+    assert_eq!((stage.count("🔴 *first*"), stage.count("🔴 *second*")), (1, 1));
 }
 
 #[tokio::test]
@@ -360,6 +361,42 @@ async fn refused_blocks_come_once_more_as_plain_text_with_the_same_content() {
     assert_eq!(error(&invocation).0, "slack_message_refused");
     assert!(error(&invocation).1.contains("invalid_blocks"));
     assert_eq!(stage.sandbox.slack.posts().len(), 4);
+}
+
+#[tokio::test]
+async fn a_webhook_that_refuses_the_newest_blocks_gets_the_older_ones_and_is_not_asked_again() {
+    let kinds = |stage: &Stage| -> Vec<&'static str> {
+        let kind = |post: &alert_sandbox::slack::Post| {
+            let said = says(post);
+            if said.contains("\"container\"") {
+                "modern"
+            } else if said.contains("\"blocks\"") {
+                "classic"
+            } else {
+                "plain"
+            }
+        };
+        stage.sandbox.slack.posts().iter().map(kind).collect()
+    };
+    let setup = Setup::new().await.set("ALERT_CONFIG", "messages: {rendering: modern}");
+    let stage = setup.start().await;
+    assert!(stage.invoke(&sns("a", &[alarm("taken")])).await.outcome.is_success());
+    assert_eq!(kinds(&stage), ["modern"]);
+    // Refused once; what it takes is remembered as long as the process lives.
+    stage.sandbox.slack.set_plan(Box::new(|_| Some(Answer::RefuseModernBlocks)));
+    assert!(stage.invoke(&sns("b", &[alarm("first"), alarm("second")])).await.outcome.is_success());
+    assert!(stage.invoke(&sns("c", &[alarm("third")])).await.outcome.is_success());
+    assert_eq!(kinds(&stage), ["modern", "modern", "classic", "classic", "classic"]);
+    for name in ["taken", "first", "second", "third"] {
+        assert_eq!(stage.count(&format!("🔴 *{name}*")), 1);
+    }
+    // What is refused in every form says nothing of the webhook's blocks.
+    let setup = Setup::new().await.set("ALERT_CONFIG", "messages: {rendering: modern}");
+    let stage = setup.start().await;
+    refuse(&stage, "bad text", status(400, "invalid_blocks"));
+    let invocation = stage.invoke(&sns("d", &[alarm("bad text"), alarm("good text")])).await;
+    assert_eq!(error(&invocation).0, "slack_message_refused");
+    assert_eq!(kinds(&stage), ["modern", "classic", "plain", "modern"]);
 }
 
 #[tokio::test]
@@ -479,9 +516,9 @@ async fn the_same_event_again_is_posted_once_and_another_with_the_same_content_a
         let id = "11111111-2222-4333-8444-555555555555";
         assert!(stage.function.invoke_as(id, event.clone()).await.outcome.is_success());
     }
-    assert_eq!(stage.count("ALARM: direct"), 1);
+    assert_eq!(stage.count("🔴 *direct*"), 1);
     assert!(stage.invoke_raw(&event).await.outcome.is_success());
-    assert_eq!(stage.count("ALARM: direct"), 2);
+    assert_eq!(stage.count("🔴 *direct*"), 2);
 }
 
 #[tokio::test]

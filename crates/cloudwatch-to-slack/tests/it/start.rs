@@ -15,7 +15,10 @@ async fn assert_delivers(setup: Setup, kms_calls: usize) -> Stage {
     let posts = stage.sandbox.slack.posts();
     assert_eq!(posts.len(), 1, "{posts:?}");
     assert!(posts[0].accepted && posts[0].why.is_none(), "{posts:?}");
-    assert!(posts[0].payload["text"].as_str().unwrap().contains("ALARM: Example alarm name"), "{posts:?}");
+    assert!(
+        posts[0].payload["text"].as_str().unwrap().starts_with("🔴 Example alarm name: DeliveryErrors 10"),
+        "{posts:?}"
+    );
     let calls = stage.sandbox.kms.calls();
     assert_eq!(calls.len(), kms_calls, "{calls:?}");
     assert_eq!(calls.last().unwrap().outcome, "ok");

@@ -4,6 +4,8 @@ use chrono::TimeDelta;
 use saphyr_parser::ScalarStyle;
 
 use super::super::{AlarmState, Publish, is_channel};
+use crate::render::page::Language;
+use crate::render::slack::Rendering;
 use crate::text;
 
 /// How a text becomes a value: what is expected, and the function; its error is what was found, ready to be shown.
@@ -33,6 +35,9 @@ pub(super) const BOOLEAN: Parse<bool> = Parse { expected: "true or false", parse
 pub(super) const COUNT: Parse<usize> = Parse { expected: "a whole number from 1 to 1000000", parse: count };
 pub(super) const ALARM_STATE: Parse<AlarmState> =
     Parse { expected: "ALARM, OK or INSUFFICIENT_DATA", parse: alarm_state };
+pub(super) const RENDERING: Parse<Rendering> =
+    Parse { expected: "modern, classic or plain", parse: rendering };
+pub(super) const LANGUAGE: Parse<Language> = Parse { expected: "en or ko", parse: language };
 pub(super) const PUBLISH: Parse<Publish> = Parse { expected: "alert or group", parse: publish };
 
 /// Mentions of one receiver: more than sixty of them.
@@ -195,6 +200,23 @@ fn count(text: &str, style: ScalarStyle) -> Result<usize, String> {
 
 fn alarm_state(text: &str, _: ScalarStyle) -> Result<AlarmState, String> {
     AlarmState::from_value(text).ok_or_else(|| excerpt(text))
+}
+
+fn rendering(text: &str, _: ScalarStyle) -> Result<Rendering, String> {
+    match text {
+        "modern" => Ok(Rendering::Modern),
+        "classic" => Ok(Rendering::Classic),
+        "plain" => Ok(Rendering::Plain),
+        _ => Err(excerpt(text)),
+    }
+}
+
+fn language(text: &str, _: ScalarStyle) -> Result<Language, String> {
+    match text {
+        "en" => Ok(Language::English),
+        "ko" => Ok(Language::Korean),
+        _ => Err(excerpt(text)),
+    }
 }
 
 fn publish(text: &str, _: ScalarStyle) -> Result<Publish, String> {

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::mrkdwn::{Mrkdwn, fits, width};
+use crate::render::page::words::{Words, fill};
 
 /// A section's text.
 pub const SECTION_TEXT_MAX_CHARS: usize = 3_000;
@@ -26,6 +27,12 @@ pub const BLOCKS_MAX: usize = 50;
 /// it documents nowhere.
 pub const BLOCKS_JSON_MAX_CHARS: usize = 12_000;
 
+/// Blocks in a container. Source: Slack, "Container block".
+pub const CONTAINER_CHILDREN_MAX: usize = 10;
+
+/// A container without its title and children.
+const CONTAINER_JSON: &str = r#"{"type":"container","title":{"type":"plain_text","text":""},"is_collapsible":true,"default_collapsed":true,"child_blocks":[]}"#;
+
 /// A row without its buttons.
 const ACTIONS_JSON: &str = r#"{"type":"actions","elements":[]}"#;
 
@@ -40,6 +47,10 @@ pub enum Block {
     Context(Mrkdwn),
     /// A row of buttons.
     Actions(Vec<Button>),
+    /// A chart, as the JSON of the whole block.
+    Chart(String),
+    /// A folded part of a message: its title, and at most [`CONTAINER_CHILDREN_MAX`] blocks.
+    Container(&'static str, Vec<Self>),
 }
 
 /// A button that opens a page.
@@ -76,7 +87,7 @@ impl Block {
     /// A row of buttons in at most `max` characters of a list's JSON. Where they do not all fit, the longest are left out
     /// and a small line says so.
     #[must_use]
-    pub fn buttons(buttons: Vec<Button>, max: usize) -> Vec<Self> {
+    pub(super) fn buttons(buttons: Vec<Button>, max: usize, words: &Words) -> Vec<Self> {
         let count = buttons.len();
         if count == 0 {
             return Vec::new();
@@ -86,7 +97,7 @@ impl Block {
             return vec![Self::Actions(buttons)];
         }
         // With the largest number that the line can say.
-        let max = max.saturating_sub(left_out(count).json_width() + 1);
+        let max = max.saturating_sub(left_out(count, words).json_width() + 1);
         let possible = buttons.iter().enumerate().filter(|(_, button)| button.is_possible());
         let mut shortest: Vec<(usize, usize)> =
             possible.map(|(place, button)| (button.json_width() + 1, place)).collect();
@@ -100,7 +111,7 @@ impl Block {
         let places: BTreeSet<usize> = fitting.map(|(_, place)| *place).collect();
         let kept = buttons.into_iter().enumerate().filter(|(place, _)| places.contains(place));
         let kept: Vec<Button> = kept.map(|(_, button)| button).collect();
-        let line = left_out(count - kept.len());
+        let line = left_out(count - kept.len(), words);
         if kept.is_empty() { vec![line] } else { vec![Self::Actions(kept), line] }
     }
 
@@ -116,6 +127,11 @@ impl Block {
             }
             Self::Context(part) => r#"{"type":"context","elements":[]}"#.len() + text(part.as_str()),
             Self::Actions(buttons) => actions_json_width(buttons),
+            Self::Chart(json) => width(json),
+            Self::Container(title, children) => {
+                let children: usize = children.iter().map(|child| child.json_width() + 1).sum();
+                container_json_width(title) + children.saturating_sub(1)
+            }
         }
     }
 
@@ -151,7 +167,7 @@ impl Block {
                 .rev()
                 .map(|count| Self::Fields(fields[..count].to_vec()))
                 .find(|block| block.json_width() <= max),
-            Self::Context(_) | Self::Actions(_) => None,
+            Self::Context(_) | Self::Actions(_) | Self::Chart(_) | Self::Container(..) => None,
         }
     }
 }
@@ -183,9 +199,14 @@ pub(super) fn actions_json_width(buttons: &[Button]) -> usize {
 }
 
 /// The line in the place of links that are too long.
-fn left_out(count: usize) -> Block {
-    let links = if count == 1 { "link" } else { "links" };
-    Block::Context(Mrkdwn::new().text(&format!("{count} {links} left out: too long for this message")))
+fn left_out(count: usize, words: &Words) -> Block {
+    let pattern = words.links_left_out[usize::from(count != 1)];
+    Block::Context(Mrkdwn::new().text(&fill(pattern, &[&count.to_string()])))
+}
+
+/// The length of a container's JSON without its children.
+pub(super) fn container_json_width(title: &str) -> usize {
+    CONTAINER_JSON.len() + escaped_width(title)
 }
 
 fn is_blank(text: &Mrkdwn) -> bool {
@@ -273,6 +294,14 @@ impl Block {
             Self::Actions(buttons) => {
                 json.push_str(r#"{"type":"actions","elements":["#);
                 write_list(buttons, json, Button::write_json);
+                json.push_str("]}");
+            }
+            Self::Chart(chart) => json.push_str(chart),
+            Self::Container(title, children) => {
+                json.push_str(r#"{"type":"container","title":{"type":"plain_text","text":"#);
+                write_text(title, json);
+                json.push_str(r#"},"is_collapsible":true,"default_collapsed":true,"child_blocks":["#);
+                write_list(children, json, Self::write_json);
                 json.push_str("]}");
             }
         }

@@ -5,15 +5,17 @@ use std::collections::HashMap;
 
 use super::block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, SECTION_TEXT_MAX_CHARS, escaped_width};
 use super::mrkdwn::Mrkdwn;
-use super::single::{color, emblem, state_word};
-use super::{Context, MAY_BE_REPEAT, Message, Shown};
+use super::single::{Options, color};
+use super::{Folding, Layout, Message};
 use crate::alert::{Alert, LinkKind, State};
 use crate::key::AlertKey;
+use crate::memory::Shown;
+use crate::render::page::words::fill;
+use crate::render::page::{Context, Headline, NAME_MAX_CHARS, emblem};
 use crate::text;
 
-/// A line is as long as a short reason needs; the whole reason is in the alarm.
-const REASON_MAX_CHARS: usize = 110;
-const NAME_MAX_CHARS: usize = 100;
+/// A link that takes no other line's room.
+const URL_MAX_CHARS: usize = 500;
 const WARNING_MAX_CHARS: usize = 1_200;
 
 /// One of the alerts of a digest.
@@ -42,11 +44,16 @@ struct Line<'a> {
 /// No alert is left out; there are as few messages as Slack's limits allow. Several changes of one alert share a line, and
 /// what happened to different things never does.
 #[must_use]
-pub fn digest(alerts: &[Entry<'_>], context: &Context<'_>) -> Vec<(Message, Vec<usize>)> {
+pub fn digest(
+    alerts: &[Entry<'_>],
+    context: &Context<'_>,
+    options: &Options<'_>,
+) -> Vec<(Message, Vec<usize>)> {
     let lines = lines(alerts);
     let worst = lines.first().map_or(State::Informational, |line| line.last.alert.state);
-    let texts: Vec<Mrkdwn> = lines.iter().map(|line| text_of(line, context)).collect();
-    let frame = Frame { title: title(alerts.len(), &lines), worst, context };
+    let texts: Vec<Mrkdwn> = lines.iter().map(|line| text_of(line, context, options)).collect();
+    let words = context.words();
+    let frame = Frame { title: title(alerts.len(), &lines, context), worst, context };
     let pages = pages(&texts, frame.room());
     let page_count = pages.len();
     pages
@@ -63,21 +70,49 @@ pub fn digest(alerts: &[Entry<'_>], context: &Context<'_>) -> Vec<(Message, Vec<
                 Block::section(text)
             });
             let title = frame.title_of(page, page_count);
-            let lead = frame.lead(page);
+            let mention = frame.mention(page);
             let first = on_page.first().map_or("", |line| line.last.alert.name.as_str());
-            let fallback =
-                lead.clone().text(&format!("{title}, first: {}", text::cut(first, NAME_MAX_CHARS)));
-            let (head, ends) = (frame.head(&lead, &title), frame.ends());
-            let body = body.collect();
-            (Message::new(context.channel, fallback, color(worst), head, body, Vec::new(), ends), items)
+            let first = fill(words.first, &[&text::cut(&text::one_line(first), NAME_MAX_CHARS)]);
+            let layout = Layout {
+                channel: options.channel,
+                text: Mrkdwn::new().text(&format!("{title}, {first}")).append(&mention),
+                color: color(worst),
+                head: head(&mention, &title),
+                body: body.collect(),
+                buttons: Vec::new(),
+                warnings: frame.warnings(),
+                details: Vec::new(),
+                ends: frame.ends(),
+                folding: Folding::Attachment,
+                words,
+            };
+            (layout.message(), items)
         })
         .collect()
 }
 
 /// Counted are the alerts; what changed several times is one of them.
-fn title(changes: usize, lines: &[Line<'_>]) -> String {
-    let changes = if changes == lines.len() { String::new() } else { format!(" in {changes} changes") };
-    format!("{} alerts{changes}: {}", lines.len(), counts(lines))
+fn title(changes: usize, lines: &[Line<'_>], context: &Context<'_>) -> String {
+    let words = context.words();
+    let states = [State::Firing, State::NoData, State::Informational, State::Resolved];
+    let counts: Vec<String> = states
+        .iter()
+        .zip(words.counts)
+        .filter_map(|(state, pattern)| {
+            let count = lines.iter().filter(|line| line.last.alert.state == *state).count();
+            (count > 0).then(|| format!("{} {}", emblem(*state, None), fill(pattern, &[&count.to_string()])))
+        })
+        .collect();
+    let (alerts, counts) = (lines.len().to_string(), counts.join(", "));
+    if changes == lines.len() {
+        fill(words.alerts, &[&alerts, &counts])
+    } else {
+        fill(words.alerts_in_changes, &[&alerts, &changes.to_string(), &counts])
+    }
+}
+
+fn head(mention: &Mrkdwn, title: &str) -> Vec<Block> {
+    Block::section(Mrkdwn::new().bold(title).append(mention)).into_iter().collect()
 }
 
 /// What stands above and below the lines of every message.
@@ -89,44 +124,44 @@ struct Frame<'f> {
 
 impl Frame<'_> {
     fn title_of(&self, page: usize, page_count: usize) -> String {
-        if page_count > 1 {
-            format!("{} (part {} of {page_count})", self.title, page + 1)
-        } else {
-            self.title.clone()
+        if page_count == 1 {
+            return self.title.clone();
         }
+        let part = fill(self.context.words().part, &[&(page + 1).to_string(), &page_count.to_string()]);
+        format!("{} ({part})", self.title)
     }
 
     /// People are called once for a storm.
-    fn lead(&self, page: usize) -> Mrkdwn {
+    fn mention(&self, page: usize) -> Mrkdwn {
         let mention =
             self.context.mention.filter(|_| page == 0 && matches!(self.worst, State::Firing | State::NoData));
-        mention.map_or_else(Mrkdwn::new, |mention| Mrkdwn::new().markup(mention).markup(" "))
+        mention.map_or_else(Mrkdwn::new, |mention| Mrkdwn::new().markup(" ").markup(mention))
     }
 
-    fn head(&self, lead: &Mrkdwn, title: &str) -> Vec<Block> {
-        let warning = self
-            .context
-            .warning
-            .map(|warning| Mrkdwn::new().markup(":warning: ").text(&text::cut(warning, WARNING_MAX_CHARS)));
-        Block::section(lead.clone().bold(title)).into_iter().chain(warning.and_then(Block::section)).collect()
+    fn warnings(&self) -> Vec<Block> {
+        let lines = self.context.warnings.iter().map(|warning| text::cut(&warning.line, WARNING_MAX_CHARS));
+        let lines = lines.map(|line| format!("⚠️ {line}")).collect::<Vec<_>>().join("\n");
+        Block::context(Mrkdwn::new().text(&text::cut(&lines, WARNING_MAX_CHARS))).into_iter().collect()
     }
 
     fn ends(&self) -> Vec<Block> {
-        let grey = Mrkdwn::new().text(&format!(
-            "One line for each alert, because there were many at once · {}{}",
-            self.context.route,
-            if self.context.may_be_repeat { MAY_BE_REPEAT } else { "" },
-        ));
-        Block::context(grey).into_iter().collect()
+        let words = self.context.words();
+        let receiver = fill(words.to, &[self.context.receiver]);
+        let repeat = if self.context.may_be_repeat { words.may_be_repeat } else { "" };
+        let parts = [words.one_line_each, &receiver, repeat];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        Block::context(Mrkdwn::new().text(&parts.join(" · "))).into_iter().collect()
     }
 
     /// The room for lines beside the largest head, as JSON.
     fn room(&self) -> usize {
         const PAGES_MAX: usize = 999_999;
-        let head = self.head(&self.lead(0), &self.title_of(PAGES_MAX, PAGES_MAX));
+        // What a message keeps for a container that a digest does not have.
+        const AROUND: usize = 250;
+        let head = head(&self.mention(0), &self.title_of(PAGES_MAX, PAGES_MAX));
         let width = |blocks: &[Block]| blocks.iter().map(|block| block.json_width() + 1).sum::<usize>();
-        // The brackets of two lists.
-        BLOCKS_JSON_MAX_CHARS.saturating_sub(width(&head) + width(&self.ends()) + 4)
+        let fixed = width(&head) + width(&self.warnings()) + width(&self.ends()) + AROUND;
+        BLOCKS_JSON_MAX_CHARS.saturating_sub(fixed)
     }
 }
 
@@ -154,59 +189,19 @@ fn lines<'a>(entries: &[Entry<'a>]) -> Vec<Line<'a>> {
     lines
 }
 
-fn counts(lines: &[Line<'_>]) -> String {
-    let words = [
-        (State::Firing, "firing"),
-        (State::NoData, "without data"),
-        (State::Informational, "to know"),
-        (State::Resolved, "resolved"),
-    ];
-    let parts: Vec<String> = words
-        .iter()
-        .filter_map(|(state, word)| {
-            let count = lines.iter().filter(|line| line.last.alert.state == *state).count();
-            (count > 0).then(|| format!("{} {count} {word}", emblem(*state)))
-        })
-        .collect();
-    parts.join(", ")
-}
-
-fn text_of(line: &Line<'_>, context: &Context<'_>) -> Mrkdwn {
-    let alert = line.last.alert;
-    let name = text::cut(alert.name.trim(), NAME_MAX_CHARS);
-    let name = text::one_line(&name);
-    let mut text = Mrkdwn::new().markup(emblem(alert.state)).markup(" ").text(&state_word(alert)).markup(" ");
+fn text_of(line: &Line<'_>, context: &Context<'_>, options: &Options<'_>) -> Mrkdwn {
+    let Entry { alert, overtaken, .. } = line.last;
+    let context = Context { overtaken, now: alert.changed_at.unwrap_or(context.now), ..*context };
     let page = alert
         .links
         .iter()
         .find(|link| matches!(link.kind, LinkKind::Alarm | LinkKind::Rule | LinkKind::Details));
-    text = match page.filter(|page| page.url.len() <= 500) {
-        Some(page) => text.link(&page.url, &name),
-        None => text.bold(&name),
-    };
-    let account =
-        alert.account.as_deref().map(|account| context.accounts.get(account).map_or(account, String::as_str));
-    for part in account.into_iter().chain(alert.region.as_deref()) {
-        text = text.text(&format!(" · {}", text::cut(part, 40)));
-    }
-    let why =
-        [&alert.condition, &alert.summary, &alert.reason, &alert.description].into_iter().flatten().next();
-    // What nobody understood says it by its own beginning, without what the name has of it.
-    let raw = alert.raw.as_deref().map(str::trim_start).filter(|_| why.is_none());
-    let named = alert.name.trim().trim_end_matches('…');
-    let raw = raw.map(|raw| raw.strip_prefix(named).unwrap_or(raw));
-    for why in why.or(alert.notes.first()).map(String::as_str).into_iter().chain(raw) {
-        let words = why.split_whitespace().take(REASON_MAX_CHARS).collect::<Vec<_>>().join(" ");
-        if !words.is_empty() {
-            text = text.text(&format!(" — {}", text::cut(&words, REASON_MAX_CHARS)));
-        }
-    }
+    let url = page.map(|page| page.url.as_str()).filter(|url| url.len() <= URL_MAX_CHARS);
+    let headline = Headline::new(alert, &context);
+    let mut text = options.mrkdwn(&headline.linked(url));
     if line.changes > 1 {
-        text = text.text(&format!(" (changed {} times)", line.changes));
-    }
-    if let Some(shown) = line.last.overtaken {
-        text = text.text(&format!(" (older news: {} since ", shown.state)).date(shown.at, context.timezone);
-        text = text.markup(")");
+        text =
+            text.text(&format!(" ({})", fill(context.words().changed_times, &[&line.changes.to_string()])));
     }
     text.cut(SECTION_TEXT_MAX_CHARS / 2)
 }
@@ -254,8 +249,10 @@ mod tests {
     use chrono_tz::Tz;
 
     use super::*;
-    use crate::alert::Source;
+    use crate::alert::{Comparison, Condition, Measure, Source};
     use crate::key::DeliveryKey;
+    use crate::render::page::{Language, Warning};
+    use crate::render::slack::Rendering;
 
     fn alarm(number: usize) -> Alert {
         let name = format!("web-{number:05} CPU high");
@@ -269,9 +266,14 @@ mod tests {
         );
         alert.account = Some("111122223333".to_owned());
         alert.region = Some("eu-west-1".to_owned());
-        alert.condition = Some(
-            "CPUUtilization, average over 1 min, was 99.9 % for 3 of 3 datapoints: above 50 %".to_owned(),
-        );
+        alert.condition = Some(Condition::Measured(Box::new(Measure {
+            metric: "CPUUtilization".to_owned(),
+            value: Some(99.9),
+            limit: Some(50.0),
+            comparison: Some(Comparison::Above),
+            ..Measure::default()
+        })));
+        alert.evidence.unit = "%".to_owned();
         alert.key = Some(AlertKey::Alarm {
             account: "111122223333".to_owned(),
             region: "eu-west-1".to_owned(),
@@ -284,19 +286,27 @@ mod tests {
 
     fn rendered(alerts: &[Alert], warning: Option<&str>) -> Vec<(Message, Vec<usize>)> {
         let accounts = BTreeMap::new();
+        let warnings: Vec<Warning> =
+            warning.map(|line| Warning { line: line.to_owned(), causes: Vec::new() }).into_iter().collect();
         let context = Context {
             now: DateTime::from_timestamp(1_789_384_725, 0).unwrap(),
             timezone: Tz::UTC,
+            language: Language::English,
             accounts: &accounts,
-            channel: None,
             mention: None,
-            path: &[],
             tries: 1,
             delivery_id: None,
-            route: "digest",
-            warning,
+            receiver: "default",
+            route: None,
+            warnings: &warnings,
             overtaken: None,
             may_be_repeat: false,
+        };
+        let options = Options {
+            rendering: Rendering::Classic,
+            channel: None,
+            timezone: Tz::UTC,
+            language: Language::English,
         };
         let news = AlertKey::News(DeliveryKey::default());
         let entries: Vec<Entry<'_>> = alerts
@@ -309,7 +319,7 @@ mod tests {
                 overtaken: None,
             })
             .collect();
-        let digests = digest(&entries, &context);
+        let digests = digest(&entries, &context, &options);
         let mut items: Vec<usize> = digests.iter().flat_map(|(_, items)| items.iter().copied()).collect();
         items.sort_unstable();
         assert_eq!(items, (0..alerts.len()).collect::<Vec<_>>());
@@ -333,10 +343,10 @@ mod tests {
         let alarms: Vec<Alert> = (0..300).map(alarm).collect();
         for batch in alarms.chunks(100) {
             let digests = rendered(batch, None);
-            assert_eq!(digests.len(), 3);
+            assert_eq!(digests.len(), 2);
             // All but the last are so full that no line more would fit beside the longest head.
-            let line = 400;
-            for (message, _) in &digests[..2] {
+            let line = 600;
+            for (message, _) in &digests[..1] {
                 assert!(blocks_width(message) > BLOCKS_JSON_MAX_CHARS - line, "{}", blocks_width(message));
             }
         }
@@ -377,11 +387,11 @@ mod tests {
         let digests = rendered(&alerts, None);
         let json = digests[0].0.to_json();
         for line in [
-            "*Backup report* — Backup of orders &lt;failed&gt;\\n",
-            "*Disk is full* — on node 7\\n",
+            "*Backup report*: Backup of orders &lt;failed&gt;\\n",
+            "*Disk is full*: on node 7\\n",
             "*Short*\\n",
-            "*A long lin…* — e goes on\\n",
-            "*Broken JSON* — The message looks like JSON but is none: EOF — {\\\"disk\\\": \\\"sda\"",
+            "*A long lin…*: e goes on\\n",
+            "*Broken JSON*: The message looks like JSON but is none: EOF — {\\\"disk\\\": \\\"sda\"",
         ] {
             assert!(json.contains(line), "{line} is not in {json}");
         }
@@ -403,7 +413,7 @@ mod tests {
         assert_eq!(items.len(), 8);
         let json = message.to_json();
         assert!(json.contains("2 alerts in 8 changes: 🔴 1 firing, ✅ 1 resolved"), "{json}");
-        assert!(json.contains("✅ OK <") && json.contains("(changed 7 times)"), "{json}");
+        assert!(json.contains("✅ <") && json.contains("(changed 7 times)"), "{json}");
         assert_eq!(json.matches("|web-00001").count(), 1);
     }
 }

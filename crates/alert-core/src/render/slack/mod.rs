@@ -1,64 +1,52 @@
 //! The Slack message: what a person who was woken sees first, and what they need next.
 //!
-//! How its text is escaped is in [`mrkdwn`], the limits of its blocks in [`block`]; one alert is rendered by
-//! [`alert`](alert()), many by [`digest`](digest()).
+//! What it says is decided in [`super::page`]. How its text is escaped is in [`mrkdwn`], the limits of its blocks in
+//! [`block`]; one alert's page is written by [`page`](page()), many alerts by [`digest`](digest()).
 
 pub mod block;
 mod digest;
 pub mod mrkdwn;
 mod single;
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-
-use crate::envelope::Hop;
-use crate::memory::Shown;
-use block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, Button};
+use block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, Button, CONTAINER_CHILDREN_MAX};
 use mrkdwn::Mrkdwn;
 
+use super::page::Words;
+
 pub use digest::{Entry, digest};
-pub use single::alert;
+pub use single::{Options, page, sparkline};
 
 /// Slack recommends at most 4,000 characters for `text`; the fallback stays within it.
 pub const FALLBACK_TEXT_MAX_CHARS: usize = 4_000;
 /// Slack truncates `text` beyond 40,000 characters; some room is left for how it counts.
 pub const TEXT_MAX_CHARS: usize = 38_000;
 
-/// In the grey line of a message that may have arrived before.
-const MAY_BE_REPEAT: &str = " · may be a repeat: Slack did not answer the last try in time";
 /// So much of a message's JSON belongs to buttons even where its text must be cut for them: the shortest, which mostly
 /// lead to the whole of it.
 const BUTTONS_KEPT_CHARS: usize = 1_000;
 
-/// Everything that a message says beyond its alert.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'c> {
-    /// When the message is made.
-    pub now: DateTime<Utc>,
-    /// For times that no client puts into the reader's own zone.
-    pub timezone: Tz,
-    /// Names of AWS accounts, by number.
-    pub accounts: &'c BTreeMap<String, String>,
-    /// The webhook's channel, where the configuration names one; only legacy webhooks honour it.
-    pub channel: Option<&'c str>,
-    /// Whom to mention when something fires; Slack's own markup out of the configuration, written unescaped.
-    pub mention: Option<&'c str>,
-    /// How the message came.
-    pub path: &'c [Hop],
-    /// How often its queue has handed it out.
-    pub tries: u32,
-    /// The delivery's id.
-    pub delivery_id: Option<&'c str>,
-    /// The route that decided, or why this receiver gets it.
-    pub route: &'c str,
-    /// What is wrong with the deployment, for people to read in every message.
-    pub warning: Option<&'c str>,
-    /// The newer state that people have been shown already.
-    pub overtaken: Option<&'c Shown>,
-    /// An earlier try may have arrived.
-    pub may_be_repeat: bool,
+/// How much of Slack's blocks a message uses; what a webhook refuses goes one step down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Rendering {
+    /// No blocks at all.
+    Plain,
+    /// The blocks of all the years, values as a row of bars.
+    #[default]
+    Classic,
+    /// Slack's own charts and folded details, which are of June 2026.
+    Modern,
+}
+
+impl Rendering {
+    /// The next simpler one.
+    #[must_use]
+    pub fn simpler(self) -> Option<Self> {
+        match self {
+            Self::Modern => Some(Self::Classic),
+            Self::Classic => Some(Self::Plain),
+            Self::Plain => None,
+        }
+    }
 }
 
 /// A message as Slack's webhook takes it.
@@ -126,54 +114,6 @@ impl Message {
         &self.text
     }
 
-    /// A message of blocks: `headline` above a bar of `color` with `body`, `buttons` and `ends` (the grey line).
-    ///
-    /// Headline and ends stay whole. The body comes before the buttons, but for [`BUTTONS_KEPT_CHARS`].
-    fn new(
-        channel: Option<&str>,
-        text: Mrkdwn,
-        color: &'static str,
-        headline: Vec<Block>,
-        body: Vec<Block>,
-        buttons: Vec<Button>,
-        ends: Vec<Block>,
-    ) -> Self {
-        let width = |blocks: &[Block]| blocks.iter().map(|block| block.json_width() + 1).sum::<usize>();
-        // Two lists with their brackets.
-        let mut room = BLOCKS_JSON_MAX_CHARS.saturating_sub(width(&headline) + width(&ends) + 4);
-        let (rows, kept) = if buttons.is_empty() {
-            (0, 0)
-        } else {
-            // The row, and the line that says what is missing in it.
-            (2, (block::actions_json_width(&buttons) + 1).min(BUTTONS_KEPT_CHARS))
-        };
-        room = room.saturating_sub(kept);
-        let count = BLOCKS_MAX.saturating_sub(headline.len() + rows + ends.len());
-        let mut blocks: Vec<Block> = Vec::with_capacity(body.len() + rows + ends.len());
-        for block in body {
-            if blocks.len() >= count {
-                break;
-            }
-            let Some((block, width)) = block.shrink(room.saturating_sub(1)) else { continue };
-            room = room.saturating_sub(width + 1);
-            blocks.push(block);
-        }
-        blocks.extend(Block::buttons(buttons, room + kept));
-        blocks.extend(ends);
-        let attachments = if blocks.is_empty() {
-            Vec::new()
-        } else {
-            // Slack shows an attachment's own fallback only where it shows no blocks.
-            vec![Attachment { color, fallback: text.clone().cut(300).into_string(), blocks }]
-        };
-        Self {
-            channel: channel.map(str::to_owned),
-            text: text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
-            blocks: headline,
-            attachments,
-        }
-    }
-
     /// The same content without any block, for a Slack that refuses the blocks.
     #[must_use]
     pub fn plain(&self) -> Self {
@@ -185,6 +125,8 @@ impl Message {
             let parts = match block {
                 Block::Section(part) | Block::Context(part) => std::slice::from_ref(part),
                 Block::Fields(parts) => parts,
+                // What is simplified has neither.
+                Block::Chart(_) | Block::Container(..) => continue,
                 // After all text, which is cut at its end.
                 Block::Actions(buttons) => {
                     links.extend(buttons);
@@ -209,5 +151,103 @@ impl Message {
             blocks: Vec::new(),
             attachments: Vec::new(),
         }
+    }
+}
+
+/// Where the part of a message goes that may be folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Folding {
+    /// Under a bar of colour, which Slack folds when it is long.
+    Attachment,
+    /// Into a container that is folded until somebody opens it.
+    Container,
+}
+
+/// The parts of a message, before it is known what fits.
+struct Layout<'l> {
+    channel: Option<&'l str>,
+    text: Mrkdwn,
+    color: &'static str,
+    /// Stays whole.
+    head: Vec<Block>,
+    /// Text comes before links, but for [`BUTTONS_KEPT_CHARS`].
+    body: Vec<Block>,
+    buttons: Vec<Button>,
+    /// Stay whole.
+    warnings: Vec<Block>,
+    /// What is left of the room.
+    details: Vec<Block>,
+    /// Stay whole.
+    ends: Vec<Block>,
+    folding: Folding,
+    words: &'static Words,
+}
+
+impl Layout<'_> {
+    /// The message, within [`BLOCKS_MAX`] and [`BLOCKS_JSON_MAX_CHARS`].
+    fn message(self) -> Message {
+        let width = |blocks: &[Block]| blocks.iter().map(|block| block.json_width() + 1).sum::<usize>();
+        // The brackets of two lists, and what is around the container's.
+        let around = 4 + block::container_json_width(self.words.details);
+        let fixed = width(&self.head) + width(&self.warnings) + width(&self.ends) + around;
+        let mut room = BLOCKS_JSON_MAX_CHARS.saturating_sub(fixed);
+        let (rows, kept) = if self.buttons.is_empty() {
+            (0, 0)
+        } else {
+            // The row, and the line that says what is missing in it.
+            (2, (block::actions_json_width(&self.buttons) + 1).min(BUTTONS_KEPT_CHARS))
+        };
+        room = room.saturating_sub(kept);
+        let mut count =
+            BLOCKS_MAX.saturating_sub(self.head.len() + rows + self.warnings.len() + self.ends.len() + 1);
+        let mut blocks = self.head;
+        fit(self.body, &mut count, &mut room, &mut blocks);
+        room += kept;
+        let buttons = Block::buttons(self.buttons, room, self.words);
+        room = room.saturating_sub(width(&buttons));
+        blocks.extend(buttons);
+        blocks.extend(self.warnings);
+        let mut details = Vec::new();
+        let attachments = match self.folding {
+            Folding::Container => {
+                count = count.min(CONTAINER_CHILDREN_MAX);
+                fit(self.details, &mut count, &mut room, &mut details);
+                if !details.is_empty() {
+                    blocks.push(Block::Container(self.words.details, details));
+                }
+                blocks.extend(self.ends);
+                Vec::new()
+            }
+            Folding::Attachment => {
+                fit(self.details, &mut count, &mut room, &mut details);
+                details.extend(self.ends);
+                if details.is_empty() {
+                    Vec::new()
+                } else {
+                    // Slack shows an attachment's own fallback only where it shows no blocks.
+                    let fallback = self.text.clone().cut(300).into_string();
+                    vec![Attachment { color: self.color, fallback, blocks: details }]
+                }
+            }
+        };
+        Message {
+            channel: self.channel.map(str::to_owned),
+            text: self.text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
+            blocks,
+            attachments,
+        }
+    }
+}
+
+/// Adds what fits into `count` blocks and `room` characters of JSON, shortened where that is worth it.
+fn fit(blocks: Vec<Block>, count: &mut usize, room: &mut usize, into: &mut Vec<Block>) {
+    for block in blocks {
+        if *count == 0 {
+            return;
+        }
+        let Some((block, width)) = block.shrink(room.saturating_sub(1)) else { continue };
+        *room = room.saturating_sub(width + 1);
+        *count -= 1;
+        into.push(block);
     }
 }

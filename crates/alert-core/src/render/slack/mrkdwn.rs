@@ -2,10 +2,12 @@
 //!
 //! Source: Slack, "Formatting text for app surfaces": `&`, `<` and `>` are escaped, nothing else.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+
+use crate::render::page::{Span, Words};
 
 /// A text in mrkdwn: foreign parts escaped, markup only where this type's methods wrote it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,11 +120,37 @@ impl Mrkdwn {
 
     /// A moment that Slack shows in the reader's time zone; `timezone` serves clients that cannot.
     #[must_use]
-    pub fn date(mut self, time: DateTime<Utc>, timezone: Tz) -> Self {
+    pub fn date(mut self, time: DateTime<Utc>, timezone: Tz, words: &Words) -> Self {
         // Writing to a string cannot fail.
         let _ = write!(self.0, "<!date^{}^{{date_short_pretty}} {{time_secs}}|", time.timestamp());
-        let _ = write_moment(time, timezone, &mut self.0);
-        self.markup(">")
+        self.markup(&words.moment(time, timezone)).markup(">")
+    }
+
+    /// A line of a page.
+    #[must_use]
+    pub fn spans(self, line: &[Span<'_>], timezone: Tz, words: &Words) -> Self {
+        line.iter().fold(self, |text, span| match span {
+            Span::Text(foreign) => text.text(foreign),
+            Span::Strong(foreign) => text.bold(foreign),
+            Span::Code(foreign) => text.code(foreign),
+            Span::Link(url, label) => text.link(url, label),
+            Span::Moment(time) => text.date(*time, timezone, words),
+            Span::Mention(mention) => text.markup(mention),
+            Span::Break => text.markup("\n"),
+        })
+    }
+
+    /// A line of a page where neither emphasis nor links nor the reader's time zone are known.
+    #[must_use]
+    pub fn plain_spans(self, line: &[Span<'_>], timezone: Tz, words: &Words) -> Self {
+        line.iter().fold(self, |text, span| match span {
+            Span::Text(foreign) | Span::Strong(foreign) | Span::Code(foreign) | Span::Link(_, foreign) => {
+                text.text(foreign)
+            }
+            Span::Moment(time) => text.text(&words.moment(*time, timezone)),
+            Span::Mention(mention) => text.markup(mention),
+            Span::Break => text.markup("\n"),
+        })
     }
 
     /// The text, shortened to `max` as [`width`] counts.
@@ -141,25 +169,6 @@ impl Mrkdwn {
     }
 }
 
-/// A moment in words: `2026-09-14 11:18:44 UTC`, in another time zone with UTC behind it in brackets.
-#[must_use]
-pub fn moment(time: DateTime<Utc>, timezone: Tz) -> String {
-    let mut words = String::new();
-    // Writing to a string cannot fail.
-    let _ = write_moment(time, timezone, &mut words);
-    words
-}
-
-fn write_moment(time: DateTime<Utc>, timezone: Tz, out: &mut String) -> fmt::Result {
-    if timezone == Tz::UTC {
-        // The form of `%Y-%m-%d %H:%M:%S UTC`, without a pattern to be parsed each time.
-        return write!(out, "{}", time.trunc_subsecs(0));
-    }
-    let local = time.with_timezone(&timezone);
-    let utc_form = if local.date_naive() == time.date_naive() { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
-    write!(out, "{} ({})", local.format("%Y-%m-%d %H:%M:%S %Z"), time.format(utc_form))
-}
-
 fn escape_into(foreign: &str, out: &mut String) {
     // Most text needs no escape, which a look at its bytes without a branch for each tells soonest.
     if foreign.bytes().fold(0, |found, byte| found | u8::from(may_begin_escaped(byte))) == 0 {
@@ -175,7 +184,13 @@ fn escape_into(foreign: &str, out: &mut String) {
         match after.next() {
             Some('&') => out.push_str("&amp;"),
             Some('<') => out.push_str("&lt;"),
-            Some('>') => out.push_str("&gt;"),
+            Some('>') => {
+                // At the begin of a line Slack takes even the escaped one for a quotation.
+                if out.is_empty() || out.ends_with('\n') {
+                    out.push('\u{200b}');
+                }
+                out.push_str("&gt;");
+            }
             // Slack refuses some control characters and shows none of them.
             _ => out.push(' '),
         }
@@ -292,12 +307,5 @@ mod tests {
             assert_eq!(cut, expected, "{markup} at {max}");
             assert!(width(&cut) <= max);
         }
-    }
-
-    #[test]
-    fn moments() {
-        let time = DateTime::from_timestamp(1_789_384_724, 0).unwrap();
-        assert_eq!(moment(time, Tz::UTC), "2026-09-14 11:18:44 UTC");
-        assert_eq!(moment(time, Tz::Asia__Seoul), "2026-09-14 20:18:44 KST (11:18 UTC)");
     }
 }

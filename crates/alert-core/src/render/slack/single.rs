@@ -1,74 +1,98 @@
-//! One alert as one message.
+//! One alert's page as one message.
 
-use std::borrow::Cow;
+use chrono_tz::Tz;
+use serde_json::{Map, Value, json};
 
-use chrono::TimeDelta;
+use super::block::{Block, Button, FIELD_TEXT_MAX_CHARS};
+use super::mrkdwn::{Mrkdwn, width};
+use super::{Folding, Layout, Message, Rendering};
+use crate::alert::State;
+use crate::number;
+use crate::render::page::{Chart, Language, Line, Page, Part, Words};
+use crate::text::cut;
 
-use super::block::{Block, Button, SECTION_TEXT_MAX_CHARS};
-use super::mrkdwn::{Mrkdwn, moment};
-use super::{Context, MAY_BE_REPEAT, Message};
-use crate::alert::{Alert, Child, Evidence, Link, LinkKind, Source, State};
-use crate::envelope::Hop;
-use crate::{number, text, time};
+/// Slack's chart, each with the page "Data visualization block" of the Block Kit reference for its source.
+const CHART_TITLE_MAX_CHARS: usize = 50;
+const SERIES_NAME_MAX_CHARS: usize = 20;
+const AXIS_LABEL_MAX_CHARS: usize = 50;
 
-/// A message that comes later than this after the change says so.
-const LATE: TimeDelta = TimeDelta::minutes(2);
-/// A name in the headline; it is whole in the alarm itself.
-const NAME_MAX_CHARS: usize = 255;
-/// The source's word for a state, which must leave room for the name behind it.
-const STATE_WORD_MAX_CHARS: usize = 80;
-/// An account's name, a region or a service.
-const PLACE_MAX_CHARS: usize = 100;
-/// A route in the grey line, which must leave room for the id behind it.
-const ROUTE_MAX_CHARS: usize = 250;
-/// A reason in the fallback text.
-const REASON_MAX_CHARS: usize = 1_100;
-/// Values in a sparkline; more are no longer seen as single ones.
-const SPARKLINE_MAX_POINTS: usize = 60;
-/// Log lines that come along.
-const LOG_LINES_MAX: usize = 10;
-/// Children of a composite alarm.
-const CHILDREN_MAX: usize = 20;
-/// A child's link; its name alone may take nine characters for each of its own.
-const CHILD_URL_MAX_CHARS: usize = 500;
-/// Room for the line that counts the others.
-const MORE_CHARS: usize = 40;
-/// A raw message, shown as it came.
-const RAW_MAX_CHARS: usize = 2_600;
+/// How a page is written for one reader.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'o> {
+    /// How much of Slack's blocks is used.
+    pub rendering: Rendering,
+    /// The webhook's channel, where the configuration names one; only legacy webhooks honour it.
+    pub channel: Option<&'o str>,
+    /// For clients that cannot put a moment into the reader's time zone.
+    pub timezone: Tz,
+    /// Our own words.
+    pub language: Language,
+}
 
-/// Renders one alert; within Slack's limits whatever the alert holds.
+impl Options<'_> {
+    /// A line in mrkdwn.
+    pub(super) fn mrkdwn(&self, line: &Line<'_>) -> Mrkdwn {
+        Mrkdwn::line().spans(line, self.timezone, self.language.words())
+    }
+}
+
+/// Writes a page; within Slack's limits whatever is on it.
 #[must_use]
-pub fn alert(alert: &Alert, context: &Context<'_>) -> Message {
-    let mut head = Vec::new();
-    head.extend(Block::section(headline(alert, context)));
+pub fn page(page: &Page<'_>, options: &Options<'_>) -> Message {
+    let words = options.language.words();
+    let mut head = options.mrkdwn(&page.headline.whole());
+    if let Some(mention) = page.mention {
+        head = head.markup(" ").markup(mention);
+    }
+    if let Some(measure) = &page.measure {
+        head = head.markup("\n").spans(measure, options.timezone, words);
+    }
+    // A lock screen shows no emphasis, and the end of a line is what it cuts off.
+    let mut text = Mrkdwn::line().plain_spans(&page.headline.short(), options.timezone, words);
+    if let Some(mention) = page.mention {
+        text = text.markup(" ").markup(mention);
+    }
     let mut body = Vec::new();
-    if let Some(warning) = context.warning {
-        body.extend(Block::section(Mrkdwn::new().markup(":warning: ").text(warning)));
+    if let Some(chart) = &page.chart {
+        body.push(match options.rendering {
+            Rendering::Modern => Block::Chart(native(chart, words, options.timezone)),
+            Rendering::Classic | Rendering::Plain => Block::Section(sparkline_of(chart)),
+        });
     }
-    for note in &alert.notes {
-        body.extend(Block::section(Mrkdwn::new().markup("ℹ️ ").text(&text::cut(note, 600))));
-    }
-    body.extend(condition(alert));
-    body.extend(evidence(&alert.evidence));
-    body.extend(description(alert));
-    let facts: Vec<Mrkdwn> = alert
+    body.extend(page.body.iter().filter_map(|part| block(part, options)));
+    let facts = page
         .facts
         .iter()
-        .map(|fact| {
-            Mrkdwn::new().bold(&text::cut(&fact.name, 80)).markup("\n").text(&text::cut(&fact.value, 500))
-        })
-        .collect();
-    body.extend(Block::fields(facts));
-    body.extend(composite(&alert.evidence));
-    body.extend(log_lines(&alert.evidence));
-    body.extend(times(alert, context));
-    if let Some(raw) = alert.raw.as_deref().filter(|raw| !raw.trim().is_empty()) {
-        body.extend(Block::section(Mrkdwn::new().preformatted(&text::cut(raw, RAW_MAX_CHARS))));
+        .map(|(name, value)| Mrkdwn::new().bold(name).markup("\n").text(&cut(value, FIELD_TEXT_MAX_CHARS)));
+    let mut details = Block::fields(facts.collect());
+    details.extend(page.details.iter().filter_map(|part| block(part, options)));
+    let buttons = page.buttons.iter().map(|button| Button::new(button.label, button.url));
+    let message = Layout {
+        channel: options.channel,
+        text,
+        color: color(page.state),
+        head: Block::section(head).into_iter().collect(),
+        body,
+        buttons: buttons.flatten().collect(),
+        warnings: page.warnings.iter().filter_map(|line| Block::context(options.mrkdwn(line))).collect(),
+        details,
+        ends: Block::context(options.mrkdwn(&page.footer)).into_iter().collect(),
+        folding: match options.rendering {
+            Rendering::Modern => Folding::Container,
+            Rendering::Classic | Rendering::Plain => Folding::Attachment,
+        },
+        words,
     }
-    body.extend(reason(alert).filter(|_| alert.source != Source::CloudWatch));
-    let ends = Block::context(footer(alert, context)).into_iter().collect();
-    let buttons = buttons(&alert.links);
-    Message::new(context.channel, fallback(alert, context), color(alert.state), head, body, buttons, ends)
+    .message();
+    if options.rendering == Rendering::Plain { message.plain() } else { message }
+}
+
+fn block(part: &Part<'_>, options: &Options<'_>) -> Option<Block> {
+    match part {
+        Part::Text(line) => Block::section(options.mrkdwn(line)),
+        Part::Small(line) => Block::context(options.mrkdwn(line)),
+        Part::Verbatim(text) => Block::section(Mrkdwn::new().preformatted(text)),
+    }
 }
 
 /// The bar's colour: red, amber, blue, green.
@@ -81,158 +105,105 @@ pub(super) fn color(state: State) -> &'static str {
     }
 }
 
-/// The state without colour: shape and word.
-pub(super) fn emblem(state: State) -> &'static str {
-    match state {
-        State::Firing => "🔴",
-        State::NoData => "⚠️",
-        State::Informational => "🔵",
-        State::Resolved => "✅",
-    }
-}
-
-/// The source's own word; Grafana's and Prometheus's lower-case ones in capitals as CloudWatch writes its own.
-pub(super) fn state_word(alert: &Alert) -> Cow<'_, str> {
-    let is_state = matches!(alert.source, Source::CloudWatch | Source::Grafana | Source::Alertmanager);
-    let word = alert.state_value.as_str();
-    let is_word = !word.contains(' ');
-    let is_upper = word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let word = text::cut(word, STATE_WORD_MAX_CHARS);
-    if is_state && is_word && !is_upper { word.to_uppercase().into() } else { word }
-}
-
-fn name(alert: &Alert) -> String {
-    text::one_line(&text::cut(alert.name.trim(), NAME_MAX_CHARS)).into_owned()
-}
-
-/// Account and region in the words that people know.
-fn place<'a>(alert: &'a Alert, context: &Context<'a>) -> impl Iterator<Item = &'a str> {
-    let account = alert.account.as_deref().filter(|account| !account.is_empty());
-    let account = account.map(|account| context.accounts.get(account).map_or(account, String::as_str));
-    account.into_iter().chain(alert.region.as_deref().filter(|region| !region.is_empty()))
-}
-
-/// How late the message is, when it is.
-fn lateness(alert: &Alert, context: &Context<'_>) -> Option<TimeDelta> {
-    let late = context.now.signed_duration_since(alert.changed_at?);
-    (late > LATE).then_some(late)
-}
-
-fn headline(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
-    let mut line = Mrkdwn::line();
-    if let Some(mention) = context.mention.filter(|_| matches!(alert.state, State::Firing | State::NoData)) {
-        line = line.markup(mention).markup(" ");
-    }
-    line = line.markup(emblem(alert.state)).markup(" ");
-    line = line.bold(&[&state_word(alert), ": ", &name(alert)].concat());
-    for (index, part) in place(alert, context).enumerate() {
-        let part = text::cut(part, PLACE_MAX_CHARS);
-        line = line.markup(if index == 0 { "  ·  " } else { " · " }).text(&part);
-    }
-    if let (Some(late), Some(changed_at)) = (lateness(alert, context), alert.changed_at) {
-        line = line
-            .markup("\n⏰ changed ")
-            .date(changed_at, context.timezone)
-            .markup(", delivered ")
-            .date(context.now, context.timezone)
-            .text(&format!(" ({} late)", time::span(late)));
-    }
-    if let Some(shown) = context.overtaken {
-        line = line.markup("\n⏪ older news: ").text(&shown.state).markup(" since ");
-        line = line.date(shown.at, context.timezone);
-    }
-    line
-}
-
-/// What a lock screen shows: state, name, where, and why.
-fn fallback(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
-    let mut line = Mrkdwn::line();
-    if let Some(mention) = context.mention.filter(|_| matches!(alert.state, State::Firing | State::NoData)) {
-        line = line.markup(mention).markup(" ");
-    }
-    line =
-        line.markup(emblem(alert.state)).markup(" ").text(&state_word(alert)).markup(": ").text(&name(alert));
-    for part in place(alert, context) {
-        line = line.markup(" · ").text(&text::cut(part, PLACE_MAX_CHARS));
-    }
-    if let (Some(_), Some(changed_at)) = (lateness(alert, context), alert.changed_at) {
-        line = line.text(&format!(
-            " (changed {}, delivered {})",
-            moment(changed_at, context.timezone),
-            moment(context.now, context.timezone)
-        ));
-    }
-    if let Some(shown) = context.overtaken {
-        let since = moment(shown.at, context.timezone);
-        line = line.text(&format!(" (older news: {} since {since})", shown.state));
-    }
-    let why =
-        [&alert.reason, &alert.summary, &alert.condition, &alert.description].into_iter().flatten().next();
-    let note = alert.notes.first().filter(|_| alert.source == Source::Unknown);
-    if let Some(why) = why.or(note).or(alert.raw.as_ref()) {
-        line = line.markup(" — ").text(&text::cut(why.trim(), REASON_MAX_CHARS));
-    }
-    line
-}
-
-fn condition(alert: &Alert) -> Option<Block> {
-    let mut line = Mrkdwn::new();
-    if let Some(condition) = &alert.condition {
-        line = line.text(&text::cut(condition, 1_000));
-    }
-    if let Some(summary) = alert.summary.as_deref().filter(|summary| *summary != alert.name) {
-        line = if line.is_empty() { line } else { line.markup("\n") };
-        line = line.text(&text::cut(summary, 1_000));
-    }
-    // CloudWatch's sentence says what is not evaluated, or what a person typed; else the condition says it better.
-    if let Some(reason) = alert.reason.as_deref().filter(|_| alert.source == Source::CloudWatch)
-        && !is_said(alert, reason)
+/// The values as Slack draws them, with each limit as a series of its own.
+///
+/// Source: Slack, "Data visualization block": every series has a point for every category, and no two categories are the
+/// same.
+fn native(chart: &Chart<'_>, words: &Words, timezone: Tz) -> String {
+    let categories = categories(chart, timezone);
+    let series = |name: &str, values: &mut dyn Iterator<Item = f64>| {
+        let points =
+            categories.iter().zip(values).map(|(label, value)| json!({"label": label, "value": value}));
+        json!({"name": plain(name, SERIES_NAME_MAX_CHARS), "data": points.collect::<Vec<_>>()})
+    };
+    let name = if chart.name.trim().is_empty() { words.value_series } else { chart.name.trim() };
+    let mut all = vec![series(name, &mut chart.points.iter().map(|(value, _, _)| *value))];
+    let limits = [chart.threshold.lower, chart.threshold.upper];
+    let is_band = limits.iter().all(Option::is_some);
+    for (limit, sign) in limits.into_iter().zip(["≥", "≤"]).filter_map(|(limit, sign)| Some((limit?, sign)))
     {
-        line = if line.is_empty() { line } else { line.markup("\n") };
-        line = line.text(&text::cut(reason, REASON_MAX_CHARS));
+        let label =
+            if is_band { format!("{} {sign}", words.limit_series) } else { words.limit_series.to_owned() };
+        // Names are unique.
+        let label = if label == name { format!("{label} =") } else { label };
+        all.push(series(&label, &mut std::iter::repeat(limit)));
     }
-    Block::section(line)
+    let title = number::with_unit(&plain(name, CHART_TITLE_MAX_CHARS - 12), &bracketed(chart.unit));
+    let mut axes = Map::new();
+    axes.insert(
+        "categories".to_owned(),
+        categories.iter().map(|label| Value::from(label.as_str())).collect(),
+    );
+    if chart.points.iter().any(|(_, at, _)| at.is_some()) {
+        axes.insert("x_label".to_owned(), timezone.name().into());
+    }
+    if !chart.unit.is_empty() {
+        axes.insert("y_label".to_owned(), plain(chart.unit, AXIS_LABEL_MAX_CHARS).into());
+    }
+    json!({
+        "type": "data_visualization",
+        "title": plain(&title, CHART_TITLE_MAX_CHARS),
+        "chart": {"type": "line", "series": all, "axis_config": axes},
+    })
+    .to_string()
 }
 
-/// Whether the condition holds what CloudWatch's reason says.
-fn is_said(alert: &Alert, reason: &str) -> bool {
-    let has_evidence = !alert.evidence.points.is_empty() || !alert.evidence.children.is_empty();
-    alert.condition.is_some() && (has_evidence || reason.starts_with("Insufficient Data: "))
+fn bracketed(unit: &str) -> String {
+    if unit.is_empty() { String::new() } else { format!("({})", plain(unit, 8)) }
 }
 
-fn evidence(evidence: &Evidence) -> Option<Block> {
-    let mut lines = Mrkdwn::new();
-    if let [first, .., last] = &evidence.points[..] {
-        let shown = &evidence.points[evidence.points.len().saturating_sub(SPARKLINE_MAX_POINTS)..];
-        let values: Vec<(f64, bool)> = shown.iter().map(|point| (point.value, point.breaching)).collect();
-        let threshold = evidence.threshold;
-        let limit = threshold.upper.or(threshold.lower);
-        let value = |value: f64| number::measured(value, limit, &evidence.unit);
-        let shown = |value: f64| number::measured(value, None, &evidence.unit);
-        lines = lines.code(&sparkline(&values)).text(&format!(
-            "  {} → {}",
-            value(first.value),
-            value(last.value)
-        ));
-        lines = match (threshold.lower, threshold.upper) {
-            (Some(lower), Some(upper)) => {
-                lines.text(&format!(", lower limit {}, upper limit {}", shown(lower), shown(upper)))
-            }
-            (Some(one), None) | (None, Some(one)) => lines.text(&format!(", threshold {}", shown(one))),
-            (None, None) => lines,
-        };
+/// A text that is no mrkdwn: one line of at most `max` characters as Slack may count them, not blank.
+fn plain(text: &str, max: usize) -> String {
+    let line: String =
+        text.chars().map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c }).collect();
+    let line = line.trim();
+    if width(line) <= max {
+        return if line.is_empty() { "-".to_owned() } else { line.to_owned() };
     }
-    if !evidence.values.is_empty() {
-        lines = if lines.is_empty() { lines } else { lines.markup("\n") };
-        let values: Vec<String> =
-            evidence.values.iter().take(20).map(|(name, value)| format!("{name} = {value}")).collect();
-        lines = lines.markup("*Values*  ").text(&text::cut(&values.join("  ·  "), 1_000));
+    let mut room = max.saturating_sub(1);
+    let mut text: String = line
+        .chars()
+        .take_while(|c| {
+            let fits = c.len_utf16() <= room;
+            room = room.saturating_sub(c.len_utf16());
+            fits
+        })
+        .collect();
+    text.push('…');
+    text
+}
+
+/// A label for each value: the minute, the second where minutes repeat, the number from the end where no time is known.
+fn categories(chart: &Chart<'_>, timezone: Tz) -> Vec<String> {
+    let times: Option<Vec<_>> =
+        chart.points.iter().map(|(_, at, _)| at.map(|at| at.with_timezone(&timezone))).collect();
+    let numbers = || {
+        let count = chart.points.len();
+        (1..=count)
+            .map(|number| if number == count { "0".to_owned() } else { format!("-{}", count - number) })
+            .collect()
+    };
+    let Some(times) = times else { return numbers() };
+    for pattern in ["%H:%M", "%H:%M:%S", "%d. %H:%M:%S"] {
+        let labels: Vec<String> = times.iter().map(|time| time.format(pattern).to_string()).collect();
+        let unique: std::collections::BTreeSet<_> = labels.iter().collect();
+        if unique.len() == labels.len() {
+            return labels;
+        }
     }
-    Block::section(lines)
+    numbers()
+}
+
+/// The values as block characters, for a client that draws none.
+fn sparkline_of(chart: &Chart<'_>) -> Mrkdwn {
+    let values: Vec<(f64, bool)> =
+        chart.points.iter().map(|(value, _, breaching)| (*value, *breaching)).collect();
+    Mrkdwn::new().code(&sparkline(&values)).markup("  ").text(&chart.words)
 }
 
 /// Values as block characters, the breaching ones in brackets: `▁▂▁[▇█]`.
-fn sparkline(values: &[(f64, bool)]) -> String {
+#[must_use]
+pub fn sparkline(values: &[(f64, bool)]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let low = values.iter().map(|(value, _)| *value).fold(f64::INFINITY, f64::min);
     let high = values.iter().map(|(value, _)| *value).fold(f64::NEG_INFINITY, f64::max);
@@ -256,151 +227,6 @@ fn sparkline(values: &[(f64, bool)]) -> String {
     line
 }
 
-fn description(alert: &Alert) -> Option<Block> {
-    let description = alert.description.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
-    Block::section(Mrkdwn::new().text(&text::cut(description, 2_000)))
-}
-
-fn composite(evidence: &Evidence) -> Option<Block> {
-    let mut lines = Mrkdwn::new();
-    if let Some(rule) = &evidence.rule {
-        lines = lines.markup("*Rule*  ").code(&text::cut(rule, 1_000)).cut(SECTION_TEXT_MAX_CHARS / 2);
-    }
-    let children = &evidence.children;
-    for (index, child) in children.iter().enumerate() {
-        let line = Mrkdwn::new().markup(if lines.is_empty() { "• " } else { "\n• " });
-        let line = line.append(&child_line(child));
-        if index == CHILDREN_MAX || lines.width() + line.width() > SECTION_TEXT_MAX_CHARS - MORE_CHARS {
-            lines = lines.text(&format!("\n… and {} more", children.len() - index));
-            break;
-        }
-        lines = lines.append(&line);
-    }
-    Block::section(lines)
-}
-
-fn child_line(child: &Child) -> Mrkdwn {
-    let name = text::cut(&child.name, 200);
-    // A longer link leaves no room for the names of the others.
-    let line = match child.url.as_deref().filter(|url| url.len() <= CHILD_URL_MAX_CHARS) {
-        Some(url) => Mrkdwn::new().link(url, &name),
-        None => Mrkdwn::new().text(&name),
-    };
-    match &child.state {
-        Some(state) => line.text(&format!(": {}", text::cut(state, 40))),
-        None => line,
-    }
-}
-
-fn log_lines(evidence: &Evidence) -> Option<Block> {
-    let lines = &evidence.log_lines;
-    if lines.is_empty() {
-        return None;
-    }
-    let mut shown: Vec<Cow<'_, str>> =
-        lines.iter().take(LOG_LINES_MAX).map(|line| text::cut(line, 250)).collect();
-    if lines.len() > LOG_LINES_MAX {
-        shown.push(format!("… and {} more lines", lines.len() - LOG_LINES_MAX).into());
-    }
-    Block::section(Mrkdwn::new().preformatted(&shown.join("\n")))
-}
-
-/// Since when, and how long it was otherwise before.
-fn times(alert: &Alert, context: &Context<'_>) -> Option<Block> {
-    let mut line = Mrkdwn::line();
-    let lasted = |from, to: chrono::DateTime<chrono::Utc>| time::span(to.signed_duration_since(from));
-    let previous = alert.previous.as_ref().filter(|previous| previous.state != alert.state);
-    let was_firing = previous.is_none_or(|previous| previous.state == State::Firing);
-    match (alert.state, alert.starts_at, alert.ends_at.or(alert.changed_at)) {
-        (State::Resolved, Some(start), Some(end)) if start < end => {
-            line = line.text("Over since ").date(end, context.timezone);
-            line = line.text(&format!(", after {}", lasted(start, end)));
-            return Block::section(line);
-        }
-        (State::Resolved, _, Some(end)) => {
-            line =
-                line.text(if was_firing { "Over since " } else { "OK since " }).date(end, context.timezone);
-        }
-        (State::Informational, _, _) => {
-            if let Some(at) = alert.changed_at.or(alert.starts_at) {
-                line = line.text("At ").date(at, context.timezone);
-            }
-        }
-        (_, Some(start), _) => line = line.text("Since ").date(start, context.timezone),
-        (_, None, Some(changed)) => line = line.text("Since ").date(changed, context.timezone),
-        (_, None, None) => {}
-    }
-    if let Some(previous) = previous {
-        line = if line.is_empty() { line } else { line.markup("; ") };
-        line = line.markup("was ").text(&previous.value).markup(" before");
-        if let (Some(since), Some(changed)) = (previous.since, alert.changed_at)
-            && since < changed
-        {
-            line = line.text(&format!(" for {}", lasted(since, changed)));
-        }
-    }
-    Block::section(line)
-}
-
-/// The source's own sentence, small.
-fn reason(alert: &Alert) -> Option<Block> {
-    let reason = alert.reason.as_deref()?;
-    Block::context(Mrkdwn::new().text(&text::cut(reason, 1_100)))
-}
-
-fn buttons(links: &[Link]) -> Vec<Button> {
-    let mut links: Vec<&Link> = links.iter().collect();
-    links.sort_by_key(|link| link.kind);
-    links.dedup_by(|a, b| a.url == b.url);
-    links.iter().filter_map(|link| Button::new(label(link.kind), &link.url)).collect()
-}
-
-fn label(kind: LinkKind) -> &'static str {
-    match kind {
-        LinkKind::Alarm => "Open alarm",
-        LinkKind::Rule => "Alert rule",
-        LinkKind::Details => "Details",
-        LinkKind::Metric => "Metric graph",
-        LinkKind::Dashboard => "Dashboard",
-        LinkKind::Panel => "Panel",
-        LinkKind::Logs => "Logs",
-        LinkKind::Runbook => "Runbook",
-        LinkKind::Silence => "Silence",
-    }
-}
-
-/// How it came and why it is here.
-fn footer(alert: &Alert, context: &Context<'_>) -> Mrkdwn {
-    let mut line = Mrkdwn::line().text(&text::cut(alert.source.as_str(), PLACE_MAX_CHARS));
-    if !context.path.is_empty() {
-        line = line.markup(" · ").text(&Hop::way(context.path));
-    }
-    if context.tries > 1 {
-        line = line.markup(" · ").text(&ordinal(context.tries)).markup(" try");
-    }
-    if !context.route.is_empty() {
-        line = line.markup(" · ").text(&text::cut(context.route, ROUTE_MAX_CHARS));
-    }
-    if let Some(id) = context.delivery_id {
-        line = line.markup(" · id ").text(&text::cut(id, 80));
-    }
-    if context.may_be_repeat {
-        line = line.markup(MAY_BE_REPEAT);
-    }
-    line
-}
-
-fn ordinal(n: u32) -> String {
-    let suffix = match (n % 10, n % 100) {
-        (_, 11..=13) => "th",
-        (1, _) => "st",
-        (2, _) => "nd",
-        (3, _) => "rd",
-        _ => "th",
-    };
-    format!("{n}{suffix}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,34 +239,21 @@ mod tests {
     }
 
     #[test]
-    fn the_links_of_children_cost_no_name() {
-        let child = |number: usize, letter: &str| {
-            let name = format!("{number} {}", letter.repeat(60));
-            let url = format!("https://console.example/{}", crate::region::percent_encode(&name));
-            Child { name, url: Some(url), state: Some("ALARM".to_owned()) }
+    fn labels_of_a_chart_are_never_the_same() {
+        let chart = |times: &[Option<&str>]| Chart {
+            name: "CPUUtilization".into(),
+            unit: "%",
+            points: times.iter().map(|time| (1.0, time.map(|time| time.parse().unwrap()), false)).collect(),
+            threshold: crate::alert::Threshold::default(),
+            words: String::new(),
         };
-        let shown = |count: usize, letter: &str| {
-            let children = (0..count).map(|number| child(number, letter)).collect();
-            let rule = Some("&".repeat(9_000));
-            let block = composite(&Evidence { rule, children, ..Evidence::default() });
-            let Some(Block::Section(text)) = block else { panic!("{block:?}") };
-            assert!(text.width() <= SECTION_TEXT_MAX_CHARS);
-            text.into_string()
-        };
-        // With links of more than 500 characters each, the names alone.
-        let text = shown(20, "경");
-        assert!(text.contains("• 19 경") && text.ends_with(": ALARM") && !text.contains("more"), "{text}");
-        assert!(shown(21, "경").ends_with("\n… and 1 more"));
-        let text = shown(20, "x");
-        assert!(text.contains("• <https://console.example/0%20x") && text.ends_with(" more"), "{text}");
-    }
-
-    #[test]
-    fn ordinals() {
-        for (n, text) in
-            [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (21, "21st"), (112, "112th")]
-        {
-            assert_eq!(ordinal(n), text);
-        }
+        let labels = |times: &[Option<&str>]| categories(&chart(times), Tz::Asia__Seoul);
+        assert_eq!(labels(&[Some("2026-09-14T15:10:00Z"), Some("2026-09-14T15:11:00Z")]), ["00:10", "00:11"]);
+        let seconds = [Some("2026-09-14T15:10:00Z"), Some("2026-09-14T15:10:10Z")];
+        assert_eq!(labels(&seconds), ["00:10:00", "00:10:10"]);
+        let days = [Some("2026-09-13T15:10:00Z"), Some("2026-09-14T15:10:00Z")];
+        assert_eq!(labels(&days), ["14. 00:10:00", "15. 00:10:00"]);
+        assert_eq!(labels(&[Some("2026-09-14T15:10:00Z"), None, None]), ["-2", "-1", "0"]);
+        assert_eq!(labels(&[Some("2026-09-14T15:10:00Z"); 2]), ["-1", "0"]);
     }
 }

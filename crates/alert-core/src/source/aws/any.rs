@@ -182,13 +182,6 @@ mod tests {
         assert_eq!(custom.labels.get("source"), "shop.orders");
         assert!(custom.raw.unwrap().contains("the label was printed twice"));
 
-        let sign_in = one(include_str!("../../../../../fixtures/events/root-sign-in.eventbridge.json"));
-        assert_eq!(
-            (sign_in.name.as_str(), sign_in.state),
-            ("AWS Console Sign In via CloudTrail", State::Informational)
-        );
-        assert_eq!(fact(&sign_in, "User identity type"), "Root");
-
         let empty = one(include_str!("../../../../../fixtures/events/empty-detail.eventbridge.json"));
         assert_eq!(empty.name, "Scheduled Event");
     }

@@ -34,6 +34,12 @@ pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
             if kind == Some("FORECASTED") { format!("{amount} (forecast)") } else { amount.to_owned() }
         }),
     );
+    if let (Some(amount), Some(threshold)) = (amount, value(text, "Alert Threshold")) {
+        let kind = kind.unwrap_or_default().to_lowercase();
+        draft.alert.description = draft.alert.summary.take();
+        draft.alert.summary =
+            Some(format!("{kind} amount {amount}, threshold {threshold}").trim().to_owned());
+    }
     draft.fact("Threshold", value(text, "Alert Threshold"));
     draft.fact("Budgeted", value(text, "Budgeted Amount"));
     draft.fact("Budget type", value(text, "Budget Type"));

@@ -34,7 +34,7 @@ fn task(event: &Event<'_>) -> Alert {
     let mut draft = event.draft("ECS", name, state, status);
     let arn = detail.text("taskArn");
     draft.alert.summary = Some(match state {
-        State::Firing => "A task has stopped.".to_owned(),
+        State::Firing => trouble(&detail),
         _ => event.detail_type.to_owned(),
     });
     draft.alert.reason = detail.text("stoppedReason");
@@ -55,6 +55,32 @@ fn task(event: &Event<'_>) -> Alert {
     );
     draft.news_of(arn);
     draft.finish(&detail)
+}
+
+/// What happened to a task in a few words: `task out of memory (exit 137)`.
+///
+/// Source of the words: Amazon ECS Developer Guide, "Stopped tasks error codes".
+fn trouble(detail: &Fields<'_>) -> String {
+    const CAUSES: [(&str, &str); 6] = [
+        ("OutOfMemory", "task out of memory"),
+        ("CannotPullContainer", "task cannot pull its image"),
+        ("ResourceInitialization", "task cannot get its secrets, logs or network"),
+        ("failed ELB health checks", "task failed its health checks"),
+        ("failed container health checks", "task failed its health checks"),
+        ("SpotInterruption", "task lost its Spot capacity"),
+    ];
+    let containers = detail.items("containers");
+    let reasons = containers.iter().filter_map(|container| container.text("reason"));
+    let told: Vec<String> =
+        reasons.chain(detail.text("stoppedReason")).chain(detail.text("stopCode")).collect();
+    let cause = CAUSES.iter().find(|(sign, _)| told.iter().any(|reason| reason.contains(sign)));
+    let what = cause.map_or("task stopped", |(_, words)| words);
+    let code = containers
+        .iter()
+        .filter_map(|container| container.number("exitCode"))
+        .find(|code| *code != 0.0)
+        .map(|code| format!(" (exit {})", crate::number::plain(code)));
+    format!("{what}{}", code.unwrap_or_default())
 }
 
 /// A task that somebody or a deployment stopped is no problem, and neither is one whose work is done.

@@ -26,6 +26,7 @@ mod rds;
 mod s3;
 mod security_hub;
 mod ses;
+mod sign_in;
 mod trusted_advisor;
 mod words;
 
@@ -51,6 +52,7 @@ const SERVICES: &[Interpret] = &[
     glue::interpret,
     ses::interpret,
     s3::interpret,
+    sign_in::interpret,
     trusted_advisor::interpret,
     ec2::interpret,
 ];

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -70,12 +71,47 @@ impl<'r> Console<'r> {
         Some([&self.home, "#metricsV2?graph=", &graph].concat())
     }
 
-    /// The first log group's page. A query cannot be linked: the console's form of it is documented nowhere.
-    pub(super) fn logs(&self, log: &Log) -> Option<String> {
-        let group = log_group(log.groups.first()?);
+    /// A log group's page around the moment `at`: what came in the quarter of an hour before it counts most. A query cannot
+    /// be linked: the console's form of it is documented nowhere.
+    pub(super) fn logs(&self, group: &str, at: Option<DateTime<Utc>>) -> String {
+        const BEFORE: TimeDelta = TimeDelta::minutes(15);
+        const AFTER: TimeDelta = TimeDelta::minutes(5);
         // The console decodes this part twice, and writes `$` for the second `%`.
         let twice = percent_encode(&percent_encode(group)).replace('%', "$");
-        Some([&self.home, "#logsV2:log-groups/log-group/", &twice].concat())
+        let mut url = [&self.home, "#logsV2:log-groups/log-group/", &twice].concat();
+        if let Some(at) = at {
+            let (start, end) = ((at - BEFORE).timestamp_millis(), (at + AFTER).timestamp_millis());
+            // `/log-events?start=…&end=…`
+            url.push_str(&format!("/log-events$3Fstart$3D{start}$26end$3D{end}"));
+        }
+        url
+    }
+}
+
+/// The log group that tells why a metric of these dimensions is as it is, where the service's own name for it is known: a
+/// log alarm's first, that of a Lambda function, of an API Gateway's stage, of a cluster with Container Insights.
+///
+/// Sources: AWS Lambda Developer Guide, "Log groups"; Amazon API Gateway Developer Guide, "CloudWatch log formats";
+/// CloudWatch User Guide, "Container Insights performance log reference".
+pub(super) fn group_of(log: Option<&Log>, metric: Option<&Metric>) -> Option<String> {
+    if let Some(log) = log {
+        return log.groups.first().map(|group| log_group(group).to_owned());
+    }
+    let metric = metric?;
+    let dimension = |wanted: &str| {
+        let found = metric.dimensions.iter().find(|(name, value)| name == wanted && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    };
+    match metric.namespace.as_deref()? {
+        "AWS/Lambda" => Some(format!("/aws/lambda/{}", dimension("FunctionName")?)),
+        "AWS/ApiGateway" => {
+            let (api, stage) = (dimension("ApiId")?, dimension("Stage")?);
+            Some(format!("API-Gateway-Execution-Logs_{api}/{stage}"))
+        }
+        "ECS/ContainerInsights" => {
+            Some(format!("/aws/ecs/containerinsights/{}/performance", dimension("ClusterName")?))
+        }
+        _ => None,
     }
 }
 

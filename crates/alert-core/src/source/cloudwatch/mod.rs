@@ -133,9 +133,7 @@ impl Metric {
             period_seconds: None,
             dimensions: Vec::new(),
             expression: None,
-            label: Some(
-                aggregation.map_or("The log query".to_owned(), |of| format!("{of} of the log query")),
-            ),
+            label: Some(aggregation.unwrap_or("log query").to_owned()),
             evaluation_periods: None,
             datapoints_to_alarm: None,
             comparison: None,
@@ -204,26 +202,6 @@ fn locate(alarm: &mut Alarm, record: &Record) {
     }
 }
 
-/// A composite alarm's condition: which of its children changed, and to what.
-fn of_children(children: &[Child]) -> Option<String> {
-    const NAMED_MAX: usize = 3;
-    let names: Vec<&str> = children.iter().take(NAMED_MAX).map(|child| child.name.as_str()).collect();
-    let rest = children.len() - names.len();
-    let names = match (&names[..], rest) {
-        ([], _) => return None,
-        ([only], 0) => (*only).to_owned(),
-        ([first @ .., last], 0) => format!("{} and {last}", first.join(", ")),
-        (_, rest) => format!("{} and {rest} more", names.join(", ")),
-    };
-    let state = children[0].state.as_deref();
-    let verb = if children.len() == 1 { "is" } else { "are" };
-    Some(match state.filter(|_| children.iter().all(|child| child.state.as_deref() == state)) {
-        Some("OK") => format!("{names} {verb} OK"),
-        Some(state) => format!("{names} {verb} in {state}"),
-        None => format!("Because of {names}"),
-    })
-}
-
 /// A contributor shares its name with the others of its alarm; its attributes tell them apart, on a lock screen too.
 fn name_for_people(alarm: &Alarm) -> String {
     let values: Vec<&str> =
@@ -251,7 +229,7 @@ fn to_alert(mut alarm: Alarm, record: &Record) -> Alert {
     }
     let state = alarm.state.state();
     let mut alert = Alert::new(Source::CloudWatch, name_for_people(&alarm), state, alarm.state.as_str());
-    alert.condition = condition::sentence(&alarm, &measured).or_else(|| of_children(&alarm.children));
+    alert.condition = condition::condition(&alarm, &measured);
     alert.cause = alarm.cause;
     alert.hush = hush(&alarm);
     alert.previous = alarm.previous.as_ref().map(|previous| Previous {
@@ -373,7 +351,8 @@ fn put_links(alert: &mut Alert, alarm: &Alarm) {
     };
     link(LinkKind::Alarm, console.map(|console| console.alarm(&alarm.name)));
     link(LinkKind::Metric, alarm.metric.as_ref().and_then(|metric| console?.metric(metric)));
-    link(LinkKind::Logs, alarm.log.as_ref().and_then(|log| console?.logs(log)));
+    let group = links::group_of(alarm.log.as_ref(), alarm.metric.as_ref());
+    link(LinkKind::Logs, group.and_then(|group| Some(console?.logs(&group, alarm.changed_at))));
     link(LinkKind::Runbook, runbook(alarm));
     for (name, value) in &alarm.tags {
         if name.eq_ignore_ascii_case("dashboard") {

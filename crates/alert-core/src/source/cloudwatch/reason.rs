@@ -7,6 +7,7 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
 
+use crate::alert::Missing;
 use crate::{json, time};
 
 /// The comparison with both ends of an anomaly band, in a word of ours: the sentence has a clause for each end.
@@ -24,6 +25,8 @@ pub(super) struct Measured {
     pub(super) unit: Option<String>,
     /// How many values breached, of how many.
     pub(super) breaching_of: Option<(u64, u64)>,
+    /// Values that did not come.
+    pub(super) missing: Option<Missing>,
     /// From the sentence: `greater than`, `not greater than or equal to`, …, or [`OUTSIDE`].
     pub(super) comparison: Option<String>,
 }
@@ -123,6 +126,15 @@ pub(super) fn measured(data: Option<&str>, sentence: Option<&str>) -> Measured {
     measured
 }
 
+/// Reads `no datapoints were received for 3 periods and 3 missing datapoints were treated as [Breaching].`
+fn read_missing(rest: &str) -> Option<Missing> {
+    let rest = rest.strip_prefix("no datapoints were received for ")?;
+    let (periods, rest) = rest.split_once(' ')?;
+    let (_, treated) = rest.split_once("treated as [")?;
+    let (treated_as, _) = treated.split_once(']')?;
+    Some(Missing { periods: periods.parse().ok()?, treated_as: treated_as.to_owned() })
+}
+
 /// Reads `Threshold Crossed: 2 out of the last 3 datapoints [99.9 (14/09/26 11:18:00), …] were greater than the
 /// threshold (50.0) …` and its older forms.
 fn read_sentence(sentence: &str) -> Measured {
@@ -132,6 +144,7 @@ fn read_sentence(sentence: &str) -> Measured {
         .strip_prefix("Threshold Crossed: ")
         .or_else(|| sentence.strip_prefix("Thresholds Crossed: "));
     let Some(rest) = rest else { return measured };
+    measured.missing = read_missing(rest);
     let mut words = rest.split(' ');
     let first = words.next().and_then(|word| word.parse::<u64>().ok());
     let total = split_once(rest, "out of the last ")

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::{message, page};
 use crate::commands::demo::Stage;
+use crate::commands::slack::Message;
 
 /// What the inbox remembers.
 const ENTRIES_MAX: usize = 200;
@@ -133,7 +134,7 @@ impl Live {
 fn delivered(post: &Post) -> Markup {
     let at = page::moment(DateTime::<Utc>::from(post.at));
     html! {
-        (message::channel(&post.payload, &at))
+        (message::channel(&Message::read(&post.payload), &at))
         @if !post.accepted {
             p.drop { "Slack answered " (post.status) " " (post.answer) ": " (post.why.as_deref().unwrap_or_default()) }
         }

@@ -1,93 +1,104 @@
 //! A Slack message as HTML: what stands in the channel, and the line on a locked phone.
+//!
+//! Everything foreign goes through `maud`, which escapes it; markup comes from here alone.
 
+use chrono::SecondsFormat;
 use maud::{Markup, html};
-use serde_json::Value;
 
-use super::mrkdwn;
+use super::chart;
+use crate::commands::slack::mrkdwn::{self, Mark, Paragraph, Span, Text};
+use crate::commands::slack::{Attachment, Block, Button, Message};
 
 /// The name under which the relay's messages stand in this page.
 const SENDER: &str = "Alert relay";
+/// So much of a text a phone shows while it is locked.
+const LOCK_SCREEN_CHARS: usize = 110;
+/// The bar of an attachment that names no colour.
+const GREY: [u8; 3] = [0x99, 0x99, 0x99];
 
 /// A message in its channel. `at` is what stands beside the sender's name.
-pub(crate) fn channel(payload: &Value, at: &Markup) -> Markup {
-    let attachments = list(payload, "attachments");
+pub(crate) fn channel(message: &Message, at: &Markup) -> Markup {
     html! {
         article.message aria-label="Slack message" {
             div.avatar aria-hidden="true" { "🔔" }
             div.body {
                 p.sender {
                     strong { (SENDER) } " " span.badge { "APP" } " " span.at { (at) }
-                    @if let Some(channel) = payload.get("channel").and_then(Value::as_str) {
-                        " " span.at { "asks for " (channel) }
-                    }
+                    @if let Some(channel) = &message.channel { " " span.at { "asks for " (channel) } }
                 }
-                @match payload.get("blocks").and_then(Value::as_array) {
-                    Some(blocks) => @for block in blocks { (self::block(block)) },
-                    None => div.section { (mrkdwn::html(text(payload, "text"))) },
+                @match &message.blocks {
+                    Some(blocks) => (self::blocks(blocks)),
+                    None => div.section { (text(&message.text)) },
                 }
-                @for attachment in attachments { (self::attachment(attachment)) }
+                @for attachment in &message.attachments { (self::attachment(attachment)) }
             }
         }
     }
 }
 
 /// The line on a locked phone.
-pub(crate) fn lock_screen(payload: &Value, receiver: &str) -> Markup {
+pub(crate) fn lock_screen(message: &Message, receiver: &str) -> Markup {
+    let line = mrkdwn::plain(&message.text);
+    let end = line.char_indices().nth(LOCK_SCREEN_CHARS).map(|(end, _)| end);
     html! {
         div.lockscreen aria-label="On a locked phone" role="group" {
             div.app aria-hidden="true" { "#" }
             div.notice {
                 p.title { strong { "Slack" } span.at { "now" } }
-                p.from { (payload.get("channel").and_then(Value::as_str).unwrap_or(receiver)) " · " (SENDER) }
-                p.line { (mrkdwn::plain(text(payload, "text"))) }
+                p.from { (message.channel.as_deref().unwrap_or(receiver)) " · " (SENDER) }
+                p.line { @match end { Some(end) => { (line[..end]) "…" }, None => (line) } }
             }
         }
     }
 }
 
-fn attachment(attachment: &Value) -> Markup {
-    let color = Some(text(attachment, "color")).filter(|color| is_color(color)).unwrap_or("#999999");
+fn attachment(attachment: &Attachment) -> Markup {
+    let [red, green, blue] = attachment.color.unwrap_or(GREY);
     html! {
         div.attachment {
             // An attribute of SVG, because the page's policy allows no inline style.
             svg.bar viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true" {
-                rect width="1" height="1" fill=(color) {}
+                rect width="1" height="1" fill=(format!("#{red:02x}{green:02x}{blue:02x}")) {}
             }
-            div.blocks { @for block in list(attachment, "blocks") { (self::block(block)) } }
+            div.blocks { (blocks(&attachment.blocks)) }
         }
     }
 }
 
-fn is_color(color: &str) -> bool {
-    color.strip_prefix('#').is_some_and(|hex| hex.len() == 6 && hex.chars().all(|c| c.is_ascii_hexdigit()))
+fn blocks(blocks: &[Block]) -> Markup {
+    html! { @for block in blocks { (self::block(block)) } }
 }
 
-fn block(block: &Value) -> Markup {
-    match text(block, "type") {
-        "section" => html! {
-            @if let Some(inner) = block.get("text") { div.section { (text_object(inner)) } }
-            @let fields = list(block, "fields");
+fn block(block: &Block) -> Markup {
+    match block {
+        Block::Section { text, fields } => html! {
+            @if !text.is_empty() { div.section { (self::text(text)) } }
             @if !fields.is_empty() {
-                div.fields { @for field in fields { div.field { (text_object(field)) } } }
+                div.fields { @for field in fields { div.field { (self::text(field)) } } }
             }
         },
-        "context" => html! {
-            div.context { @for element in list(block, "elements") { span { (text_object(element)) } } }
+        Block::Header(text) => html! { div.header { (self::text(text)) } },
+        Block::Context(elements) => html! {
+            div.context { @for element in elements { span { (text(element)) } } }
         },
-        "actions" => html! {
-            div.actions { @for element in list(block, "elements") { (button(element)) } }
+        Block::Actions(buttons) => html! {
+            div.actions { @for button in buttons { (self::button(button)) } }
         },
-        "header" => html! { div.header { (block.get("text").map(text_object).unwrap_or_default()) } },
-        "divider" => html! { hr; },
-        other => html! { div.unknown { "a block of the type " code { (other) } } },
+        Block::Divider => html! { hr; },
+        Block::Chart(chart) => chart::figure(chart),
+        Block::Container { title, is_closed, blocks } => html! {
+            details.container open[!is_closed] {
+                summary { (text(title)) }
+                (self::blocks(blocks))
+            }
+        },
+        Block::Unknown(kind) => html! { div.unknown { "a block of the type " code { (kind) } } },
     }
 }
 
-fn button(element: &Value) -> Markup {
-    let label = element.get("text").map(|inner| text(inner, "text")).unwrap_or_default();
-    let url = text(element, "url");
+fn button(Button { label, url }: &Button) -> Markup {
     html! {
-        @if mrkdwn::is_web(url) {
+        @if let Some(url) = url {
             a.button href=(url) target="_blank" rel="noopener noreferrer" { (label) }
         } @else {
             span.button { (label) }
@@ -95,27 +106,54 @@ fn button(element: &Value) -> Markup {
     }
 }
 
-fn text_object(object: &Value) -> Markup {
-    let inner = text(object, "text");
-    if text(object, "type") == "mrkdwn" {
-        mrkdwn::html(inner)
-    } else {
-        html! { (inner) }
+fn text(text: &Text) -> Markup {
+    html! {
+        @for (index, paragraph) in text.iter().enumerate() {
+            @match paragraph {
+                Paragraph::Line(line) => {
+                    // The others end their line by themselves.
+                    @if index.checked_sub(1).is_some_and(|before| matches!(text[before], Paragraph::Line(_))) { br; }
+                    (spans(line))
+                }
+                Paragraph::Quote(line) => blockquote { (spans(line)) },
+                Paragraph::Preformatted(lines) => pre {
+                    @for (index, line) in lines.iter().enumerate() { @if index > 0 { "\n" } (spans(line)) }
+                },
+            }
+        }
     }
 }
 
-fn text<'v>(value: &'v Value, key: &str) -> &'v str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
+fn spans(line: &[Span]) -> Markup {
+    html! { @for span in line { (self::span(span)) } }
 }
 
-fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+fn span(span: &Span) -> Markup {
+    match span {
+        Span::Text(text) => html! { (text) },
+        Span::Marked(Mark::Bold, inner) => html! { strong { (spans(inner)) } },
+        Span::Marked(Mark::Italic, inner) => html! { em { (spans(inner)) } },
+        Span::Marked(Mark::Struck, inner) => html! { s { (spans(inner)) } },
+        Span::Marked(Mark::Code, inner) => html! { code { (spans(inner)) } },
+        Span::Link { url, label } => {
+            html! { a href=(url) target="_blank" rel="noopener noreferrer" { (label) } }
+        }
+        Span::Moment { at, format, fallback } => {
+            let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            html! { time datetime=(at) data-format=(format) { (fallback) } }
+        }
+        Span::Mention(label) => html! { span.mention { (label) } },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn shown(payload: &Value) -> String {
+        channel(&Message::read(payload), &html! { "now" }).into_string()
+    }
 
     #[test]
     fn every_kind_of_block() {
@@ -127,6 +165,9 @@ mod tests {
                 {"type": "header", "text": {"type": "plain_text", "text": "*plain*"}},
                 {"type": "divider"},
                 {"type": "image"},
+                {"type": "container", "title": {"type": "plain_text", "text": "Closed"}, "is_collapsible": true,
+                    "default_collapsed": true, "child_blocks": [{"type": "divider"}]},
+                {"type": "container", "title": {"type": "plain_text", "text": "Open"}, "child_blocks": []},
             ],
             "attachments": [{"color": "#a30200", "blocks": [
                 {"type": "section", "fields": [{"type": "mrkdwn", "text": "*k*\nv"}]},
@@ -135,15 +176,18 @@ mod tests {
                     {"type": "button", "text": {"type": "plain_text", "text": "Open"}, "url": "https://x/"},
                     {"type": "button", "text": {"type": "plain_text", "text": "Evil"}, "url": "javascript:alert(1)"},
                 ]},
-            ]}],
+            ]}, {"color": "red"}],
         });
-        let page = channel(&payload, &html! { "now" }).into_string();
+        let page = shown(&payload);
         for expected in [
             "<strong>head</strong>",
             "*plain*",
             "<hr>",
             "<code>image</code>",
+            r#"<details class="container"><summary>Closed</summary><hr></details>"#,
+            r#"<details class="container" open><summary>Open</summary></details>"#,
             r##"fill="#a30200""##,
+            r##"fill="#999999""##,
             "<strong>k</strong><br>v",
             r#"href="https://x/""#,
             r#"<span class="button">Evil</span>"#,
@@ -151,8 +195,51 @@ mod tests {
         ] {
             assert!(page.contains(expected), "{expected} is not in {page}");
         }
-        assert!(!page.contains("javascript:"), "{page}");
-        assert!(lock_screen(&payload, "default").into_string().contains("fallback"));
+        assert!(
+            !page.contains("javascript:") && !page.contains("style=") && !page.contains("fallback"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn everything_foreign_is_text() {
+        for mrkdwn in ["<script>alert(1)</script>", "<javascript:alert(1)|x>", "```<b>*x*```", "&lt;b&gt; <"]
+        {
+            let page = shown(&json!({"text": mrkdwn}));
+            assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("href"), "{page}");
+            assert!(page.contains("&lt;"), "{page}");
+        }
+        let attribute = shown(&json!({"text": r#"<https://x/"onmouseover="alert(1)|a"b>"#}));
+        assert!(!attribute.contains(r#""onmouseover"#), "{attribute}");
+    }
+
+    #[test]
+    fn lines_quotes_links_and_moments() {
+        let rel = r#"target="_blank" rel="noopener noreferrer""#;
+        let link = format!(r#"<a href="https://x/?a=1&amp;b" {rel}>l</a>"#);
+        for (mrkdwn, expected) in [
+            ("a\n\n_b_ ~c~", "a<br><br><em>b</em> <s>c</s>"),
+            ("&gt; said\nnext", "<blockquote>said</blockquote>next"),
+            ("a\n```\nx\n y\n```\n`b`", "a<pre>x\n y</pre><code>b</code>"),
+            ("<https://x/?a=1&amp;b|l>", &link),
+            (
+                "<!date^1484238642^{date} {time_secs}|then>",
+                r#"<time datetime="2017-01-12T16:30:42Z" data-format="{date} {time_secs}">then</time>"#,
+            ),
+            ("<!here>", r#"<span class="mention">@here</span>"#),
+        ] {
+            let page = shown(&json!({"text": mrkdwn}));
+            assert!(page.contains(&format!(r#"<div class="section">{expected}</div>"#)), "{mrkdwn}: {page}");
+        }
+    }
+
+    #[test]
+    fn a_lock_screen_shows_the_beginning_in_one_line() {
+        let line = |text: &str| lock_screen(&Message::read(&json!({"text": text})), "default").into_string();
+        assert!(line("*a*\n<https://x|b>").contains(r#"<p class="line">a b</p>"#));
+        let long = "🔴".repeat(LOCK_SCREEN_CHARS);
+        assert!(line(&long).contains(&format!("{long}</p>")));
+        assert!(line(&format!("{long}x")).contains(&format!("{long}…</p>")));
     }
 
     #[test]
@@ -160,8 +247,7 @@ mod tests {
         for payload in
             [json!(null), json!("text"), json!({"blocks": 3}), json!({"attachments": [{"color": "red"}]})]
         {
-            let page = channel(&payload, &Markup::default()).into_string();
-            assert!(page.contains("Alert relay") && !page.contains("fill=\"red\""), "{page}");
+            assert!(shown(&payload).contains("Alert relay"));
         }
     }
 }

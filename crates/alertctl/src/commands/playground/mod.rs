@@ -4,12 +4,12 @@
 //! Alert texts are hostile, and so may be any other page in the same browser: everything is escaped by the template library,
 //! the policy allows nothing but this page's own files, and [`guard`] knows whom to answer.
 
+mod chart;
 mod explanation;
 mod guard;
 mod library;
 mod live;
 mod message;
-mod mrkdwn;
 mod page;
 pub(crate) mod preview;
 
@@ -31,6 +31,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
+use clap::ValueEnum as _;
 use futures_util::{Stream, stream};
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -39,6 +40,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::commands::demo::Stage;
 use crate::commands::input;
+use crate::commands::render::Blocks;
 use crate::commands::terminal::{BOLD, GREY};
 use guard::BadBody;
 use live::{Entry, Live};
@@ -185,6 +187,7 @@ fn form_of<'f>(field: impl Fn(&str) -> Option<&'f str>) -> Form {
         config: text("config"),
         at: text("at"),
         zone: text("zone"),
+        rendering: text("rendering"),
     }
 }
 
@@ -216,7 +219,12 @@ async fn answer(playground: &Playground, form: &Form) -> Markup {
         page::problem_markup("The answer", why)
     };
     let Ok(permit) = Arc::clone(&playground.questions).try_acquire_owned() else { return busy() };
-    let question = Question { event: form.event.clone(), config: form.config.clone(), at };
+    let question = Question {
+        event: form.event.clone(),
+        config: form.config.clone(),
+        at,
+        rendering: Blocks::from_str(&form.rendering, false).ok(),
+    };
     let (sender, receiver) = oneshot::channel();
     // A thread of its own, and not one of the runtime's, which would have to be waited for at the end.
     std::thread::spawn(move || {

@@ -3,6 +3,7 @@
 use alert_core::config::Config;
 use alert_core::decide::{Dropped, Verdict};
 use chrono::{DateTime, SecondsFormat, Utc};
+use clap::ValueEnum;
 use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 
@@ -10,6 +11,8 @@ use super::explanation::{count, explanation};
 use super::library::{self, Fixture};
 use super::message;
 use super::preview::{self, Preview, Question};
+use crate::commands::render::Blocks;
+use crate::commands::slack::Message;
 
 /// More messages than these are counted, not shown.
 const POSTS_MAX: usize = 30;
@@ -54,6 +57,8 @@ pub(crate) struct Form {
     /// The wall clock, as the browser's field has it; empty for the envelope's own time.
     pub(crate) at: String,
     pub(crate) zone: String,
+    /// The name of how messages are written; empty for what the configuration says.
+    pub(crate) rendering: String,
 }
 
 /// The whole page. `url` is its own address, `inbox` what was delivered so far.
@@ -83,7 +88,10 @@ pub(crate) fn page(form: &Form, result: &Markup, inbox: &Markup, url: &str) -> M
                     (form_markup(form))
                     div.right {
                         section.card aria-labelledby="result-title" {
-                            h2 #result-title { "What would happen" }
+                            div.row.title {
+                                h2 #result-title { "What would happen" }
+                                (rendering_markup(form))
+                            }
                             div #result aria-live="polite" { (result) }
                         }
                         (inbox_markup(inbox, url))
@@ -118,6 +126,21 @@ fn form_markup(form: &Form) -> Markup {
             p.help {
                 "Sending runs the functions' own binaries, with the configuration of their start ("
                 code { "--config" } "); what they deliver stands in the inbox."
+            }
+        }
+    }
+}
+
+/// A field of the form, too, but beside the message that it changes.
+fn rendering_markup(form: &Form) -> Markup {
+    html! {
+        span.pair {
+            label for="rendering" { "Rendering" }
+            select #rendering name="rendering" form="form" {
+                option value="" selected[form.rendering.is_empty()] { "as configured" }
+                @for blocks in Blocks::value_variants().iter().filter_map(ValueEnum::to_possible_value) {
+                    option value=(blocks.get_name()) selected[form.rendering == blocks.get_name()] { (blocks.get_name()) }
+                }
             }
         }
     }
@@ -222,8 +245,9 @@ fn answered(preview: &Preview, asked: &str) -> Markup {
                         "To " strong { (post.receiver.name) }
                         @if post.items.len() > 1 { ", " (post.items.len()) " alerts in one message" }
                     }
-                    (message::channel(payload, &at))
-                    (message::lock_screen(payload, &post.receiver.name))
+                    @let message = Message::read(payload);
+                    (message::channel(&message, &at))
+                    (message::lock_screen(&message, &post.receiver.name))
                 }
                 @if posts.is_empty() { p.empty { "Slack shows nothing." } }
                 (more(posts.len()))

@@ -13,6 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
+use crate::commands::render::Blocks;
 use crate::commands::{input, render};
 
 /// More of the filter's messages than these are not followed to Slack: a page answers within a second.
@@ -27,6 +28,8 @@ pub(crate) struct Question {
     pub(crate) config: String,
     /// When it happens; when its envelope says, unless given.
     pub(crate) at: Option<DateTime<Utc>>,
+    /// How messages are written; as the configuration says, unless given.
+    pub(crate) rendering: Option<Blocks>,
 }
 
 /// Everything that would happen.
@@ -78,18 +81,20 @@ pub(crate) fn configuration(text: &str) -> (configuration::Loaded, Option<Config
 /// Answers a question. The error says what is wrong with the event.
 pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
     input::check_json(question.event.as_bytes())?;
-    let (configuration::Loaded { config, warning }, _) = configuration(&question.config);
+    let (configuration::Loaded { config, broken }, _) = configuration(&question.config);
     let mut decoded = envelope::decode(question.event.as_bytes());
     for record in &mut decoded.records {
         record.sent_at = question.at.or(record.sent_at);
     }
     let now = question.at.unwrap_or_else(|| render::arrival(&decoded));
     let (reply, records) = (decoded.reply, decoded.records.clone());
-    let deployment = Deployment { warning: warning.clone(), ..Deployment::new(config.clone()) };
+    let written = render::in_blocks(config.clone(), question.rendering);
+    let deployment = Deployment { broken: broken.clone(), ..Deployment::new(written) };
     if !is_for_filter(&decoded) {
         let relayed = vec![relayed(decoded, &deployment, now, None)];
         return Ok(Preview { config, now, reply, records, filter: None, relayed, unfollowed: 0 });
     }
+    let warning = broken.map(|broken| broken.to_string());
     let filter = filter::plan(decoded, &config, warning.as_deref(), "playground", now);
     let relayed = filter
         .publications
@@ -151,7 +156,7 @@ mod tests {
     fn of(path: &str, config: &str, at: Option<&str>) -> Preview {
         let event = library::fixture(path).unwrap().event.to_owned();
         let at = at.map(|at| at.parse().unwrap());
-        preview(&Question { event, config: config.to_owned(), at }).unwrap()
+        preview(&Question { event, config: config.to_owned(), at, rendering: None }).unwrap()
     }
 
     #[test]
@@ -197,11 +202,26 @@ time_intervals:
     }
 
     #[test]
+    fn a_message_is_written_in_the_blocks_that_are_asked_for() {
+        let event = library::fixture("cloudwatch/metric.sns.json").unwrap().event.to_owned();
+        let config = "messages: {rendering: plain}\n".to_owned();
+        let message = |rendering| {
+            let question = Question { event: event.clone(), config: config.clone(), at: None, rendering };
+            preview(&question).unwrap().relayed[0].posts[0].message.to_json()
+        };
+        assert!(!message(None).contains("blocks"), "as configured");
+        assert!(message(Some(Blocks::Modern)).contains("data_visualization"));
+        let classic = message(Some(Blocks::Classic));
+        assert!(classic.contains("attachments") && !classic.contains("data_visualization"));
+        assert_eq!(message(Some(Blocks::Plain)), message(None));
+    }
+
+    #[test]
     fn a_broken_configuration_does_what_it_does_when_deployed() {
         let preview = of("grafana/all_dropped.eventbridge.json", "drop: 3\n", None);
         assert!(preview.config.fail_open);
         assert!(preview.filter.unwrap().items.iter().all(|item| item.dropped.is_none()));
-        assert!(preview.relayed[0].posts[0].message.to_json().contains("is broken and ignored"));
+        assert!(preview.relayed[0].posts[0].message.to_json().contains("rules are off"));
     }
 
     #[test]

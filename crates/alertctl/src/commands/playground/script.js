@@ -190,6 +190,9 @@ form.addEventListener("input", (input) => {
   if (input.target !== fixture) previewLater();
 });
 
+// It stands beside the message, outside of the form that it belongs to.
+$("rendering").addEventListener("input", preview);
+
 fixture.addEventListener("change", async () => {
   if (!fixture.value) return;
   const [text, own] = await Promise.all([

@@ -1,0 +1,270 @@
+//! What people read of an alert, decided once and written in nobody's markup: which words, in which order, what may be
+//! folded away. [`super::slack`] writes a page as blocks, [`super::text`] as plain text.
+
+mod body;
+mod headline;
+pub mod words;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use crate::alert::{Alert, Fact, LinkKind, Source, State, Threshold};
+use crate::memory::Shown;
+pub(crate) use headline::emblem;
+pub use headline::{Headline, NAME_MAX_CHARS};
+pub use words::{Language, Words};
+
+/// A message that comes later than this after the change says so; for what is no emergency, see [`LATE_NEWS`].
+const LATE: TimeDelta = TimeDelta::minutes(2);
+/// Findings and notices are late by nature.
+const LATE_NEWS: TimeDelta = TimeDelta::minutes(15);
+
+/// Everything that a page says beyond its alert.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'c> {
+    /// When the message is made.
+    pub now: DateTime<Utc>,
+    /// For times that no client puts into the reader's own zone.
+    pub timezone: Tz,
+    /// Our own words.
+    pub language: Language,
+    /// Names of AWS accounts, by number.
+    pub accounts: &'c BTreeMap<String, String>,
+    /// Whom to mention when something fires; the target's own markup out of the configuration, written unescaped.
+    pub mention: Option<&'c str>,
+    /// How often its queue has handed it out.
+    pub tries: u32,
+    /// The delivery's id.
+    pub delivery_id: Option<&'c str>,
+    /// Who gets it.
+    pub receiver: &'c str,
+    /// The route that chose the receiver, where a rule did.
+    pub route: Option<&'c str>,
+    /// What is wrong with the deployment.
+    pub warnings: &'c [Warning],
+    /// The newer state that people have been shown already.
+    pub overtaken: Option<&'c Shown>,
+    /// An earlier try may have arrived.
+    pub may_be_repeat: bool,
+}
+
+impl Context<'_> {
+    /// The words of its language.
+    #[must_use]
+    pub fn words(&self) -> &'static Words {
+        self.language.words()
+    }
+}
+
+/// What is wrong with the deployment, for every message to say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Warning {
+    /// One line, in the language of the deployment.
+    pub line: String,
+    /// Why, for whoever unfolds it.
+    pub causes: Vec<String>,
+}
+
+impl Warning {
+    /// A warning that needs no cause beside it.
+    pub fn new(line: impl Into<String>) -> Self {
+        Self { line: line.into(), causes: Vec::new() }
+    }
+}
+
+/// A piece of text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Span<'a> {
+    /// As it is.
+    Text(Cow<'a, str>),
+    /// Emphasised.
+    Strong(Cow<'a, str>),
+    /// In a fixed-width font.
+    Code(Cow<'a, str>),
+    /// A link: its URL and its words.
+    Link(Cow<'a, str>, Cow<'a, str>),
+    /// A moment, in the reader's own time zone where that can be.
+    Moment(DateTime<Utc>),
+    /// A mention in the target's own markup, out of the configuration.
+    Mention(&'a str),
+    /// The line ends.
+    Break,
+}
+
+impl<'a> Span<'a> {
+    fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// Pieces of text in their order.
+pub type Line<'a> = Vec<Span<'a>>;
+
+/// A paragraph of a page.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part<'a> {
+    /// Ordinary text.
+    Text(Line<'a>),
+    /// Lines as they came.
+    Verbatim(Cow<'a, str>),
+    /// Small print.
+    Small(Line<'a>),
+}
+
+/// Recent values, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart<'a> {
+    /// What is measured.
+    pub name: Cow<'a, str>,
+    /// The values' unit as people write it, or empty.
+    pub unit: &'a str,
+    /// At most [`CHART_MAX_POINTS`]: the value, when it was measured, and whether it breaches.
+    pub points: Vec<(f64, Option<DateTime<Utc>>, bool)>,
+    /// What they are compared with.
+    pub threshold: Threshold,
+    /// The chart in words: the first value and the last.
+    pub words: String,
+}
+
+/// Values in a chart; more are no longer seen as single ones, and Slack's own take no more.
+pub const CHART_MAX_POINTS: usize = 20;
+
+/// A place to go to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Button<'a> {
+    /// Its words.
+    pub label: &'static str,
+    /// An absolute http(s) URL.
+    pub url: &'a str,
+}
+
+/// What people read of one alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<'a> {
+    /// The state, for colours.
+    pub state: State,
+    /// The first line.
+    pub headline: Headline<'a>,
+    /// Whom to call.
+    pub mention: Option<&'a str>,
+    /// The value against its limit, and what is measured.
+    pub measure: Option<Line<'a>>,
+    /// Recent values.
+    pub chart: Option<Chart<'a>>,
+    /// What nobody should have to unfold.
+    pub body: Vec<Part<'a>>,
+    /// Where to go.
+    pub buttons: Vec<Button<'a>>,
+    /// Names and values that may be folded away.
+    pub facts: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// What else may be.
+    pub details: Vec<Part<'a>>,
+    /// What is wrong with the deployment: a line each.
+    pub warnings: Vec<Line<'a>>,
+    /// Where it came from and whom it went to, small.
+    pub footer: Line<'a>,
+}
+
+impl<'a> Page<'a> {
+    /// The page of an alert; whatever the alert holds.
+    #[must_use]
+    pub fn new(alert: &'a Alert, context: &Context<'a>) -> Self {
+        let headline = Headline::new(alert, context);
+        // Account and region stand in the headline.
+        let is_told = |fact: &&Fact| {
+            let of = |value: &Option<String>| value.as_deref() == Some(fact.value.as_str());
+            fact.name == "account" && of(&alert.account) || fact.name == "region" && of(&alert.region)
+        };
+        let facts = alert
+            .facts
+            .iter()
+            .filter(|fact| !is_told(fact))
+            .map(|fact| (crate::text::cut(&fact.name, 80), crate::text::cut(&fact.value, 500)));
+        Self {
+            state: alert.state,
+            mention: context.mention.filter(|_| matches!(alert.state, State::Firing | State::NoData)),
+            measure: body::measure(alert, context),
+            chart: body::chart(alert, context.words()),
+            body: body::body(alert, &headline, context),
+            buttons: body::buttons(alert, context.words()),
+            facts: facts.collect(),
+            details: body::details(alert, context),
+            warnings: body::warnings(context),
+            footer: footer(alert, &headline, context),
+            headline,
+        }
+    }
+}
+
+/// How late the message is, when it is.
+fn lateness(alert: &Alert, context: &Context<'_>) -> Option<TimeDelta> {
+    let late = context.now.signed_duration_since(alert.changed_at?);
+    let is_emergency = matches!(alert.source, Source::CloudWatch | Source::Grafana | Source::Alertmanager)
+        && alert.state != State::Informational;
+    (late > if is_emergency { LATE } else { LATE_NEWS }).then_some(late)
+}
+
+/// The source's own word; Grafana's and Prometheus's lower-case ones in capitals as CloudWatch writes its own, so that a
+/// search for `FIRING` finds them all.
+fn state_word(alert: &Alert) -> Cow<'_, str> {
+    let is_state = matches!(alert.source, Source::CloudWatch | Source::Grafana | Source::Alertmanager);
+    let word = alert.state_value.as_str();
+    let is_word = !word.contains(' ');
+    let is_upper = word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if is_state && is_word && !is_upper { word.to_uppercase().into() } else { word.into() }
+}
+
+/// How it came and why it is here, short: the whole is in the log.
+fn footer<'a>(alert: &Alert, headline: &Headline<'_>, context: &Context<'_>) -> Line<'a> {
+    const ID_CHARS: usize = 8;
+    /// Foreign words that must leave room for the id behind them.
+    const WORD_MAX_CHARS: usize = 60;
+    const ROUTE_MAX_CHARS: usize = 150;
+    let words = context.words();
+    // Where the rule's name stands for the source's own word, that is still what people search for.
+    let own_name = if headline.is_of_rule { [&alert.name, " "].concat() } else { String::new() };
+    let mut text = [
+        &*crate::text::cut(alert.source.as_str(), WORD_MAX_CHARS),
+        " ",
+        &own_name,
+        &crate::text::cut(&state_word(alert), WORD_MAX_CHARS),
+    ]
+    .concat();
+    let mut push = |part: &str| {
+        text.push_str(" · ");
+        text.push_str(part);
+    };
+    push(&words::fill(words.to, &[&crate::text::cut(context.receiver, WORD_MAX_CHARS)]));
+    if let Some(route) = context.route {
+        push(&words::fill(words.by_route, &[&crate::text::cut(route, ROUTE_MAX_CHARS)]));
+    }
+    if context.tries > 1 {
+        push(&words::fill(words.tries, &[&context.tries.to_string()]));
+    }
+    if let Some(id) = context.delivery_id {
+        push(id.get(..id.char_indices().nth(ID_CHARS).map_or(id.len(), |(at, _)| at)).unwrap_or(id));
+    }
+    if context.may_be_repeat {
+        push(words.may_be_repeat);
+    }
+    vec![Span::text(text)]
+}
+
+/// The words on a button.
+fn label(kind: LinkKind, words: &'static Words) -> &'static str {
+    const KINDS: [LinkKind; 9] = [
+        LinkKind::Alarm,
+        LinkKind::Rule,
+        LinkKind::Details,
+        LinkKind::Metric,
+        LinkKind::Dashboard,
+        LinkKind::Panel,
+        LinkKind::Logs,
+        LinkKind::Runbook,
+        LinkKind::Silence,
+    ];
+    KINDS.iter().position(|other| *other == kind).map_or("", |place| words.links[place])
+}

@@ -1,0 +1,465 @@
+//! Our own words, in every language that we speak: one table, which nothing else adds to.
+//!
+//! What came with an alert stays as it came: names, descriptions, units, and the sources' own terms for their things.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+/// A language that people may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// Korean.
+    Korean,
+}
+
+impl Language {
+    /// Its words.
+    #[must_use]
+    pub fn words(self) -> &'static Words {
+        match self {
+            Self::English => &ENGLISH,
+            Self::Korean => &KOREAN,
+        }
+    }
+}
+
+/// The words of a language. `{0}`, `{1}` and so on are filled in by [`fill`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Words {
+    // Headlines.
+    /// The name, when a watcher sees nothing.
+    pub no_data_of: &'static str,
+    /// The name, and how long it took.
+    pub resolved_after: &'static str,
+    /// The name.
+    pub resolved: &'static str,
+    /// The name, when nothing was wrong before.
+    pub is_ok: &'static str,
+    /// For how long no value came.
+    pub no_data_for: &'static str,
+    /// How late the message is.
+    pub late: &'static str,
+    /// The newer state, and since when.
+    pub older_news: &'static str,
+    /// A query returns something again and again.
+    pub query_returns: &'static str,
+    /// The same for so long.
+    pub query_returns_for: &'static str,
+    /// It no longer does.
+    pub query_returns_no_longer: &'static str,
+    /// Names, and the state that they share.
+    pub children_in: &'static str,
+    /// Names alone.
+    pub because_of: &'static str,
+    /// Names, and how many more.
+    pub and_more: &'static str,
+
+    // Values and limits.
+    /// The value.
+    pub limit: &'static str,
+    /// The value.
+    pub lower_limit: &'static str,
+    /// Both ends.
+    pub expected_band: &'static str,
+    /// One end.
+    pub expected_limit: &'static str,
+    /// Where no end of it is known.
+    pub expected: &'static str,
+    /// How many, of how many.
+    pub of_datapoints: &'static str,
+    /// The same of a log query.
+    pub of_results: &'static str,
+    /// The comparison and the limit.
+    pub alarm_when: &'static str,
+    /// The same, and how many of how many.
+    pub alarm_when_for: &'static str,
+    /// [`crate::alert::Comparison`], in its order; the limit.
+    pub comparisons: [&'static str; 5],
+    /// What missing values are taken for: breaching, not breaching, missing, ignored.
+    pub treated_as: [&'static str; 4],
+    /// For how long, and what that is taken for.
+    pub no_data_treated: &'static str,
+    /// The statistic.
+    pub statistics: [&'static str; 5],
+    /// The statistic, and the time.
+    pub over: &'static str,
+    /// The first and the last value.
+    pub from_to: &'static str,
+    /// The name of the limit's series in a chart.
+    pub limit_series: &'static str,
+    /// The name of the values' series where they have none.
+    pub value_series: &'static str,
+    /// Above named values.
+    pub values: &'static str,
+
+    // Times.
+    /// A number of seconds, minutes, hours, days.
+    pub units: [&'static str; 4],
+    /// When something began.
+    pub since: &'static str,
+    /// When something happened.
+    pub at: &'static str,
+    /// When it was over, and how long it had lasted.
+    pub resolved_at_lasted: &'static str,
+    /// When it was over.
+    pub resolved_at: &'static str,
+    /// Since when it is well.
+    pub ok_since: &'static str,
+    /// The state before.
+    pub was_before: &'static str,
+    /// The state before, and for how long.
+    pub was_before_for: &'static str,
+    /// When it changed, and when it was delivered.
+    pub changed_delivered: &'static str,
+
+    // Parts of a message.
+    /// What its author wrote, of something that is over.
+    pub was: &'static str,
+    /// Above a composite alarm's rule.
+    pub rule: &'static str,
+    /// How many more.
+    pub more: &'static str,
+    /// How many more log lines.
+    pub more_lines: &'static str,
+    /// The title of what is folded.
+    pub details: &'static str,
+    /// [`crate::alert::LinkKind`], in its order.
+    pub links: [&'static str; 9],
+    /// How many links did not fit: one, several.
+    pub links_left_out: [&'static str; 2],
+    /// The receiver.
+    pub to: &'static str,
+    /// The route that chose it.
+    pub by_route: &'static str,
+    /// How often it was tried.
+    pub tries: &'static str,
+    /// An earlier try may have arrived.
+    pub may_be_repeat: &'static str,
+    /// The receiver, and why.
+    pub stands_in: &'static str,
+    /// The name of the configuration, and how many problems it has.
+    pub broken_configuration: [&'static str; 2],
+
+    // Digests.
+    /// How many alerts.
+    pub alerts: &'static str,
+    /// How many alerts, in how many changes.
+    pub alerts_in_changes: &'static str,
+    /// How many are firing, without data, to know, resolved.
+    pub counts: [&'static str; 4],
+    /// The first alert's name.
+    pub first: &'static str,
+    /// The part, of how many.
+    pub part: &'static str,
+    /// How often it changed.
+    pub changed_times: &'static str,
+    /// Under a digest.
+    pub one_line_each: &'static str,
+
+    /// A date and time in the reader's zone, as chrono's format.
+    moment: &'static str,
+    /// The time zone behind it is UTC.
+    moment_utc: &'static str,
+}
+
+static ENGLISH: Words = Words {
+    no_data_of: "No data: {0}",
+    resolved_after: "{0} resolved after {1}",
+    resolved: "{0} resolved",
+    is_ok: "{0} is OK",
+    no_data_for: "no data for {0}",
+    late: "{0} late",
+    older_news: "older news: {0} since {1}",
+    query_returns: "the query returns this series",
+    query_returns_for: "the query returns this series for {0} or longer",
+    query_returns_no_longer: "the query no longer returns this series",
+    children_in: "{0} in {1}",
+    because_of: "because of {0}",
+    and_more: "{0} and {1} more",
+
+    limit: "limit {0}",
+    lower_limit: "lower limit {0}",
+    expected_band: "expected {0} to {1}",
+    expected_limit: "expected limit {0}",
+    expected: "outside of what is expected",
+    of_datapoints: "{0} of {1} datapoints",
+    of_results: "{0} of {1} results",
+    alarm_when: "alarm when {0}",
+    alarm_when_for: "alarm when {0} for {1}",
+    comparisons: ["above {0}", "at or above {0}", "below {0}", "at or below {0}", "outside {0}"],
+    treated_as: ["breaching", "not breaching", "missing", "ignored"],
+    no_data_treated: "No data for {0}, treated as {1}",
+    statistics: ["average", "sum", "minimum", "maximum", "sample count"],
+    over: "{0} over {1}",
+    from_to: "{0} → {1}",
+    limit_series: "limit",
+    value_series: "value",
+    values: "Values",
+
+    units: ["{0} s", "{0} min", "{0} h", "{0} d"],
+    since: "Since {0}",
+    at: "At {0}",
+    resolved_at_lasted: "Resolved {0}, lasted {1}",
+    resolved_at: "Resolved {0}",
+    ok_since: "OK since {0}",
+    was_before: "was {0} before",
+    was_before_for: "was {0} before for {1}",
+    changed_delivered: "changed {0}, delivered {1}",
+
+    was: "Was: {0}",
+    rule: "Rule",
+    more: "… and {0} more",
+    more_lines: "… and {0} more lines",
+    details: "Details",
+    links: [
+        "Open alarm",
+        "Alert rule",
+        "Details",
+        "Metric graph",
+        "Dashboard",
+        "Panel",
+        "Logs",
+        "Runbook",
+        "Silence",
+    ],
+    links_left_out: [
+        "1 link left out: too long for this message",
+        "{0} links left out: too long for this message",
+    ],
+    to: "to {0}",
+    by_route: "by {0}",
+    tries: "try {0}",
+    may_be_repeat: "may be a repeat: Slack did not answer the last try in time",
+    stands_in: "For the receiver {0}, whose webhook cannot be had: {1}",
+    broken_configuration: [
+        "{0} has 1 error; rules are off. `alertctl check` tells it",
+        "{0} has {1} errors; rules are off. `alertctl check` lists them",
+    ],
+
+    alerts: "{0} alerts: {1}",
+    alerts_in_changes: "{0} alerts in {1} changes: {2}",
+    counts: ["{0} firing", "{0} without data", "{0} to know", "{0} resolved"],
+    first: "first: {0}",
+    part: "part {0} of {1}",
+    changed_times: "changed {0} times",
+    one_line_each: "One line for each alert, because there were many at once",
+
+    moment: "%Y-%m-%d %H:%M:%S %Z",
+    moment_utc: "%Y-%m-%d %H:%M UTC",
+};
+
+static KOREAN: Words = Words {
+    no_data_of: "데이터 없음: {0}",
+    resolved_after: "{0} 복구됨 ({1} 만에)",
+    resolved: "{0} 복구됨",
+    is_ok: "{0} 정상",
+    no_data_for: "{0} 동안 데이터 없음",
+    late: "{0} 지연",
+    older_news: "지난 소식: {1}부터 {0}",
+    query_returns: "쿼리가 이 시계열을 반환함",
+    query_returns_for: "쿼리가 이 시계열을 {0} 이상 반환함",
+    query_returns_no_longer: "쿼리가 이 시계열을 더 이상 반환하지 않음",
+    children_in: "{0}: {1}",
+    because_of: "원인: {0}",
+    and_more: "{0} 외 {1}건",
+
+    limit: "임계값 {0}",
+    lower_limit: "하한 {0}",
+    expected_band: "예상 범위 {0} ~ {1}",
+    expected_limit: "예상 한계 {0}",
+    expected: "예상 범위를 벗어남",
+    of_datapoints: "데이터 포인트 {1}개 중 {0}개",
+    of_results: "결과 {1}개 중 {0}개",
+    alarm_when: "경보 조건: {0}",
+    alarm_when_for: "경보 조건: {0}, {1}",
+    comparisons: ["{0} 초과", "{0} 이상", "{0} 미만", "{0} 이하", "{0} 벗어남"],
+    treated_as: ["위반", "정상", "누락", "무시"],
+    no_data_treated: "{0} 동안 데이터 없음, {1}(으)로 처리됨",
+    statistics: ["평균", "합계", "최솟값", "최댓값", "샘플 수"],
+    over: "{1} {0}",
+    from_to: "{0} → {1}",
+    limit_series: "임계값",
+    value_series: "값",
+    values: "값",
+
+    units: ["{0}초", "{0}분", "{0}시간", "{0}일"],
+    since: "{0}부터",
+    at: "{0}",
+    resolved_at_lasted: "{0} 복구, {1} 지속",
+    resolved_at: "{0} 복구",
+    ok_since: "{0}부터 정상",
+    was_before: "이전 상태 {0}",
+    was_before_for: "이전 상태 {0} ({1} 동안)",
+    changed_delivered: "변경 {0}, 전달 {1}",
+
+    was: "당시 내용: {0}",
+    rule: "규칙",
+    more: "… 외 {0}건",
+    more_lines: "… 외 {0}줄",
+    details: "상세 정보",
+    links: [
+        "경보 열기",
+        "알림 규칙",
+        "상세 보기",
+        "지표 그래프",
+        "대시보드",
+        "패널",
+        "로그",
+        "런북",
+        "알림 끄기",
+    ],
+    links_left_out: ["너무 긴 링크 1개는 표시하지 않음", "너무 긴 링크 {0}개는 표시하지 않음"],
+    to: "수신자 {0}",
+    by_route: "경로 {0}",
+    tries: "{0}번째 시도",
+    may_be_repeat: "중복일 수 있음: 지난 시도에서 Slack이 제때 응답하지 않음",
+    stands_in: "원래 수신자 {0}의 웹훅을 사용할 수 없음: {1}",
+    broken_configuration: [
+        "{0}에 오류 1개가 있어 규칙이 적용되지 않습니다. `alertctl check`로 확인하세요",
+        "{0}에 오류 {1}개가 있어 규칙이 적용되지 않습니다. `alertctl check`로 확인하세요",
+    ],
+
+    alerts: "알림 {0}건: {1}",
+    alerts_in_changes: "알림 {0}건(변경 {1}회): {2}",
+    counts: ["발생 {0}건", "데이터 없음 {0}건", "참고 {0}건", "복구 {0}건"],
+    first: "첫 알림: {0}",
+    part: "{1}개 중 {0}번째",
+    changed_times: "{0}회 변경",
+    one_line_each: "한꺼번에 많은 알림이 발생하여 알림마다 한 줄씩 표시합니다",
+
+    moment: "%Y년 %-m월 %-d일 %H:%M:%S %Z",
+    moment_utc: "%-m월 %-d일 %H:%M UTC",
+};
+
+impl Words {
+    /// A span in its two largest units: `14 min`, `2 h 5 min`, `3 d 4 h`, `45 s`. A negative one counts as none.
+    #[must_use]
+    pub fn span(&self, span: TimeDelta) -> String {
+        let seconds = span.num_seconds().max(0);
+        let (large, small) = match seconds {
+            0..60 => ((seconds, 0), None),
+            60..3_600 => ((seconds / 60, 1), None),
+            3_600..86_400 => ((seconds / 3_600, 2), Some((seconds % 3_600 / 60, 1))),
+            _ => ((seconds / 86_400, 3), Some((seconds % 86_400 / 3_600, 2))),
+        };
+        let shown = |(number, unit): (i64, usize)| fill(self.units[unit], &[&number.to_string()]);
+        match small.filter(|(number, _)| *number > 0) {
+            Some(small) => [&shown(large), " ", &shown(small)].concat(),
+            None => shown(large),
+        }
+    }
+
+    /// A time that one value covers, in its largest whole unit.
+    #[must_use]
+    pub fn period(&self, seconds: u64) -> String {
+        let units = [(86_400, 3), (3_600, 2), (60, 1)];
+        let unit = units.iter().find(|(size, _)| seconds >= *size && seconds.is_multiple_of(*size));
+        let (size, unit) = unit.copied().unwrap_or((1, 0));
+        fill(self.units[unit], &[&(seconds / size).to_string()])
+    }
+
+    /// A moment for clients that cannot put it into the reader's time zone, with UTC behind it.
+    #[must_use]
+    pub fn moment(&self, time: DateTime<Utc>, timezone: Tz) -> String {
+        let mut text = String::with_capacity(32);
+        // Writing to a String cannot fail.
+        if timezone == Tz::UTC && std::ptr::eq(self, &raw const ENGLISH) {
+            // The form of `%Y-%m-%d %H:%M:%S UTC`, without a pattern to be parsed each time.
+            let _ = write!(text, "{}", time.trunc_subsecs(0));
+            return text;
+        }
+        let local = time.with_timezone(&timezone);
+        let _ = write!(text, "{}", local.format(self.moment));
+        if timezone != Tz::UTC {
+            let is_same_day = local.date_naive() == time.date_naive();
+            let utc = time.format(if is_same_day { "%H:%M UTC" } else { self.moment_utc });
+            let _ = write!(text, " ({utc})");
+        }
+        text
+    }
+}
+
+/// Puts texts into the places of a pattern.
+#[must_use]
+pub fn fill(pattern: &str, parts: &[&str]) -> String {
+    let mut text = String::with_capacity(pattern.len() + parts.iter().map(|part| part.len()).sum::<usize>());
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        match after.split_once('}') {
+            Some((number, after)) => {
+                text.push_str(
+                    number.parse().ok().and_then(|at: usize| parts.get(at)).copied().unwrap_or_default(),
+                );
+                rest = after;
+            }
+            None => rest = after,
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every phrase of a table, by the derived form of the type, so that none can be forgotten.
+    fn phrases(words: &Words) -> Vec<String> {
+        let shown = format!("{words:?}");
+        shown.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn all_languages_fill_in_the_same() {
+        let english = phrases(&ENGLISH);
+        assert!(english.len() > 80, "{}", english.len());
+        let korean = phrases(&KOREAN);
+        assert_eq!(english.len(), korean.len());
+        for (one, other) in english.iter().zip(&korean) {
+            for place in ["{0}", "{1}", "{2}"] {
+                assert_eq!(one.contains(place), other.contains(place), "{one:?} and {other:?}: {place}");
+            }
+            assert!(!one.is_empty() && !other.is_empty(), "{one:?} and {other:?}");
+        }
+    }
+
+    #[test]
+    fn spans_and_periods() {
+        for (seconds, english, korean) in [
+            (-5, "0 s", "0초"),
+            (45, "45 s", "45초"),
+            (840, "14 min", "14분"),
+            (3_600, "1 h", "1시간"),
+            (7_500, "2 h 5 min", "2시간 5분"),
+            (273_600, "3 d 4 h", "3일 4시간"),
+        ] {
+            let span = TimeDelta::seconds(seconds);
+            assert_eq!((&*ENGLISH.span(span), &*KOREAN.span(span)), (english, korean));
+        }
+        for (seconds, words) in [(0, "0 s"), (90, "90 s"), (300, "5 min"), (7_200, "2 h"), (86_400, "1 d")] {
+            assert_eq!(ENGLISH.period(seconds), words);
+        }
+    }
+
+    #[test]
+    fn moments_as_people_write_them() {
+        let time = "2026-09-14T15:18:44.9Z".parse().unwrap();
+        assert_eq!(ENGLISH.moment(time, Tz::UTC), "2026-09-14 15:18:44 UTC");
+        let seoul = Tz::Asia__Seoul;
+        assert_eq!(ENGLISH.moment(time, seoul), "2026-09-15 00:18:44 KST (2026-09-14 15:18 UTC)");
+        assert_eq!(KOREAN.moment(time, seoul), "2026년 9월 15일 00:18:44 KST (9월 14일 15:18 UTC)");
+        assert_eq!(KOREAN.moment(time, Tz::UTC), "2026년 9월 14일 15:18:44 UTC");
+    }
+
+    #[test]
+    fn patterns_are_filled() {
+        assert_eq!(fill("{1} and {0}", &["a", "b"]), "b and a");
+        assert_eq!(fill("{0} {", &[]), " ");
+    }
+}

@@ -1,0 +1,75 @@
+//! A page as plain text, for a terminal or a mail: the same words, without any markup.
+
+use std::fmt::Write as _;
+
+use chrono_tz::Tz;
+
+use super::page::{Line, Page, Part, Span, Words};
+use super::slack::sparkline;
+
+/// Writes a page: the headline first, links after all text; lines end with a line feed.
+#[must_use]
+pub fn page(page: &Page<'_>, timezone: Tz, words: &Words) -> String {
+    let mut text = String::new();
+    let mut push = |part: &str| {
+        let part = part.trim_end();
+        if !part.is_empty() {
+            text.push_str(part);
+            text.push('\n');
+        }
+    };
+    push(&line(&page.headline.whole(), timezone, words));
+    if let Some(measure) = &page.measure {
+        push(&line(measure, timezone, words));
+    }
+    if let Some(chart) = &page.chart {
+        let values: Vec<(f64, bool)> =
+            chart.points.iter().map(|(value, _, breaching)| (*value, *breaching)).collect();
+        push(&format!("{}  {}", sparkline(&values), chart.words));
+    }
+    for part in &page.body {
+        push(&paragraph(part, timezone, words));
+    }
+    for (name, value) in &page.facts {
+        push(&format!("{name}: {}", value.trim_end().replace('\n', "\n   ")));
+    }
+    for part in &page.details {
+        push(&paragraph(part, timezone, words));
+    }
+    for warning in &page.warnings {
+        push(&line(warning, timezone, words));
+    }
+    push(&line(&page.footer, timezone, words));
+    for button in &page.buttons {
+        push(&format!("{}: {}", button.label, button.url));
+    }
+    text
+}
+
+fn paragraph(part: &Part<'_>, timezone: Tz, words: &Words) -> String {
+    match part {
+        Part::Text(spans) | Part::Small(spans) => line(spans, timezone, words),
+        Part::Verbatim(text) => text.lines().fold(String::new(), |mut all, line| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(all, "   {line}");
+            all
+        }),
+    }
+}
+
+/// A line without its markup; mentions, which are markup, are left out.
+#[must_use]
+pub fn line(line: &Line<'_>, timezone: Tz, words: &Words) -> String {
+    let mut text = String::new();
+    for span in line {
+        match span {
+            Span::Text(part) | Span::Strong(part) | Span::Code(part) | Span::Link(_, part) => {
+                text.push_str(part);
+            }
+            Span::Moment(time) => text.push_str(&words.moment(*time, timezone)),
+            Span::Mention(_) => {}
+            Span::Break => text.push('\n'),
+        }
+    }
+    text
+}
