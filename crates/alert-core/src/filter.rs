@@ -105,8 +105,12 @@ pub fn plan(
     let mut publications = once(publications);
     order::by_change(
         &mut publications,
-        |one| one.items.first().map(|item| &items[*item].key),
-        |one| one.items.first().and_then(|item| items[*item].alert.changed_at),
+        |one| one.items.iter().map(|item| &items[*item].key).collect::<Vec<_>>(),
+        // The newest of its changes tells when the sender looked, and a later look knows all that an earlier one knew.
+        |one| {
+            let times = one.items.iter().map(|item| items[*item].alert.changed_at);
+            times.collect::<Option<Vec<_>>>()?.into_iter().max()
+        },
     );
     Plan { records: decoded.records, items, publications }
 }

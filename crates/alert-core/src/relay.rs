@@ -284,7 +284,7 @@ impl Plan<'_> {
             .flat_map(|Due { receiver, mut items }| {
                 order::by_change(
                     &mut items,
-                    |(index, _)| self.first_of_alert[*index],
+                    |(index, _)| [self.first_of_alert[*index]],
                     |(index, _)| self.items[*index].alert.changed_at,
                 );
                 let items =

@@ -86,7 +86,11 @@ impl Filter {
             .map(|(place, publication)| Outgoing {
                 place,
                 message: &publication.message,
-                alert: publication.items.first().and_then(|item| plan.items.get(*item)).map(|item| &item.key),
+                alerts: publication
+                    .items
+                    .iter()
+                    .filter_map(|item| Some(&plan.items.get(*item)?.key))
+                    .collect(),
             })
             .collect();
         let report = self.publisher.publish(messages, deadline).await;

@@ -54,21 +54,21 @@ pub struct Publisher {
 }
 
 /// A message to publish.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Outgoing<'m> {
     /// Its place in the report.
     pub place: usize,
     /// The message.
     pub message: &'m SnsMessage,
-    /// The alert whose change it tells.
-    pub alert: Option<&'m AlertKey>,
+    /// The alerts whose changes it tells.
+    pub alerts: Vec<&'m AlertKey>,
 }
 
 /// A message on its way.
 struct Parcel<'m> {
     place: usize,
     message: &'m SnsMessage,
-    alert: Option<&'m AlertKey>,
+    alerts: Vec<&'m AlertKey>,
     /// SNS refused its subject.
     without_subject: bool,
     /// SNS refused a batch as a whole, so each of its messages goes by itself.
@@ -99,10 +99,10 @@ impl Publisher {
         let mut report = Report::default();
         let mut waiting: Vec<Parcel<'_>> = messages
             .into_iter()
-            .map(|Outgoing { place, message, alert }| Parcel {
+            .map(|Outgoing { place, message, alerts }| Parcel {
                 place,
                 message,
-                alert,
+                alerts,
                 without_subject: false,
                 alone: false,
                 tries: 0,
@@ -195,11 +195,16 @@ fn value(attribute: &Attribute) -> Option<MessageAttributeValue> {
     .ok()
 }
 
-/// The messages that may go now, and those that wait for an earlier one of their alert: SNS may refuse one of a batch and
+/// The messages that may go now, and those that wait for an earlier one of their alerts: SNS may refuse one of a batch and
 /// take the ones behind it.
 fn first_of_each_alert(parcels: Vec<Parcel<'_>>) -> (Vec<Parcel<'_>>, Vec<Parcel<'_>>) {
-    let mut alerts = HashSet::new();
-    parcels.into_iter().partition(|parcel| parcel.alert.is_none_or(|alert| alerts.insert(alert)))
+    let mut met = HashSet::new();
+    parcels.into_iter().partition(|parcel| {
+        let is_first = parcel.alerts.iter().all(|alert| !met.contains(alert));
+        // Whoever comes behind it waits for it, even where it waits itself.
+        met.extend(parcel.alerts.iter().copied());
+        is_first
+    })
 }
 
 /// Batches as SNS takes them, in order.
