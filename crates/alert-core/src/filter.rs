@@ -100,7 +100,7 @@ pub fn plan(
             SnsOptions { time_zone: config.timezone, warning: warning.map(str::to_owned), sent_at: at };
         let surviving: Vec<usize> =
             (first..items.len()).filter(|item| items[*item].dropped.is_none()).collect();
-        publish(record, &items, surviving, config.publish, &options, &mut publications);
+        publish(record, &items, surviving, config, &options, &mut publications);
     }
     let mut publications = once(publications);
     order::by_change(
@@ -135,7 +135,7 @@ fn publish(
     record: &Record,
     items: &[Item],
     surviving: Vec<usize>,
-    mode: Publish,
+    config: &Config,
     options: &SnsOptions,
     publications: &mut Vec<Publication>,
 ) {
@@ -147,21 +147,25 @@ fn publish(
         publications.push(Publication::new(surviving, items, message));
         return;
     }
-    match mode {
-        Publish::Alert => publications.extend(
+    let is_group = match config.publish {
+        Publish::Auto => surviving.len() > config.digest_after,
+        Publish::Alert => false,
+        Publish::Group => true,
+    };
+    if !is_group {
+        publications.extend(
             surviving
                 .into_iter()
                 .map(|item| Publication::new(vec![item], items, sns::message(&items[item].alert, options))),
-        ),
-        Publish::Group => {
-            let alerts: Vec<&Alert> = surviving.iter().map(|item| &items[*item].alert).collect();
-            let mut rest = surviving;
-            for (told, message) in sns::group_messages(&alerts, options) {
-                let others = rest.split_off(told.min(rest.len()));
-                let told = std::mem::replace(&mut rest, others);
-                publications.push(Publication::new(told, items, message));
-            }
-        }
+        );
+        return;
+    }
+    let alerts: Vec<&Alert> = surviving.iter().map(|item| &items[*item].alert).collect();
+    let mut rest = surviving;
+    for (told, message) in sns::group_messages(&alerts, options) {
+        let others = rest.split_off(told.min(rest.len()));
+        let told = std::mem::replace(&mut rest, others);
+        publications.push(Publication::new(told, items, message));
     }
 }
 
@@ -198,9 +202,9 @@ mod tests {
             alert("old", "2026-03-01T00:00:00Z"),
             alert("older", "2026-02-01T00:00:00Z"),
         ]});
-        for publish in ["alert", "group"] {
+        for publish in ["auto", "alert", "group"] {
             let config = format!(
-                "publish: {publish}\ndrop: [{{matchers: ['alertname=\"young\"'], younger_than: 30m}}]"
+                "publish: {publish}\ndigest_after: 2\ndrop: [{{matchers: ['alertname=\"young\"'], younger_than: 30m}}]"
             );
             let first = deliveries(&event, &config, "2026-03-02T00:29:00Z");
             let retry = deliveries(&event, &config, "2026-03-02T00:31:00Z");
@@ -234,5 +238,41 @@ mod tests {
         // The same body under another id is another delivery: reminders are equal.
         let event = json!({"Records": [record("1", &fires), record("2", &fires)]});
         assert_eq!(planned(&event, "drop: []", "2026-03-02T00:10:00Z").publications.len(), 2);
+    }
+
+    #[test]
+    fn a_webhook_of_many_is_one_message() {
+        let event = |count: usize| {
+            let alerts: Vec<Value> =
+                (0..count).map(|n| alert(&format!("a{n}"), "2026-03-02T00:00:00Z")).collect();
+            json!({"receiver": "r", "alerts": alerts})
+        };
+        let sizes = |count: usize, config: &str| {
+            let plan = planned(&event(count), config, "2026-03-02T00:10:00Z");
+            plan.publications.iter().map(|one| one.items.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(5, ""), [1; 5]);
+        assert_eq!(sizes(6, ""), [6]);
+        assert_eq!(sizes(100, ""), [100]);
+        assert_eq!(sizes(6, "publish: alert"), [1; 6]);
+        assert_eq!(sizes(2, "publish: group"), [2]);
+        assert_eq!(sizes(2, "digest_after: 1"), [2]);
+        // What a rule drops does not count.
+        assert_eq!(sizes(6, "drop: [{matchers: [alertname=a0]}]"), [1; 5]);
+    }
+
+    #[test]
+    fn a_group_waits_for_an_earlier_one_by_any_of_its_alerts() {
+        let record = |id: &str, alerts: &[Value]| json!({"messageId": id, "body": json!({"receiver": "r", "alerts": alerts}).to_string()});
+        let [old, new] = ["2026-03-02T00:00:00Z", "2026-03-02T00:05:00Z"];
+        let event = json!({"Records": [
+            record("1", &[alert("cpu", old), alert("disk", new)]),
+            record("2", &[alert("disk", old), alert("net", old)]),
+        ]});
+        for config in ["publish: group", "digest_after: 1"] {
+            let plan = planned(&event, config, "2026-03-02T00:10:00Z");
+            let told: Vec<_> = plan.publications.iter().map(|one| one.items.clone()).collect();
+            assert_eq!(told, [[2, 3], [0, 1]], "{config}");
+        }
     }
 }

@@ -118,7 +118,9 @@ fn published(case: &Case) -> Option<Value> {
                 .map(|attribute| {
                     let value = match &attribute.value {
                         AttributeValue::Text(text) => json!(text),
-                        AttributeValue::Binary(json) => serde_json::from_str(json).unwrap(),
+                        AttributeValue::Texts(json) | AttributeValue::Binary(json) => {
+                            serde_json::from_str(json).unwrap()
+                        }
                     };
                     (attribute.name.to_owned(), value)
                 })

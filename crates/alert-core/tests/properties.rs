@@ -13,7 +13,7 @@ use std::fs;
 use std::sync::LazyLock;
 
 use alert_core::alert::{Alert, Link, LinkKind, Source, State};
-use alert_core::config::{BrokenConfiguration, Config};
+use alert_core::config::{BrokenConfiguration, Config, Publish};
 use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::filter;
@@ -312,14 +312,20 @@ fn check_event(event: &[u8], digest_after: usize) {
     }
     let [deployment, _] = deployments;
 
-    let decoded = envelope::decode(event);
-    let plan = filter::plan(decoded, &deployment.config, Some("Something is wrong"), "request", now);
+    for publish in [Publish::Auto, Publish::Alert, Publish::Group] {
+        let config = Config { publish, ..deployment.config.clone() };
+        let plan = filter::plan(envelope::decode(event), &config, Some("Something is wrong"), "request", now);
+        check_filter_plan(&plan, records);
+    }
+}
+
+fn check_filter_plan(plan: &filter::Plan, records: usize) {
     for record in 0..records {
         assert!(plan.items.iter().any(|item| item.record == record), "record {record} vanished");
     }
     for (place, item) in plan.items.iter().enumerate() {
-        let published = plan.publications.iter().any(|publication| publication.items.contains(&place));
-        assert!(published || item.dropped.is_some(), "{:?} vanished", item.alert.name);
+        let published = plan.publications.iter().filter(|one| one.items.contains(&place)).count();
+        assert_eq!(published, usize::from(item.dropped.is_none()), "{:?}", item.alert.name);
     }
     for publication in &plan.publications {
         assert!(sns::size(&publication.message) <= sns::MESSAGE_MAX_BYTES);

@@ -188,7 +188,7 @@ impl Publisher {
 fn value(attribute: &Attribute) -> Option<MessageAttributeValue> {
     let builder = MessageAttributeValue::builder().data_type(attribute.value.data_type());
     match &attribute.value {
-        AttributeValue::Text(text) => builder.string_value(text),
+        AttributeValue::Text(text) | AttributeValue::Texts(text) => builder.string_value(text),
         AttributeValue::Binary(json) => builder.binary_value(Blob::new(json.as_bytes())),
     }
     .build()

@@ -55,6 +55,11 @@ async fn every_alert_is_shown_or_lies_in_a_dead_letter_queue() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// Webhooks of many are one message each, or as many as alerts.
+fn publish(seed: u64) -> &'static str {
+    if seed.is_multiple_of(2) { "publish: auto" } else { "publish: alert" }
+}
+
 /// A number below 1,000 that follows from the seed and a text.
 fn chance(seed: u64, text: &str, time: u32) -> u64 {
     // Its keys are constant.
@@ -207,7 +212,10 @@ impl Stage {
         let grafana = sandbox.sns.create_topic("grafana");
         let filter = FunctionSpec::new("filter", binary("grafana-filter-to-sns"))
             .with_environment(sandbox.environment())
-            .with_environment([("SNS_TOPIC_ARN", grafana.clone())]);
+            .with_environment([
+                ("SNS_TOPIC_ARN", grafana.clone()),
+                ("ALERT_CONFIG", publish(seed).to_owned()),
+            ]);
         // One process, so that a retry meets the memory of what was published.
         let filter = start(filter, 1).await;
         sandbox.eventbridge.add_target(&filter);
@@ -273,6 +281,26 @@ impl Stage {
         unheard
     }
 
+    /// How often an alert came again because another one of its message failed, by alert: what is one message for SQS is
+    /// tried again as one, and each process remembers only what it delivered itself.
+    fn taken_along(&self) -> BTreeMap<String, usize> {
+        let log = self.buffered.log();
+        let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let message =
+            |line: &Value| Some((line["id"].as_str()?.to_owned(), line["request_id"].as_str()?.to_owned()));
+        let failed: BTreeSet<(String, String)> =
+            lines.iter().filter(|line| line["outcome"] == "failed").filter_map(message).collect();
+        let mut taken_along = BTreeMap::new();
+        for line in lines.iter().filter(|line| line["outcome"] == "delivered") {
+            if let (Some(alert), Some(message)) = (line["alert"].as_str(), message(line))
+                && failed.contains(&message)
+            {
+                *taken_along.entry(alert.to_owned()).or_default() += 1;
+            }
+        }
+        taken_along
+    }
+
     /// What Slack and the relays have to say of an alert.
     fn history(&self, name: &str, lost: &BTreeSet<usize>) -> String {
         let posts = self.sandbox.slack.posts();
@@ -319,21 +347,27 @@ async fn run(seed: u64) -> Vec<String> {
             *shown.entry(name).or_default() += 1;
         }
     }
-    let mut published = BTreeMap::<String, usize>::new();
+    let mut messages = BTreeMap::<BTreeSet<String>, usize>::new();
     for message in stage.sandbox.sns.published() {
-        for name in named(&message.message.message.into(), WORD) {
-            *published.entry(name).or_default() += 1;
+        *messages.entry(named(&message.message.message.into(), WORD)).or_default() += 1;
+    }
+    let mut published = BTreeMap::<&String, usize>::new();
+    for (names, times) in &messages {
+        for name in names {
+            *published.entry(name).or_default() += times;
         }
     }
-    let (dead, unheard) = (stage.dead(), stage.unheard());
+    let (dead, unheard, taken_along) = (stage.dead(), stage.unheard(), stage.taken_along());
 
     for name in (0..TOTAL).map(name).filter(|name| !shown.contains_key(name) && !dead.contains(name)) {
         problems.push(format!("{name} is lost: neither shown nor in a dead-letter queue"));
     }
-    let (mut by_slack, mut by_sns) = (0, 0);
+    let (mut by_slack, mut by_sns, mut by_message) = (0, 0, 0);
     for (name, times) in shown.iter().filter(|(_, times)| **times > 1) {
-        let by_answers =
-            [&without_answer, &unheard].iter().filter_map(|times| times.get(name)).sum::<usize>();
+        let by_answers = [&without_answer, &unheard, &taken_along]
+            .iter()
+            .filter_map(|times| times.get(name))
+            .sum::<usize>();
         let by_publications = published.get(name).copied().unwrap_or(1) - 1;
         if times - 1 > by_answers + by_publications {
             problems.push(format!(
@@ -341,13 +375,17 @@ async fn run(seed: u64) -> Vec<String> {
                 stage.history(name, &lost)
             ));
         }
-        if by_publications > 0 { by_sns += 1 } else { by_slack += 1 }
+        match taken_along.contains_key(name) {
+            _ if by_publications > 0 => by_sns += 1,
+            true => by_message += 1,
+            false => by_slack += 1,
+        }
     }
     // The filter publishes twice only what it was not told of.
     let calls = stage.sandbox.sns.calls();
     let unanswered: usize =
         calls.iter().filter(|call| call.outcome == "no answer").map(|call| call.entries).sum();
-    let twice: usize = published.values().map(|times| times - 1).sum();
+    let twice: usize = messages.values().map(|times| times - 1).sum();
     if twice > unanswered {
         problems
             .push(format!("{twice} messages are published twice, but SNS lost {unanswered} answers alone"));
@@ -370,11 +408,12 @@ async fn run(seed: u64) -> Vec<String> {
     let poison = (0..TOTAL).filter(|n| is_poison(seed, &name(*n))).count();
     say(&format!(
         "chaos: seed {seed}: {TOTAL} alerts in {:.1} s, {} posts: {} shown, {} dead letters not shown ({poison} alerts were refused \
-         for good); shown twice: {by_slack} because Slack's answer was lost, {by_sns} because SNS's was",
+         for good); shown twice: {by_slack} because Slack's answer was lost, {by_sns} because SNS's was, {by_message} with others of their message ({})",
         started.elapsed().as_secs_f64(),
         posts.len(),
         shown.len(),
         dead.iter().filter(|name| !shown.contains_key(*name)).count(),
+        publish(seed),
     ));
     if !problems.is_empty() {
         let replay = format!("replay with {SEED_VARIABLE}={seed}");

@@ -101,6 +101,17 @@ fn a_webhook_in_the_wrong_place_is_not_repeated() {
 }
 
 #[test]
+fn explain_says_what_goes_together() {
+    let event = include_str!("../../../fixtures/grafana/group_mixed.eventbridge.json");
+    let told = text(&run(&["explain", "-"], event).stdout);
+    let together = "to SNS, subject \"HighCPU (+6 more)\", 7 alerts in one message:";
+    assert!(told.contains(together), "{told}");
+    let few = include_str!("../../../fixtures/grafana/walkthrough.eventbridge.json");
+    let told = text(&run(&["explain", "-"], few).stdout);
+    assert!(told.contains("to SNS, subject \"HighCPU\":") && !told.contains("in one message"), "{told}");
+}
+
+#[test]
 fn colours_are_for_terminals_that_want_them() {
     let told = |more: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));

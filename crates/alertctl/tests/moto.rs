@@ -180,6 +180,44 @@ async fn what_the_filter_publishes_arrives_in_queues() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs moto: run by `make test`"]
+async fn a_policy_takes_a_group_for_any_of_its_alerts() {
+    let moto = Moto::start();
+    let topic = text(&moto.aws("sns create-topic --name alerts", &[]), "/TopicArn");
+    let subscribe = |name: &str, policy: Value| {
+        let url = text(&moto.aws(&format!("sqs create-queue --queue-name {name}"), &[]), "/QueueUrl");
+        let arn = format!("arn:aws:sqs:{REGION}:123456789012:{name}");
+        let attributes = json!({"FilterPolicy": policy.to_string()}).to_string();
+        moto.aws(
+            &format!("sns subscribe --topic-arn {topic} --protocol sqs --notification-endpoint {arn}"),
+            &["--attributes", &attributes],
+        );
+        url
+    };
+    // Two severities, two states, five names.
+    let takers = [
+        subscribe("critical", json!({"severity": ["critical"]})),
+        subscribe("resolved", json!({"status": ["resolved"], "severity": ["warning"]})),
+        subscribe("name", json!({"alertname": ["Nobody", "디스크 초과"]})),
+        subscribe("quoted", json!({"alertname": ["Disk \"data\" full"], "grafana_folder": ["Staging"]})),
+    ];
+    let others = [subscribe("info", json!({"severity": ["info"]}))];
+    let spec = FunctionSpec::new("grafana-filter-to-sns", binary("grafana-filter-to-sns"))
+        .with_environment(moto.environment())
+        .with_environment([("SNS_TOPIC_ARN", topic.as_str())]);
+    let function = Function::start(spec).await.unwrap();
+    let event = std::fs::read(root().join("fixtures/grafana/group_mixed.eventbridge.json")).unwrap();
+    let invocation = function.invoke(event).await;
+    assert!(invocation.outcome.is_success(), "{:?}\n{}", invocation.outcome, function.log());
+    let waiting = |url: &String| {
+        let answer = moto.aws("sqs get-queue-attributes --attribute-names All", &["--queue-url", url]);
+        text(&answer, "/Attributes/ApproximateNumberOfMessages")
+    };
+    assert_eq!(takers.each_ref().map(waiting), ["1"; 4]);
+    assert_eq!(others.each_ref().map(waiting), ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs moto: run by `make test`"]
 async fn the_sandbox_refuses_what_moto_refuses() {
     let moto = Moto::start();
     let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();

@@ -36,7 +36,7 @@ fuzz_target!(|event: &[u8]| {
             }
             assert!(message.attributes.len() <= ATTRIBUTES_MAX);
             for attribute in &message.attributes {
-                let AttributeValue::Text(text) = &attribute.value else { continue };
+                let (AttributeValue::Text(text) | AttributeValue::Texts(text)) = &attribute.value else { continue };
                 let is_taken =
                     |c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}');
                 assert!(!text.is_empty() && text.chars().all(is_taken), "{text:?}");

@@ -47,7 +47,7 @@ pub struct Config {
     pub timezone: Tz,
     /// The states of CloudWatch alarms that are worth a message; `None` lets the way of the alert decide.
     pub notify_on: Option<Vec<AlarmState>>,
-    /// More alerts than this for one receiver in one invocation are sent as digests; at least 1.
+    /// More alerts than this for one receiver in one invocation are sent as digests; at least 1. See [`Publish::Auto`], too.
     pub digest_after: usize,
     /// What the filter publishes as one message.
     pub publish: Publish,
@@ -106,9 +106,9 @@ impl Default for Config {
             timezone: Tz::UTC,
             notify_on: None,
             digest_after: DIGEST_AFTER_ALERTS,
-            publish: Publish::Alert,
             rendering: Rendering::default(),
             language: Language::default(),
+            publish: Publish::Auto,
             fail_open: false,
         }
     }
@@ -319,8 +319,10 @@ impl AlarmState {
 /// What the filter publishes as one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Publish {
-    /// Each alert by itself.
+    /// Each alert by itself, unless one webhook brings more than [`Config::digest_after`]: then all of it together.
     #[default]
+    Auto,
+    /// Each alert by itself.
     Alert,
     /// All alerts of one webhook together.
     Group,

@@ -117,7 +117,11 @@ fn explain_filter(text: &mut String, decoded: &Decoded, config: &Config, now: Da
     }
     for publication in &plan.publications {
         let subject = publication.message.subject.as_deref().unwrap_or("(no subject)");
-        let _ = writeln!(text, "\n    {GREY}to SNS, subject {subject:?}:{GREY:#}");
+        let together = match publication.items.len() {
+            1 => String::new(),
+            alerts => format!(", {alerts} alerts in one message"),
+        };
+        let _ = writeln!(text, "\n    {GREY}to SNS, subject {subject:?}{together}:{GREY:#}");
         for line in publication.message.message.lines().take(12) {
             let _ = writeln!(text, "      {}", Plain(line));
         }

@@ -4,11 +4,11 @@ use alert_sandbox::sns::MESSAGE_MAX_BYTES;
 use serde_json::json;
 
 use crate::events::{SENT, alert, event, fixture, many};
-use crate::stage::{Setup, calls, payload};
+use crate::stage::{EACH_ALONE, Setup, calls, payload};
 
 #[tokio::test]
 async fn twenty_five_alerts_are_three_calls() {
-    let stage = Setup::new().await.start().await;
+    let stage = Setup::new().await.config(EACH_ALONE).start().await;
     let answer = stage.done(&many(25)).await;
     assert_eq!(answer, json!({"alerts": 25, "dropped": 0, "published": 25}));
     assert_eq!(stage.calls(), calls(&[(10, "ok"), (10, "ok"), (5, "ok")]));
@@ -18,7 +18,7 @@ async fn twenty_five_alerts_are_three_calls() {
 
 #[tokio::test]
 async fn forty_large_alerts_are_as_many_calls_as_the_limit_asks_for() {
-    let stage = Setup::new().await.start().await;
+    let stage = Setup::new().await.config(EACH_ALONE).start().await;
     let alerts: Vec<_> = (0..40)
         .map(|number| {
             let mut alert = alert(&format!("Large {number}"));
@@ -37,6 +37,50 @@ async fn forty_large_alerts_are_as_many_calls_as_the_limit_asks_for() {
     for message in published.iter().map(|published| &published.message) {
         assert!(message.message.contains(&"가".repeat(20_000 / 3)), "nothing is lost where all fits");
     }
+}
+
+#[tokio::test]
+async fn a_webhook_of_many_is_one_message_and_one_entry() {
+    let stage = Setup::new().await.start().await;
+    let answer = stage.done(&many(25)).await;
+    assert_eq!(answer, json!({"alerts": 25, "dropped": 0, "published": 1}));
+    assert_eq!(stage.calls(), calls(&[(1, "ok")]));
+    let message = &stage.published()[0].message;
+    assert_eq!(message.subject.as_deref(), Some("Alert 0 (+24 more)"));
+    let names: Vec<String> = (0..25).map(|number| format!("Alert {number}")).collect();
+    let list = &message.attributes["alertname"];
+    assert_eq!((list.data_type.as_str(), list.value()), ("String.Array", json!(names).to_string().as_str()));
+    assert_eq!(message.attributes["severity"].value(), "critical");
+    assert_eq!(payload(message).unwrap()["alerts"].as_array().unwrap().len(), 25);
+    // Each has its line in the log all the same.
+    let verdicts = stage.verdicts().await;
+    assert_eq!(verdicts.iter().filter(|line| line["outcome"] == "published").count(), 25);
+}
+
+#[tokio::test]
+async fn a_webhook_too_large_for_a_message_is_as_few_as_its_size_asks_for() {
+    let stage = Setup::new().await.start().await;
+    let alerts: Vec<_> = (0..40)
+        .map(|number| {
+            let mut alert = alert(&format!("Large {number}"));
+            alert["annotations"]["description"] = "가".repeat(20_000 / 3).into();
+            alert
+        })
+        .collect();
+    stage.done(&event("large", SENT, &alerts)).await;
+    let published = stage.published();
+    // 40 times 20 kB as text, and a third more as base64: 1.9 MB.
+    assert!(published.len() <= 16, "{}", published.len());
+    assert!(stage.calls().iter().all(|(_, outcome)| outcome == "ok"), "{:?}", stage.calls());
+    let mut names = Vec::new();
+    for published in &published {
+        let json = payload(&published.message).unwrap();
+        for alert in json["alerts"].as_array().unwrap() {
+            assert_eq!(alert["annotations"]["description"].as_str().unwrap().chars().count(), 20_000 / 3);
+            names.push(alert["labels"]["alertname"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(names, (0..40).map(|number| format!("Large {number}")).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -88,7 +132,7 @@ async fn a_webhook_without_alerts_is_not_lost() {
 
 #[tokio::test]
 async fn sns_takes_every_name() {
-    let stage = Setup::new().await.start().await;
+    let stage = Setup::new().await.config(EACH_ALONE).start().await;
     let long = "n".repeat(300);
     let long_emoji = "🔥".repeat(300);
     let long_korean = "가".repeat(300);

@@ -10,7 +10,7 @@ use alert_sandbox::slack::Post;
 use alert_sandbox::sqs::{Delivery, Queue, QueueOptions};
 use serde_json::Value;
 
-use crate::events::{alert, walkthrough, webhook};
+use crate::events::{alert, alerts, resolved, walkthrough, webhook};
 use crate::stage::{SOON, Setup, Stage};
 
 /// From the topic to the relay.
@@ -153,6 +153,21 @@ async fn a_datasource_error_that_the_filter_let_pass_arrives() {
             let posts = chain.posts(&walkthrough()["detail"], &names).await;
             assert!(text(&posts[0]).contains("Checkout latency"), "{way:?}: {:?}", posts[0]);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_of_many_is_one_digest_by_every_way() {
+    for way in WAYS {
+        let chain = Chain::start(Setup::new().await, way).await;
+        let mut alerts = alerts(8);
+        alerts[3] = resolved(alerts[3].clone(), "2026-03-02T00:16:00Z");
+        alerts[5] = alert("DatasourceError");
+        let posts = chain.posts(&webhook(&alerts), &["Alert 0"]).await;
+        for name in (0..8).filter(|n| *n != 5).map(|n| format!("Alert {n}")) {
+            assert!(text(&posts[0]).contains(&name), "{way:?} {name}: {}", text(&posts[0]));
+        }
+        assert!(!text(&posts[0]).contains("DatasourceError"), "{way:?}: {}", text(&posts[0]));
     }
 }
 

@@ -17,6 +17,9 @@ fn shown(published: &Published) -> Value {
         .attributes
         .iter()
         .map(|(name, attribute)| match &attribute.string_value {
+            Some(list) if attribute.data_type == "String.Array" => {
+                (name.clone(), serde_json::from_str(list).unwrap())
+            }
             Some(text) => (name.clone(), json!(text)),
             None => (name.clone(), payload(message).unwrap()),
         })

@@ -5,14 +5,14 @@ use std::time::Duration;
 use alert_sandbox::sns::{SnsError, SnsFault};
 
 use crate::events::{SENT, alert, event, many};
-use crate::stage::{Setup, Stage, calls, error};
+use crate::stage::{EACH_ALONE, Setup, Stage, calls, error};
 
 /// Longer than any invocation.
 const FOREVER: Duration = Duration::from_mins(10);
 
 #[tokio::test]
 async fn one_entry_of_ten_goes_out_again_alone() {
-    let stage = Setup::new().await.start().await;
+    let stage = Setup::new().await.config(EACH_ALONE).start().await;
     stage.sandbox.sns.set_entry_plan(Box::new(|info| {
         (info.number == 3).then(|| SnsError::new(500, "InternalError", "later"))
     }));
@@ -41,7 +41,7 @@ async fn a_subject_that_sns_refuses_is_left_out() {
 #[tokio::test]
 async fn throttling_and_faults_pass() {
     for fault in [SnsFault::Throttle(2), SnsFault::Internal(2)] {
-        let stage = Setup::new().await.start().await;
+        let stage = Setup::new().await.config(EACH_ALONE).start().await;
         stage.sandbox.sns.set_fault(fault.clone());
         stage.done(&many(12)).await;
         assert_eq!(stage.published().len(), 12, "{fault:?}");
@@ -57,7 +57,7 @@ async fn what_does_not_pass_fails_the_invocation_before_its_time_is_over() {
         (SnsFault::Internal(u32::MAX), "sns_unavailable"),
         (SnsFault::Hang(FOREVER), "sns_unavailable"),
     ] {
-        let stage = Setup::new().await.timeout(3).start().await;
+        let stage = Setup::new().await.config(EACH_ALONE).timeout(3).start().await;
         stage.sandbox.sns.set_fault(fault.clone());
         let event = many(25);
         let invocation = stage.invoke(&event).await;
@@ -75,7 +75,7 @@ async fn what_does_not_pass_fails_the_invocation_before_its_time_is_over() {
 
 #[tokio::test]
 async fn an_answer_that_is_lost_costs_duplicates_and_nothing_else() {
-    let stage = Setup::new().await.start().await;
+    let stage = Setup::new().await.config(EACH_ALONE).start().await;
     stage.sandbox.sns.set_fault(SnsFault::LoseAnswer(1));
     stage.done(&many(12)).await;
     assert_eq!(stage.calls(), calls(&[(10, "no answer"), (2, "ok"), (10, "ok")]));
@@ -108,7 +108,7 @@ async fn assert_nothing_is_called_done(stage: &Stage, alerts: usize) {
 
 #[tokio::test]
 async fn a_role_that_may_not_publish() {
-    let stage = Setup::new().await.start().await;
+    let stage = Setup::new().await.config(EACH_ALONE).start().await;
     stage.sandbox.sns.set_fault(SnsFault::Deny);
     let attempts = stage.invoke_async(&many(12)).await;
     assert_eq!(attempts.len(), 3);
@@ -141,7 +141,7 @@ async fn a_topic_that_does_not_exist() {
 
 #[tokio::test]
 async fn a_retry_publishes_only_what_failed() {
-    let stage = Setup::new().await.start().await;
+    let stage = Setup::new().await.config(EACH_ALONE).start().await;
     // Refused in the first attempt, twelve alerts in two calls, and taken in the second.
     stage.sandbox.sns.set_entry_plan(Box::new(|info| {
         let refuse =

@@ -122,6 +122,37 @@ async fn a_refused_change_holds_the_later_ones_of_its_alert_back() {
 }
 
 #[tokio::test]
+async fn a_refused_group_holds_the_later_changes_of_each_of_its_alerts_back() {
+    let (stage, queue) = stage().await;
+    stage.sandbox.sns.set_entry_plan(Box::new(|info| {
+        (info.number == 0).then(|| SnsError::new(500, "InternalError", "Not now."))
+    }));
+    let group: Vec<Value> = (0..8).map(|n| alert(&format!("Alert {n}"))).collect();
+    let over = resolved(group[7].clone(), "2026-03-02T00:17:00Z");
+    let body = |alerts: &[Value]| event("e", SENT, alerts)["detail"].to_string();
+    let batch = [("m-2", body(&[over])), ("m-1", body(&group)), ("m-0", body(&[alert("Other")]))];
+    stage.done(&sns(&batch)).await;
+    let statuses: Vec<_> = arrived(&queue);
+    let all = serde_json::to_string(&(0..8).map(|n| format!("Alert {n}")).collect::<Vec<_>>()).unwrap();
+    assert_eq!(statuses, pairs(&[("Other", "firing"), (&all, "firing"), ("Alert 7", "resolved")]));
+}
+
+#[tokio::test]
+async fn a_group_is_swallowed_when_it_comes_again_and_a_reminder_of_it_is_not() {
+    let (stage, queue) = stage().await;
+    let group: Vec<Value> = (0..8).map(|n| alert(&format!("Alert {n}"))).collect();
+    for _ in 0..2 {
+        stage.done(&event("e-1", SENT, &group)).await;
+        stage.function.stop().await;
+    }
+    assert_eq!(queue.messages().len(), 1);
+    stage.done(&event("e-2", "2026-03-02T00:17:05Z", &group)).await;
+    assert_eq!(queue.messages().len(), 2);
+    let groups: Vec<_> = stage.published().iter().map(|one| one.message.group_id.clone()).collect();
+    assert!(groups[0].is_some() && groups.iter().all(|group| *group == groups[0]), "{groups:?}");
+}
+
+#[tokio::test]
 async fn what_is_not_grafanas_arrives_too() {
     let (stage, queue) = stage().await;
     stage.done(&sns(&[("m-1", "a text".to_owned())])).await;

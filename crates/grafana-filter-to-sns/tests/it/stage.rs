@@ -13,6 +13,9 @@ use serde_json::Value;
 /// Long enough on a busy machine, short enough that a hang is no pause for coffee.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// A configuration by which a webhook of many is as many messages.
+pub(crate) const EACH_ALONE: &str = "publish: alert";
+
 /// The role's credentials, as the sandbox sets them; the key's id is no secret.
 const SECRETS: [&str; 2] = ["sandbox-secret-access-key", "sandbox-session-token"];
 

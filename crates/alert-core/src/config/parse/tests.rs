@@ -161,7 +161,7 @@ fn names_line_and_column() {
         "digest_after: '5'",
         &["line 1, column 15: digest_after: expected a whole number from 1 to 1000000, found the text `5`"],
     );
-    check("publish: all", &["line 1, column 10: publish: expected alert or group, found `all`"]);
+    check("publish: all", &["line 1, column 10: publish: expected auto, alert or group, found `all`"]);
     check(
         "notify_on: [alarm]",
         &["line 1, column 13: notify_on[0]: expected ALARM, OK or INSUFFICIENT_DATA, found `alarm`"],

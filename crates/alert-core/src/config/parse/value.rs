@@ -38,7 +38,7 @@ pub(super) const ALARM_STATE: Parse<AlarmState> =
 pub(super) const RENDERING: Parse<Rendering> =
     Parse { expected: "modern, classic or plain", parse: rendering };
 pub(super) const LANGUAGE: Parse<Language> = Parse { expected: "en or ko", parse: language };
-pub(super) const PUBLISH: Parse<Publish> = Parse { expected: "alert or group", parse: publish };
+pub(super) const PUBLISH: Parse<Publish> = Parse { expected: "auto, alert or group", parse: publish };
 
 /// Mentions of one receiver: more than sixty of them.
 const MENTIONS_MAX_CHARS: usize = 1_000;
@@ -221,6 +221,7 @@ fn language(text: &str, _: ScalarStyle) -> Result<Language, String> {
 
 fn publish(text: &str, _: ScalarStyle) -> Result<Publish, String> {
     match text {
+        "auto" => Ok(Publish::Auto),
         "alert" => Ok(Publish::Alert),
         "group" => Ok(Publish::Group),
         _ => Err(excerpt(text)),

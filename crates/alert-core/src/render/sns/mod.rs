@@ -11,11 +11,13 @@ mod shrink;
 mod text;
 
 use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde_json::Value;
 
 use crate::alert::{Alert, Source, State};
 use crate::envelope::{Body, PAYLOAD_ATTRIBUTE, Record};
@@ -43,6 +45,9 @@ const WARNING_MAX_CHARS: usize = 1_000;
 
 /// Room for the subject, attributes and the notes of a raw message.
 const RAW_ROOM_BYTES: usize = 8_192;
+
+/// Room for what SNS's envelope has beside the message: ids, times, signature, and addresses with ARNs in them.
+const ENVELOPE_ROOM_BYTES: usize = 4_096;
 
 /// What a message says beside its alert.
 #[derive(Debug, Clone)]
@@ -89,6 +94,8 @@ pub struct Attribute {
 pub enum AttributeValue {
     /// `String`.
     Text(String),
+    /// `String.Array`: a JSON list of texts, each of which a policy compares by itself.
+    Texts(String),
     /// `Binary`: a JSON text, before base64.
     Binary(String),
 }
@@ -99,6 +106,7 @@ impl AttributeValue {
     pub fn data_type(&self) -> &'static str {
         match self {
             Self::Text(_) => "String",
+            Self::Texts(_) => "String.Array",
             Self::Binary(_) => "Binary",
         }
     }
@@ -115,8 +123,9 @@ pub fn message(alert: &Alert, options: &SnsOptions) -> SnsMessage {
 
 /// The message for the surviving alerts of one webhook; several where they do not fit into one.
 ///
-/// Splitting comes before shrinking, because it loses nothing. Each message comes with how many alerts it tells of; they keep
-/// their order.
+/// Splitting comes before shrinking, because it loses nothing; so a group also leaves room for the envelope in which SNS
+/// hands it to queues and functions, whose own limit may be 256 KiB. Each message comes with how many alerts it tells of;
+/// they keep their order.
 #[must_use]
 pub fn group_messages(alerts: &[&Alert], options: &SnsOptions) -> Vec<(usize, SnsMessage)> {
     match alerts {
@@ -172,12 +181,12 @@ pub fn raw(record: &Record, alert: &Alert, options: &SnsOptions) -> SnsMessage {
     if let Some(warning) = warning {
         put_warning(&mut text, &warning);
     }
-    let attributes = text_attribute("source", &source_word(&alert.source)).into_iter().collect();
+    let attributes = values_attribute("source", &[alert], |alert| source_word(&alert.source));
     let hash = hash(&[&text, &stamp(options.sent_at)]);
     SnsMessage {
         subject: safe::subject(&subject),
         message: text,
-        attributes,
+        attributes: attributes.into_iter().collect(),
         group_id: "raw".to_owned(),
         dedup_id: format!("raw-{hash}"),
     }
@@ -185,9 +194,9 @@ pub fn raw(record: &Record, alert: &Alert, options: &SnsOptions) -> SnsMessage {
 
 /// JSON stays JSON, so that the relay understands it as well as it can.
 fn put_warning(text: &mut String, warning: &str) {
-    if let Ok(serde_json::Value::Object(mut object)) = json::from_str(text) {
+    if let Ok(Value::Object(mut object)) = json::from_str(text) {
         object.insert("relayWarning".to_owned(), warning.into());
-        let with_warning = serde_json::Value::Object(object);
+        let with_warning = Value::Object(object);
         *text = serde_json::to_string_pretty(&with_warning).unwrap_or_else(|_| with_warning.to_string());
         if text.len() > MESSAGE_MAX_BYTES - RAW_ROOM_BYTES {
             *text = with_warning.to_string();
@@ -205,7 +214,7 @@ pub fn size(message: &SnsMessage) -> usize {
         .iter()
         .map(|attribute| {
             let value = match &attribute.value {
-                AttributeValue::Text(text) => text.len(),
+                AttributeValue::Text(text) | AttributeValue::Texts(text) => text.len(),
                 AttributeValue::Binary(json) => json.len().div_ceil(3) * 4,
             };
             attribute.name.len() + attribute.value.data_type().len() + value
@@ -236,10 +245,21 @@ pub fn batches<M: Borrow<SnsMessage>>(messages: Vec<M>) -> Vec<Vec<M>> {
 }
 
 fn fitting(alerts: &[&Alert], options: &SnsOptions) -> Option<SnsMessage> {
+    let size = if alerts.len() > 1 { size_in_envelope } else { size };
     [Copies::Kept, Copies::LeftOut]
         .into_iter()
         .map(|copies| build(alerts, options, copies))
         .find(|message| size(message) <= MESSAGE_MAX_BYTES)
+}
+
+/// The envelope is JSON, in which a line break or a quote takes two bytes.
+fn size_in_envelope(message: &SnsMessage) -> usize {
+    let escapes = |text: &str| Value::from(text).to_string().len() - text.len();
+    let attributes = message.attributes.iter().map(|attribute| match &attribute.value {
+        AttributeValue::Text(text) | AttributeValue::Texts(text) => escapes(text),
+        AttributeValue::Binary(_) => 0,
+    });
+    size(message) + escapes(&message.message) + attributes.sum::<usize>() + ENVELOPE_ROOM_BYTES
 }
 
 /// `alerts` has at least one, and if it has more they share their group.
@@ -250,17 +270,16 @@ fn build(alerts: &[&Alert], options: &SnsOptions, copies: Copies) -> SnsMessage 
         [first, _, ..] => format!("{} (+{} more)", safe::one_line(&first.name, 80), alerts.len() - 1),
         _ => alerts.first().map(|alert| alert.name.clone()).unwrap_or_default(),
     };
-    let mut attributes: Vec<Attribute> = Vec::new();
-    attributes.extend(
-        common(alerts, |alert| source_word(&alert.source)).and_then(|s| text_attribute("source", &s)),
-    );
-    attributes
-        .extend(common(alerts, |alert| alert.name.clone()).and_then(|s| text_attribute("alertname", &s)));
-    attributes.extend(text_attribute("status", status(alerts)));
-    for name in ["severity", "grafana_folder"] {
-        let value = common(alerts, |alert| alert.labels.get(name).to_owned());
-        attributes.extend(value.and_then(|value| text_attribute(name, &value)));
-    }
+    let mut attributes: Vec<Attribute> = [
+        values_attribute("source", alerts, |alert| source_word(&alert.source)),
+        values_attribute("alertname", alerts, |alert| alert.name.clone()),
+        values_attribute("status", alerts, |alert| status(&[alert]).to_owned()),
+        values_attribute("severity", alerts, |alert| alert.labels.get("severity").to_owned()),
+        values_attribute("grafana_folder", alerts, |alert| alert.labels.get("grafana_folder").to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if let Some(json) = payload::json(alerts, warning.as_deref(), copies) {
         attributes.push(Attribute { name: PAYLOAD_ATTRIBUTE, value: AttributeValue::Binary(json) });
     }
@@ -273,15 +292,24 @@ fn build(alerts: &[&Alert], options: &SnsOptions, copies: Copies) -> SnsMessage 
     }
 }
 
-/// Policies may compare a value only where it is true of all alerts of the message.
-fn common(alerts: &[&Alert], value: impl Fn(&Alert) -> String) -> Option<String> {
-    let first = value(alerts.first()?);
-    alerts.iter().skip(1).all(|alert| value(alert) == first).then_some(first)
-}
-
-fn text_attribute(name: &'static str, value: &str) -> Option<Attribute> {
-    let value = safe::attribute(value);
-    (!value.is_empty()).then_some(Attribute { name, value: AttributeValue::Text(value) })
+/// Every value that one of the alerts has, so that a policy which names it takes the group as well: SNS compares each.
+fn values_attribute(
+    name: &'static str,
+    alerts: &[&Alert],
+    value: impl Fn(&Alert) -> String,
+) -> Option<Attribute> {
+    let mut known = HashSet::new();
+    let values: Vec<String> = alerts
+        .iter()
+        .map(|alert| safe::attribute(&value(alert)))
+        .filter(|value| !value.is_empty() && known.insert(value.clone()))
+        .collect();
+    let value = match &values[..] {
+        [] => return None,
+        [only] => AttributeValue::Text(only.clone()),
+        _ => AttributeValue::Texts(Value::from(values).to_string()),
+    };
+    Some(Attribute { name, value })
 }
 
 fn source_word(source: &Source) -> String {

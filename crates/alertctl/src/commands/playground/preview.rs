@@ -123,11 +123,12 @@ fn sns_event(message: &SnsMessage, index: usize, at: DateTime<Utc>) -> Value {
         .attributes
         .iter()
         .map(|attribute| {
-            let value = match &attribute.value {
-                AttributeValue::Text(text) => text.clone(),
-                AttributeValue::Binary(text) => BASE64_STANDARD.encode(text),
+            // Lambda is told of texts and bytes alone.
+            let (kind, value) = match &attribute.value {
+                AttributeValue::Text(text) | AttributeValue::Texts(text) => ("String", text.clone()),
+                AttributeValue::Binary(text) => ("Binary", BASE64_STANDARD.encode(text)),
             };
-            let shown = json!({"Type": attribute.value.data_type(), "Value": value});
+            let shown = json!({"Type": kind, "Value": value});
             (attribute.name.to_owned(), shown)
         })
         .collect();
