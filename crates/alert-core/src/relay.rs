@@ -187,21 +187,33 @@ impl Plan<'_> {
         post.items.iter().filter_map(|item| self.first_of_alert.get(*item).copied())
     }
 
-    /// The posts that one refused digest is taken apart into.
+    /// The posts that one refused digest is taken apart into: the halves of it, each a digest again if it is one of many.
+    ///
+    /// So one alert that Slack does not take costs a storm of a hundred no hundred posts.
     #[must_use]
     pub fn take_apart(&self, post: &Post) -> Vec<Post> {
-        let destination = |index: usize| {
-            self.destinations.get(index)?.iter().find(|other| other.receiver.name == post.receiver.name)
-        };
-        // A digest by a stand-in has no destination of its own; the one that it stands in for will do.
-        let destination = |index: usize| match destination(index) {
-            Some(known) => Some(known.clone()),
-            None => Some(Destination {
-                receiver: Arc::clone(&post.receiver),
-                ..self.destinations.get(index)?.first()?.clone()
-            }),
-        };
-        post.items.iter().filter_map(|index| Some(self.single(*index, &destination(*index)?))).collect()
+        let receiver = &post.receiver;
+        let destinations: Vec<(usize, Destination)> = post
+            .items
+            .iter()
+            .filter_map(|index| {
+                let all = self.destinations.get(*index)?;
+                // A digest by a stand-in has no destination of its own; the one that it stands in for will do.
+                let destination = match all.iter().find(|other| other.receiver.name == receiver.name) {
+                    Some(own) => own.clone(),
+                    None => Destination { receiver: Arc::clone(receiver), ..all.first()?.clone() },
+                };
+                Some((*index, destination))
+            })
+            .collect();
+        let items: Vec<(usize, &Destination)> =
+            destinations.iter().map(|(index, destination)| (*index, destination)).collect();
+        let (front, back) = items.split_at(items.len().div_ceil(2));
+        [front, back]
+            .into_iter()
+            .filter(|half| !half.is_empty())
+            .flat_map(|half| self.mail_posts(&Mail { receiver: Arc::clone(receiver), items: half.to_vec() }))
+            .collect()
     }
 
     /// The posts for who stands in for a post's receiver, whose webhook cannot be had for the reason `why`.
