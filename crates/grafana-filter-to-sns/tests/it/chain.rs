@@ -110,7 +110,7 @@ async fn slack_shows_values_labels_and_buttons_by_every_way() {
         let webhook = walkthrough()["detail"].take();
         let posts = chain.posts(&webhook, &["DatasourceNoData", "HighCPU", "HighMemory"]).await;
         let high_cpu = &posts[1];
-        assert!(headline(high_cpu).contains("FIRING: HighCPU"), "{way:?}: {high_cpu:?}");
+        assert!(headline(high_cpu).contains("🔴 HighCPU (critical)"), "{way:?}: {high_cpu:?}");
         for part in [
             "B = 92.4",
             "C = 1",
@@ -135,7 +135,7 @@ async fn slack_shows_values_labels_and_buttons_by_every_way() {
         }
         assert!(text(&posts[0]).contains("Orders per minute"), "{way:?}");
         assert!(
-            headline(&posts[2]).contains("*HighMemory* resolved after 35 min"),
+            headline(&posts[2]).contains("✅ HighMemory resolved after 35 min"),
             "{way:?}: {:?}",
             posts[2]
         );
