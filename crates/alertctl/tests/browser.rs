@@ -115,7 +115,7 @@ impl Browser {
     }
 
     async fn narrow(&self, width: u32) {
-        let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": true});
+        let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 2, "mobile": true});
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
@@ -151,6 +151,7 @@ async fn a_person_tries_events_rules_and_times() {
     browser.driver.goto(playground.url()).await.unwrap();
 
     sees_the_message_of_a_fixture(&browser).await;
+    sees_each_rendering(&browser).await;
     sees_a_mistake_at_its_line(&browser).await;
     sees_the_verdict_change_with_the_time(&browser).await;
     sees_hostile_text_as_text(&browser, &playground).await;
@@ -168,7 +169,7 @@ async fn sees_the_message_of_a_fixture(browser: &Browser) {
     browser.see(MESSAGE, "Example alarm name").await;
     browser.set("#fixture", "grafana/walkthrough.eventbridge.json").await;
     browser.see("#verdict", "dropped").await;
-    let message = browser.see(MESSAGE, "Grafana · SNS").await;
+    let message = browser.see(MESSAGE, "Grafana FIRING").await;
     assert!(!message.contains("<!date"), "{message}");
     browser.click("#tab-panel-sns").await;
     browser.see("#panel-sns", "Alert Name :").await;
@@ -180,11 +181,33 @@ async fn sees_the_message_of_a_fixture(browser: &Browser) {
     browser.see("#panel-slack .lockscreen", "Slack").await;
 }
 
+async fn sees_each_rendering(browser: &Browser) {
+    browser.set("#fixture", "cloudwatch/metric.sns.json").await;
+    browser.set("#rendering", "modern").await;
+    browser.see(&format!("{MESSAGE} .chart"), "52.5 % → 99.9 %, limit 50 %").await;
+    let drawn = "const values = document.querySelector('.chart .values');
+        return [values.getBoundingClientRect().width, getComputedStyle(values).fill]";
+    let drawn = browser.script(drawn, vec![]).await;
+    assert!(
+        drawn[0].as_f64().unwrap() > 100.0 && drawn[1] == "none",
+        "{drawn}: a line, drawn by the style sheet"
+    );
+    let details = format!("{MESSAGE} details");
+    let closed = browser.see(&details, "Details").await;
+    assert!(!closed.contains("Since"), "{closed}");
+    browser.click(&format!("{details} summary")).await;
+    browser.see(&details, "Since").await;
+    browser.set("#rendering", "plain").await;
+    browser.see(MESSAGE, "Open alarm · Metric graph").await;
+    browser.set("#rendering", "").await;
+    browser.see(&format!("{MESSAGE} .attachment"), "Since").await;
+}
+
 async fn sees_a_mistake_at_its_line(browser: &Browser) {
     browser.write("#config", "timezone: Asia/Seoul\nroute:\n  reciever: oncall\n").await;
     browser.see("#problems", "line 3, column 3").await;
     browser.see("#gutter .wrong", "3").await;
-    browser.see(MESSAGE, "is broken and ignored").await;
+    browser.see(MESSAGE, "rules are off").await;
     browser.click("#problems a").await;
     let selected =
         "const c = document.querySelector('#config'); return c.value.slice(c.selectionStart, c.selectionEnd)";
@@ -256,22 +279,25 @@ async fn sends_it_to_the_real_functions(browser: &Browser, playground: &Playgrou
     browser.see(".sent", "cloudwatch-to-slack answered").await;
     browser.see("#inbox .entry:first-child", "Example alarm name").await;
     playground.post("/grafana", fixture("grafana/walkthrough.bare.json").as_bytes());
-    browser.see("#inbox", "Grafana · SNS").await;
+    browser.see("#inbox", "Grafana FIRING").await;
     browser.see("#live", "live").await;
 }
 
 async fn fits_a_phone(browser: &Browser) {
     browser.narrow(360).await;
+    browser.set("#fixture", "cloudwatch/many-datapoints.eventbridge.json").await;
+    browser.set("#rendering", "modern").await;
+    browser.see(&format!("{MESSAGE} .chart"), "limit").await;
     let wide = browser.script("return document.documentElement.scrollWidth", vec![]).await;
     assert!(wide.as_u64().unwrap() <= 360, "the page is {wide} wide");
-    browser.picture(None, "narrow.png").await;
+    browser.set("#rendering", "").await;
     browser.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
 }
 
 async fn takes_the_pictures(browser: &Browser, playground: &Playground) {
     browser.driver.goto(playground.url()).await.unwrap();
     browser.set("#fixture", "cloudwatch/cpu-above-50.sns.json").await;
-    browser.see(MESSAGE, "above 50 %").await;
+    browser.see(MESSAGE, "limit 50 %").await;
     for scheme in ["light", "dark"] {
         browser.prefer(scheme).await;
         browser.picture(Some(MESSAGE), &format!("message-{scheme}.png")).await;
@@ -285,6 +311,27 @@ async fn takes_the_pictures(browser: &Browser, playground: &Playground) {
         browser.prefer(scheme).await;
         browser.picture(None, &format!("playground-{scheme}.png")).await;
     }
+    browser.narrow(390).await;
+    browser.set("#config", "").await;
+    browser.set("#fixture", "cloudwatch/metric-math.eventbridge.json").await;
+    for (rendering, part, sign) in [
+        ("modern", ".container", "Details"),
+        ("classic", ".attachment", "Since"),
+        ("plain", ".section", "Open alarm · "),
+    ] {
+        browser.set("#rendering", rendering).await;
+        browser.see(&format!("{MESSAGE} {part}"), sign).await;
+        for scheme in ["light", "dark"] {
+            browser.prefer(scheme).await;
+            browser.picture(Some("#panel-slack"), &format!("phone-{rendering}-{scheme}.png")).await;
+        }
+    }
+    browser.set("#rendering", "modern").await;
+    browser.see(&format!("{MESSAGE} .container"), "Details").await;
+    browser.click(&format!("{MESSAGE} summary")).await;
+    browser.picture(Some("#panel-slack"), "phone-opened.png").await;
+    browser.script("document.querySelector('#rendering').scrollIntoView()", vec![]).await;
+    browser.picture(None, "phone.png").await;
 }
 
 const PATIENCE: &str = "drop:

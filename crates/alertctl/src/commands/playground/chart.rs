@@ -14,12 +14,12 @@ const MARGIN: f64 = 4.0;
 
 /// The chart, with its numbers for those who do not see it.
 pub(crate) fn figure(chart: &Chart) -> Markup {
-    let (low, high) = ends(chart);
+    let (low, high) = extent(chart);
     let label = format!("{}: {}", chart.title, chart.words());
-    let [first, last] = [chart.categories.first(), chart.categories.last()];
+    let ends = [chart.categories.first(), Some(&chart.axis), chart.categories.last()];
     html! {
         figure.chart {
-            figcaption { strong { (chart.title) } " " (chart.words()) }
+            figcaption { strong { (chart.title) } " " span { (chart.words()) } }
             div.plot {
                 div.scale aria-hidden="true" { span { (chart.shown(high)) } span { (chart.shown(low)) } }
                 svg role="img" aria-label=(label) viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none" {
@@ -30,9 +30,7 @@ pub(crate) fn figure(chart: &Chart) -> Markup {
                     path.points d=(points(chart.measured(), low, high)) {}
                 }
                 div.moments aria-hidden="true" {
-                    @for category in first.into_iter().chain(last.filter(|_| chart.categories.len() > 1)) {
-                        span { (category) }
-                    }
+                    @for word in ends.into_iter().flatten() { span { (word) } }
                 }
             }
         }
@@ -40,7 +38,7 @@ pub(crate) fn figure(chart: &Chart) -> Markup {
 }
 
 /// The lowest value of all series, and the highest.
-fn ends(chart: &Chart) -> (f64, f64) {
+fn extent(chart: &Chart) -> (f64, f64) {
     let values = || chart.series.iter().flat_map(|series| series.values.iter().copied());
     (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
 }
@@ -90,6 +88,7 @@ mod tests {
         Chart {
             title: "CPU <i> (%)".to_owned(),
             unit: "%".to_owned(),
+            axis: "UTC".to_owned(),
             categories: (0..values.len()).map(|minute| format!("09:{minute:02}")).collect(),
             series: vec![series("CPU", values.to_vec()), series("limit", vec![limit; values.len()])],
         }
@@ -104,7 +103,7 @@ mod tests {
             r#"class="limit" d="M0.00 20.00L50.00 20.00L100.00 20.00""#,
             r#"class="points" d="M0.00 36.00h0M50.00 20.00h0M100.00 4.00h0""#,
             "<span>100 %</span><span>20 %</span>",
-            "<span>09:00</span><span>09:02</span>",
+            "<span>09:00</span><span>UTC</span><span>09:02</span>",
         ] {
             assert!(page.contains(expected), "{expected} is not in {page}");
         }
@@ -115,7 +114,7 @@ mod tests {
     fn every_drawing_has_places_within_it() {
         for values in [&[1.0][..], &[5.0, 5.0], &[f64::MIN, f64::MAX], &[-1e300, 0.0, 1e-300], &[]] {
             let chart = chart(values, 5.0);
-            let (low, high) = ends(&chart);
+            let (low, high) = extent(&chart);
             for (x, y) in places(values, low, high) {
                 assert!((0.0..=WIDTH).contains(&x) && (0.0..=HEIGHT).contains(&y), "{values:?}: {x} {y}");
             }

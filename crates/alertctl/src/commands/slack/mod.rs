@@ -68,6 +68,8 @@ pub(crate) struct Chart {
     pub(crate) title: String,
     /// The values' unit, or empty.
     pub(crate) unit: String,
+    /// What the labels are, or empty.
+    pub(crate) axis: String,
     /// A label for each value, in their order.
     pub(crate) categories: Vec<String>,
     /// The first is what was measured, the others are what it is compared with.
@@ -154,6 +156,7 @@ impl Chart {
         (!series.is_empty() && !categories.is_empty()).then(|| Self {
             title: text(block, "title").to_owned(),
             unit: text(axes, "y_label").to_owned(),
+            axis: text(axes, "x_label").to_owned(),
             categories: categories.into_iter().map(str::to_owned).collect(),
             series,
         })
