@@ -84,19 +84,19 @@ fn a_real_alert_arrives_and_so_does_its_end() {
             "--rules.alert.resend-delay=1s".to_owned(),
         ],
     );
-    let inbox = playground.wait_for("FIRING: CheckoutIsDown", SOON);
+    let inbox = playground.wait_for("Alertmanager FIRING", SOON);
     for expected in [
         "Nobody can pay, since 5 &amp; more minutes &lt;now&gt;",
-        "Alertmanager · SNS",
+        "<strong>CheckoutIsDown</strong>",
         "https://runbooks.example.com/checkout",
     ] {
         assert!(inbox.contains(expected), "{expected} is not in {inbox}");
     }
-    assert!(!inbox.contains("RESOLVED: CheckoutIsDown"), "{inbox}");
+    assert!(!inbox.contains("Alertmanager RESOLVED"), "{inbox}");
 
     rule("vector(1) > 1");
     reload(prometheus);
-    playground.wait_for("RESOLVED: CheckoutIsDown", SOON);
+    playground.wait_for("Alertmanager RESOLVED", SOON);
 }
 
 /// Prometheus reads its rules again.
