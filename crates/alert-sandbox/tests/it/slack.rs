@@ -63,75 +63,225 @@ fn container(children: usize, change: impl Fn(&mut Value)) -> Value {
     block
 }
 
+fn pie(segments: usize, change: impl Fn(&mut Value)) -> Value {
+    let segments = many(segments, &json!({"label": "a", "value": 0.5}));
+    let mut block = json!({
+        "type": "data_visualization", "title": "t", "chart": {"type": "pie", "segments": segments},
+    });
+    change(&mut block);
+    block
+}
+
+/// Puts a value in this place of a block.
+fn set(pointer: &'static str, value: Value) -> impl Fn(&mut Value) {
+    move |block| {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        match block.pointer_mut(parent).unwrap() {
+            Value::Array(list) => list[name.parse::<usize>().unwrap()] = value.clone(),
+            object => object[name] = value.clone(),
+        }
+    }
+}
+
+/// Takes away what is in this place of a block.
+fn cut(pointer: &'static str) -> impl Fn(&mut Value) {
+    move |block| {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        block.pointer_mut(parent).and_then(Value::as_object_mut).unwrap().remove(name).unwrap();
+    }
+}
+
+/// For each limit of charts and containers: the limit, and a list of blocks of a size.
+fn modern_limits() -> Vec<(&'static str, usize, AtLimit)> {
+    fn one(block: impl Fn(usize) -> Value + 'static) -> AtLimit {
+        Box::new(move |n| json!([block(n)]))
+    }
+    let renamed = |name: &str| {
+        // The label of a point and its category are one name.
+        let places = ["/chart/series/0/data/0/label", "/chart/axis_config/categories/0"];
+        chart(1, 1, |block| places.iter().for_each(|place| *block.pointer_mut(place).unwrap() = name.into()))
+    };
+    let icon = |name: &str, value: &str| container(1, set("/icon", image(name, value)));
+    let header = |n| json!({"type": "header", "text": plain(&x(n))});
+    vec![
+        ("charts", 2, Box::new(|n| many(n, &chart(1, 1, |_| {})))),
+        ("title", 50, one(|n| chart(1, 1, set("/title", x(n).into())))),
+        ("series", 6, one(|n| chart(n, 2, |_| {}))),
+        ("points", 20, one(|n| chart(2, n, |_| {}))),
+        ("name", 20, one(|n| chart(1, 1, set("/chart/series/0/name", x(n).into())))),
+        ("label", 20, one(move |n| renamed(&x(n)))),
+        ("x label", 50, one(|n| chart(1, 1, set("/chart/axis_config/x_label", x(n).into())))),
+        ("y label", 50, one(|n| chart(1, 1, set("/chart/axis_config/y_label", x(n).into())))),
+        ("segments", 6, one(|n| pie(n, |_| {}))),
+        ("segment label", 20, one(|n| pie(1, set("/chart/segments/0/label", x(n).into())))),
+        ("block id", 255, one(|n| chart(1, 1, set("/block_id", x(n).into())))),
+        ("container title", 150, one(|n| container(1, set("/title", plain(&x(n)))))),
+        ("subtitle", 150, one(|n| container(1, set("/subtitle", mrkdwn(&x(n)))))),
+        ("children", 10, one(|n| container(n, |_| {}))),
+        ("icon url", 3000, one(move |n| icon("image_url", &url(n)))),
+        ("icon text", 2000, one(move |n| icon("alt_text", &x(n)))),
+        ("header in a container", 150, one(move |n| container(1, set("/child_blocks/0", header(n))))),
+        (
+            "blocks, those in containers counted",
+            50,
+            Box::new(|n| {
+                let mut blocks = vec![container(10, |_| {}); 3];
+                blocks.resize(n - 30, json!({"type": "divider"}));
+                blocks.into()
+            }),
+        ),
+    ]
+}
+
+fn assert_invalid(payload: &Value, what: &str) {
+    let refusal = check(payload).expect_err(what);
+    assert_eq!((refusal.status, refusal.answer), (400, "invalid_blocks"), "{what}");
+    assert!(refusal.why.contains("blocks"), "{what}: {}", refusal.why);
+}
+
 #[test]
-fn charts_and_containers_are_as_slack_s_pages_have_them() {
+fn every_limit_of_charts_and_containers_at_the_limit_and_one_beyond() {
+    for (name, limit, blocks) in modern_limits() {
+        assert_eq!(check(&json!({"blocks": blocks(limit)})), Ok(()), "{name}");
+        assert_invalid(&json!({"blocks": blocks(limit + 1)}), name);
+        assert_invalid(&json!({"attachments": [{"blocks": blocks(limit)}]}), name);
+    }
+    let section = json!({"type": "section", "text": mrkdwn(&x(3000))});
+    let filled = |n| json!({"blocks": [container(1, set("/child_blocks", many(n, &section)))]});
+    assert_eq!(check(&filled(4)), Ok(()));
+    assert_eq!(check(&filled(5)).unwrap_err().answer, "msg_blocks_too_long", "what is in a container counts");
+}
+
+#[test]
+fn charts_and_containers_as_slack_s_pages_have_them() {
+    let children = json!([
+        {"type": "header", "text": plain("T")},
+        {"type": "section", "block_id": "s", "fields": [mrkdwn("f"), plain("g")]},
+        {"type": "context", "elements": [mrkdwn("c")]},
+        {"type": "divider"},
+        image("title", "t"),
+        button("url", "https://x"),
+    ]);
     let good = [
         chart(6, 20, |_| {}),
         chart(1, 1, |_| {}),
-        chart(1, 2, |block| block["chart"]["type"] = "bar".into()),
-        json!({"type": "data_visualization", "title": "t", "chart": {"type": "pie", "segments": [{"label": "a", "value": 1}]}}),
+        chart(1, 2, set("/chart/type", "bar".into())),
+        chart(1, 2, set("/chart/type", "area".into())),
+        chart(1, 1, set("/chart/series/0/data/0/value", (-1.5).into())),
+        chart(1, 2, |block| block["chart"]["series"][0]["data"].as_array_mut().unwrap().reverse()),
+        chart(1, 1, set("/chart/axis_config", json!({"categories": ["00"]}))),
+        pie(2, |_| {}),
         container(10, |_| {}),
-        container(1, |block| block["child_blocks"][0] = button("url", "https://x")),
+        container(1, set("/child_blocks", children)),
+        container(1, set("/width", "full".into())),
+        container(1, |block| {
+            cut("/is_collapsible")(block);
+            cut("/default_collapsed")(block);
+            block["has_header_divider"] = true.into();
+        }),
     ];
     for block in good {
-        assert!(check(&json!({"text": "t", "blocks": [block]})).is_ok(), "{block}");
+        assert_eq!(check(&json!({"text": "t", "blocks": [block]})), Ok(()), "{block}");
     }
+}
+
+#[test]
+fn charts_and_containers_as_slack_s_pages_do_not_have_them() {
+    let rich = json!({"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [
+        {"type": "text", "text": "x"}]}]});
     let bad = [
-        ("7 series", chart(7, 1, |_| {})),
-        ("21 points", chart(1, 21, |_| {})),
-        ("a long title", chart(1, 1, |block| block["title"] = x(51).into())),
-        ("a long name", chart(1, 1, |block| block["chart"]["series"][0]["name"] = x(21).into())),
-        ("two of a name", chart(2, 1, |block| block["chart"]["series"][0]["name"] = "s1".into())),
-        ("no axes", chart(1, 1, |block| drop(block["chart"].as_object_mut().unwrap().remove("axis_config")))),
+        ("no title", chart(1, 1, cut("/title"))),
+        ("an empty title", chart(1, 1, set("/title", "".into()))),
+        ("a title object", chart(1, 1, set("/title", plain("t")))),
+        ("no chart", chart(1, 1, cut("/chart"))),
+        ("an unknown chart", chart(1, 1, set("/chart/type", "radar".into()))),
+        ("an unknown property", chart(1, 1, set("/colour", "red".into()))),
+        ("an unknown property of a chart", chart(1, 1, set("/chart/segments", json!([])))),
+        ("an unknown property of a series", chart(1, 1, set("/chart/series/0/colour", "red".into()))),
+        ("an unknown property of a point", chart(1, 1, set("/chart/series/0/data/0/colour", "red".into()))),
+        ("an unknown property of axes", chart(1, 1, set("/chart/axis_config/title", "t".into()))),
+        ("no axes", chart(1, 1, cut("/chart/axis_config"))),
+        ("no categories", chart(1, 1, cut("/chart/axis_config/categories"))),
+        ("a category that is no text", chart(1, 1, set("/chart/axis_config/categories", json!([0])))),
         (
-            "a label that is no category",
-            chart(1, 1, |block| {
-                block["chart"]["series"][0]["data"][0]["label"] = "else".into();
-            }),
+            "a category without a point",
+            chart(1, 1, set("/chart/axis_config/categories", json!(["00", "01"]))),
         ),
+        ("a point without a category", chart(1, 2, set("/chart/axis_config/categories", json!(["00"])))),
+        ("another label", chart(2, 2, set("/chart/series/1/data/1/label", "else".into()))),
+        ("the same label twice", chart(2, 2, set("/chart/series/1/data/1/label", "00".into()))),
+        // One fault each: labels and categories are the same set.
         (
-            "two equal labels",
+            "a point too many",
             chart(1, 2, |block| {
-                for place in ["/chart/series/0/data/1/label", "/chart/axis_config/categories/1"] {
-                    *block.pointer_mut(place).unwrap() = "00".into();
-                }
+                let points = block["chart"]["series"][0]["data"].as_array_mut().unwrap();
+                points.push(points[0].clone());
             }),
         ),
-        ("no value", chart(1, 1, |block| block["chart"]["series"][0]["data"][0]["value"] = Value::Null)),
-        ("an unknown chart", chart(1, 1, |block| block["chart"]["type"] = "radar".into())),
-        ("a title object", chart(1, 1, |block| block["title"] = plain("t"))),
-        ("11 children", container(11, |_| {})),
-        ("no child", container(0, |_| {})),
-        ("a long title", container(1, |block| block["title"] = plain(&x(151)))),
-        ("a title of mrkdwn", container(1, |block| block["title"] = mrkdwn("t"))),
-        ("a chart in it", container(1, |block| block["child_blocks"][0] = chart(1, 1, |_| {}))),
-        ("a container in it", container(1, |block| block["child_blocks"][0] = container(1, |_| {}))),
-        ("folded for ever", container(1, |block| block["is_collapsible"] = false.into())),
+        ("a category twice", chart(1, 1, set("/chart/axis_config/categories", json!(["00", "00"])))),
+        ("no series", chart(0, 1, |_| {})),
+        ("no points", chart(1, 0, |_| {})),
+        ("no name", chart(1, 1, cut("/chart/series/0/name"))),
+        ("two of a name", chart(2, 1, set("/chart/series/0/name", "s1".into()))),
+        ("no value", chart(1, 1, set("/chart/series/0/data/0/value", Value::Null))),
+        ("a value that is text", chart(1, 1, set("/chart/series/0/data/0/value", "1".into()))),
+        ("no segment", pie(0, |_| {})),
+        ("a segment of nothing", pie(1, set("/chart/segments/0/value", 0.into()))),
+        ("a pie with axes", pie(1, set("/chart/axis_config", json!({"categories": ["a"]})))),
+        ("a container without a title", container(1, cut("/title"))),
+        ("a title of mrkdwn", container(1, set("/title", mrkdwn("t")))),
+        ("a title that is a string", container(1, set("/title", "t".into()))),
+        ("a subtitle that is a string", container(1, set("/subtitle", "t".into()))),
+        ("an unknown width", container(1, set("/width", "huge".into()))),
+        ("an icon that is a URL", container(1, set("/icon", "https://x".into()))),
+        (
+            "an icon of another type",
+            container(1, set("/icon", json!({"type": "icon", "image_url": "https://x"}))),
+        ),
+        ("no flag", container(1, set("/is_collapsible", "true".into()))),
+        ("folded for ever", container(1, set("/is_collapsible", false.into()))),
+        ("a divider that folds", container(1, set("/has_header_divider", true.into()))),
+        ("an unknown property of a container", container(1, set("/blocks", json!([])))),
+        ("no children", container(1, cut("/child_blocks"))),
+        ("an empty container", container(0, |_| {})),
+        ("a child that is no object", container(1, set("/child_blocks/0", 1.into()))),
+        ("a broken child", container(1, set("/child_blocks/0", json!({"type": "header"})))),
+        ("a chart in it", container(1, set("/child_blocks/0", chart(1, 1, |_| {})))),
+        ("a container in it", container(1, set("/child_blocks/0", container(1, |_| {})))),
+        ("markdown in it", container(1, set("/child_blocks/0", json!({"type": "markdown", "text": "x"})))),
+        ("rich text in it", container(1, set("/child_blocks/0", rich))),
     ];
     for (what, block) in bad {
-        assert!(check(&json!({"text": "t", "blocks": [block]})).is_err(), "{what}: {block}");
-        assert!(check(&json!({"text": "t", "attachments": [{"blocks": [block]}]})).is_err(), "{what}");
+        assert_invalid(&json!({"text": "t", "blocks": [block]}), what);
     }
-    let three = many(3, &chart(1, 1, |_| {}));
-    assert!(check(&json!({"text": "t", "blocks": three})).is_err(), "three charts");
-    let all = many(5, &container(10, |_| {}));
-    assert!(check(&json!({"text": "t", "blocks": all})).is_err(), "55 blocks, those in containers counted");
-    assert!(check(&json!({"text": "t", "attachments": [{"blocks": [container(1, |_| {})]}]})).is_err());
+    let named = json!({"type": "divider", "block_id": "a"});
+    for child in
+        [container(1, set("/child_blocks/0", named.clone())), container(1, set("/block_id", "a".into()))]
+    {
+        assert_invalid(&json!({"blocks": [named, child]}), "a block_id twice");
+    }
 }
 
 #[tokio::test]
 async fn a_slack_that_knows_no_new_blocks_takes_the_old_ones() {
     let sandbox = super::sandbox().await;
     let webhook = sandbox.slack.webhook("ops");
-    sandbox.slack.set_plan(Box::new(|_| Some(Answer::RefuseModernBlocks)));
+    let other = sandbox.slack.webhook("other");
+    // For good, and for one webhook.
+    sandbox.slack.set_plan(Box::new(|info| (info.webhook == "ops").then_some(Answer::RefuseModernBlocks)));
     for (block, expected) in [
         (chart(1, 1, |_| {}), (400, "invalid_blocks")),
         (container(1, |_| {}), (400, "invalid_blocks")),
         (json!({"type": "divider"}), (200, "ok")),
     ] {
-        let (status, answer) = post(&webhook, &json!({"text": "t", "blocks": [block]})).await;
+        let message = json!({"text": "t", "blocks": [block]});
+        let (status, answer) = post(&webhook, &message).await;
         assert_eq!((status, answer.as_str()), expected);
+        assert_eq!(post(&other, &message).await.0, 200);
     }
+    post(&webhook, &json!({"blocks": [{"type": "container"}]})).await;
+    let why = sandbox.slack.posts().pop().unwrap().why;
+    assert_eq!(why.as_deref(), Some("blocks[0].title: missing"), "what no webhook takes is said first");
 }
 
 type AtLimit = Box<dyn Fn(usize) -> Value>;
