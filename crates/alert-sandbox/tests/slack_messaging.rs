@@ -1,9 +1,9 @@
 //! Every golden Slack message, built again with the builders of the crate `slack-messaging`.
 //!
 //! A judge that is not ours: its builders keep the limits of Slack's reference for every kind of block that the relay
-//! posts, and unlike Slack's own SDK also for `data_visualization` and `container`. Each block must come out of its
-//! builder as it went in, so that nothing is left unread. What the builders do not check the other tests do: the form
-//! of URLs, the number of blocks of a message, and the attachments around blocks. No kind of block is left out.
+//! posts, and unlike Slack's own SDK also for `data_visualization`. Each block must come out of its builder as it went
+//! in, so that nothing is left unread. What the builders do not check the other tests do: the form of URLs, the number
+//! of blocks of a message, and the attachments around blocks. No kind of block is left out.
 //!
 //! Lengths they count in bytes, where Slack's limits are of characters. They are therefore given one byte for each
 //! character, see [`in_ascii`].
@@ -65,6 +65,7 @@ fn every_golden_block_is_within_the_limits() {
 fn the_judge_refuses_what_is_beyond_the_limits() {
     judge(&chart(50, 20)).unwrap();
     judge(&container(150, 10)).unwrap();
+    judge(&with(chart(1, 1), "/chart/series", series(6))).unwrap();
     let korean =
         |length| json!({"type": "header", "text": {"type": "plain_text", "text": "경".repeat(length)}});
     judge(&korean(150)).unwrap();
@@ -81,6 +82,36 @@ fn the_judge_refuses_what_is_beyond_the_limits() {
         (
             container(150, 11),
             r#"Container, errors: [SingleField { field: "child_blocks", errors: [MaxArraySize(10)] }]"#,
+        ),
+        (
+            with(container(1, 1), "/subtitle", json!({"type": "mrkdwn", "text": "s".repeat(151)})),
+            r#"field: "subtitle", errors: [MaxTextLength(150)]"#,
+        ),
+        (
+            with(chart(1, 1), "/chart/series/0/name", "n".repeat(21).into()),
+            r#"field: "name", errors: [MaxTextLength(20)]"#,
+        ),
+        (
+            with(chart(1, 1), "/chart/series/0/data/0/label", "l".repeat(21).into()),
+            r#"field: "label", errors: [MaxTextLength(20)]"#,
+        ),
+        (
+            with(chart(1, 1), "/chart/axis_config/categories", json!(["c".repeat(21)])),
+            r#"AxisConfig, errors: [SingleField { field: "categories""#,
+        ),
+        (
+            with(chart(1, 1), "/chart/axis_config/x_label", "x".repeat(51).into()),
+            r#"field: "x_label", errors: [MaxTextLength(50)]"#,
+        ),
+        (
+            with(chart(1, 1), "/chart/axis_config/y_label", "y".repeat(51).into()),
+            r#"field: "y_label", errors: [MaxTextLength(50)]"#,
+        ),
+        (with(chart(1, 1), "/chart/series", series(7)), r#"field: "series", errors: [MaxArraySize(6)]"#),
+        (with(chart(1, 1), "/chart/series", json!([series(1)[0], series(1)[0]])), "UniqueSeriesName"),
+        (
+            with(chart(1, 1), "/chart/axis_config/categories", json!(["11:00", "11:01"])),
+            "DataPointLabelMatching",
         ),
     ] {
         let error = judge(&block).unwrap_err().to_string();
@@ -123,6 +154,18 @@ fn container(title: usize, children: usize) -> Value {
         "is_collapsible": true,
         "child_blocks": vec![json!({"type": "divider"}); children],
     })
+}
+
+/// Series that fit a chart of one point.
+fn series(count: usize) -> Value {
+    (0..count).map(|n| json!({"name": format!("s{n}"), "data": [{"label": "11:00", "value": 1.5}]})).collect()
+}
+
+/// The block with this value in this place.
+fn with(mut block: Value, pointer: &str, value: Value) -> Value {
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    block.pointer_mut(parent).unwrap()[name] = value;
+    block
 }
 
 fn fixtures() -> PathBuf {
