@@ -169,7 +169,7 @@ async fn sees_the_message_of_a_fixture(browser: &Browser) {
     browser.see(MESSAGE, "Example alarm name").await;
     browser.set("#fixture", "grafana/walkthrough.eventbridge.json").await;
     browser.see("#verdict", "dropped").await;
-    let message = browser.see(MESSAGE, "Grafana FIRING").await;
+    let message = browser.see(MESSAGE, "Grafana DatasourceNoData FIRING").await;
     assert!(!message.contains("<!date"), "{message}");
     browser.click("#tab-panel-sns").await;
     browser.see("#panel-sns", "Alert Name :").await;
