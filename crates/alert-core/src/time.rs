@@ -1,6 +1,6 @@
 //! Reading the many ways in which services write a moment.
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
 use crate::text::cut;
@@ -86,25 +86,6 @@ fn plausible(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (1970..=9999).contains(&time.year()).then_some(time)
 }
 
-/// A span in words, its two largest units: `14 min`, `2 h 5 min`, `3 d 4 h`, `45 s`.
-///
-/// A negative span counts as none: `0 s`.
-#[must_use]
-pub fn span(span: TimeDelta) -> String {
-    let seconds = span.num_seconds().max(0);
-    let (large, large_unit, small, small_unit) = match seconds {
-        0..60 => return format!("{seconds} s"),
-        60..3_600 => return format!("{} min", seconds / 60),
-        3_600..86_400 => (seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
-        _ => (seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
-    };
-    if small == 0 {
-        format!("{large} {large_unit}")
-    } else {
-        format!("{large} {large_unit} {small} {small_unit}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -145,20 +126,5 @@ mod tests {
         }
         let expected = ["soon", "1789384724", "1823-01-01T00:00:00Z"];
         assert_eq!(unread, expected.map(|text| format!("at: expected a time, got {text}")));
-    }
-
-    #[test]
-    fn spans_in_words() {
-        for (seconds, words) in [
-            (-5, "0 s"),
-            (45, "45 s"),
-            (60, "1 min"),
-            (840, "14 min"),
-            (3_600, "1 h"),
-            (7_500, "2 h 5 min"),
-            (273_600, "3 d 4 h"),
-        ] {
-            assert_eq!(span(TimeDelta::seconds(seconds)), words);
-        }
     }
 }

@@ -7,8 +7,9 @@ use alert_core::alert::Alert;
 use alert_core::config::Config;
 use alert_core::decide::{self, RuleTrace, Verdict};
 use alert_core::envelope::{self, Decoded, Hop, Record, Reply};
+use alert_core::filter;
 use alert_core::relay::{self, Deployment};
-use alert_core::{filter, time};
+use alert_core::render::page::Language;
 use chrono::{DateTime, Utc};
 
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
@@ -84,7 +85,11 @@ fn alert(text: &mut String, record: usize, alert: &Alert) {
         alert.labels.iter().map(|(name, value)| format!("{}={value:?}", Plain(name))).collect();
     let _ = writeln!(text, "    labels   {}", labels.join(" "));
     if let (Some(start), Some(end)) = (alert.starts_at, alert.ends_at) {
-        let _ = writeln!(text, "    lasted   {}", time::span(end.signed_duration_since(start)));
+        let _ = writeln!(
+            text,
+            "    lasted   {}",
+            Language::English.words().span(end.signed_duration_since(start))
+        );
     }
     for note in &alert.notes {
         let _ = writeln!(text, "    note     {}", Plain(note));

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use super::{SnsOptions, safe};
 use crate::alert::{Alert, LinkKind};
-use crate::time;
+use crate::render::page::Language;
 
 const LINE_MAX_CHARS: usize = 65_536;
 
@@ -37,7 +37,8 @@ fn put(text: &mut String, alert: &Alert, options: &SnsOptions, warning: Option<&
     if let Some(ends_at) = alert.ends_at {
         // Grafana 12 may send the end as the start.
         let starts_at = alert.starts_at.filter(|starts_at| *starts_at < ends_at);
-        let lasted = starts_at.map(|starts_at| format!(", after {}", time::span(ends_at - starts_at)));
+        let lasted = starts_at
+            .map(|starts_at| format!(", after {}", Language::English.words().span(ends_at - starts_at)));
         line(text, "Ended", &(moment(ends_at, options.time_zone) + &lasted.unwrap_or_default()));
     }
     for (name, value) in
