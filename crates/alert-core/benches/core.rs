@@ -16,7 +16,7 @@ use alert_core::decide;
 use alert_core::matcher::Matchers;
 use alert_core::relay::{self, Deployment};
 use alert_core::render::page::{Context, Language};
-use alert_core::render::slack::{self, Rendering};
+use alert_core::render::{Entry, Options, Rendering, slack};
 use alert_core::{envelope, source};
 use chrono::{DateTime, TimeDelta, Utc};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
@@ -32,8 +32,8 @@ fn now() -> DateTime<Utc> {
 
 /// All that the relay computes for an event; the length of what it would post.
 fn relay(event: &[u8], deployment: &Deployment) -> usize {
-    let plan = relay::plan(envelope::decode(event), deployment, "request", now(), &());
-    plan.posts.iter().map(|post| post.message.to_json().len()).sum()
+    let plan = relay::plan(envelope::decode(event), deployment, "request", now());
+    plan.posts.iter().map(|post| post.message.content().len()).sum()
 }
 
 /// An event of SQS with this many alarms, as SNS put them into the queue, each of its own name.
@@ -137,7 +137,7 @@ fn digest(criterion: &mut Criterion) {
     let alerts: Vec<_> = alerts
         .iter()
         .zip(&keys)
-        .map(|((item, alert), key)| slack::Entry { item: *item, alert, key, overtaken: None })
+        .map(|((item, alert), key)| Entry { item: *item, alert, key, overtaken: None })
         .collect();
     let accounts = std::collections::BTreeMap::new();
     let (timezone, language) = (chrono_tz::UTC, Language::English);
@@ -155,7 +155,7 @@ fn digest(criterion: &mut Criterion) {
         overtaken: None,
         may_be_repeat: false,
     };
-    let options = slack::Options { rendering: Rendering::Classic, channel: None, timezone, language };
+    let options = Options { rendering: Rendering::Classic, channel: None, timezone, language };
     let mut group = criterion.benchmark_group("digest");
     group.sample_size(30);
     group.bench_function("10000", |bencher| {

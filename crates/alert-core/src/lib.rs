@@ -2,7 +2,7 @@
 //!
 //! The way of an alert is one direction: [`envelope::decode`] takes the message out of what carried it,
 //! [`source::interpret`] turns it into [`alert::Alert`]s, [`decide`] says who gets it, [`render`] writes it down, and
-//! [`answer::classify`] reads what the other side said. [`relay::plan`] and [`filter::plan`] are all of
+//! [`answer`] reads what the other side said. [`relay::plan`] and [`filter::plan`] are all of
 //! that for one event. There is no
 //! network, clock, environment or file in this crate, and nothing in it panics on foreign input.
 
@@ -15,14 +15,16 @@ pub mod filter;
 mod forgiving;
 mod json;
 pub mod key;
+pub mod known;
 pub mod matcher;
-pub mod memory;
 pub mod number;
 mod order;
+pub mod outcome;
 pub mod region;
 pub mod relay;
 pub mod render;
 pub mod source;
+pub mod target;
 pub mod text;
 pub mod time;
 pub mod time_interval;

@@ -2,7 +2,7 @@
 //!
 //! The planning is pure, so that the function, `alertctl explain` and the tests see the same plan.
 
-use std::collections::hash_map::Entry;
+use std::collections::hash_map;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -13,12 +13,13 @@ use crate::config::{BrokenConfiguration, Config, Receiver};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
 use crate::key::{AlertKey, DeliveryKey};
-use crate::memory::{Memory, Past, Shown};
+use crate::known::{Known, Past, Question, Shown};
 use crate::order;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
-use crate::render::slack::{self, Message, Rendering};
+use crate::render::{Entry, Message, Options, Rendering};
 use crate::source;
+use crate::target::{Act, Closed, Target, Way};
 
 /// What is the same for every event of a deployment.
 #[derive(Debug, Clone)]
@@ -29,9 +30,11 @@ pub struct Deployment {
     pub broken: Option<BrokenConfiguration>,
     /// What else is wrong with the deployment, a sentence each, for every message to say.
     pub problems: Vec<String>,
-    /// Receivers whose webhook cannot be had, by name, and why; their alerts go to the default receiver.
-    pub unavailable: BTreeMap<String, String>,
-    /// The channel of the function's own webhook, from its settings.
+    /// Where the alerts go of receivers that name no target.
+    pub own: Target,
+    /// Targets that cannot be had, and why; who stands in for their receivers gets their alerts.
+    pub unavailable: Vec<(Closed, String)>,
+    /// The channel that messages by the deployment's own webhook ask for.
     pub channel: Option<String>,
 }
 
@@ -39,7 +42,20 @@ impl Deployment {
     /// A deployment in which all is well.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, broken: None, problems: Vec::new(), unavailable: BTreeMap::new(), channel: None }
+        Self {
+            config,
+            broken: None,
+            problems: Vec::new(),
+            own: Target::OWN_WEBHOOK,
+            unavailable: Vec::new(),
+            channel: None,
+        }
+    }
+
+    /// Where a receiver's messages go.
+    #[must_use]
+    pub fn target_of(&self, receiver: &Receiver) -> Target {
+        receiver.target.as_ref().unwrap_or(&self.own).clone()
     }
 }
 
@@ -63,8 +79,14 @@ pub struct Item {
 /// One message to one receiver.
 #[derive(Debug, Clone)]
 pub struct Post {
-    /// Whose webhook takes it.
+    /// Who gets it.
     pub receiver: Arc<Receiver>,
+    /// The receiver whose target cannot be had, where this one stands in for it.
+    pub instead_of: Option<String>,
+    /// What takes it.
+    pub target: Target,
+    /// What it is to do there.
+    pub act: Act,
     /// The items that it tells of, by their place in [`Plan::items`]; more than one in a digest.
     pub items: Vec<usize>,
     /// How the message is written.
@@ -73,6 +95,17 @@ pub struct Post {
     pub message: Message,
     /// Of one alert; a digest has none.
     destination: Option<Box<Destination>>,
+}
+
+/// An item that is not posted to a receiver now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Its place in [`Plan::items`].
+    pub item: usize,
+    /// The receiver's name.
+    pub receiver: String,
+    /// The way that it would go.
+    pub way: Way,
 }
 
 /// Everything that one event asks for.
@@ -84,8 +117,8 @@ pub struct Plan<'d> {
     pub items: Vec<Item>,
     /// The messages to post, in order.
     pub posts: Vec<Post>,
-    /// Items that are not posted to a receiver, by its name, because the last try may have arrived and is too fresh.
-    pub held: Vec<(usize, String)>,
+    /// What is not posted, because the last try may have arrived and is too fresh.
+    pub held: Vec<Held>,
     /// For each item the first one that is a change of the same alert.
     first_of_alert: Vec<usize>,
     /// For each item the one that came before it in this event as the same delivery.
@@ -96,17 +129,20 @@ pub struct Plan<'d> {
     now: DateTime<Utc>,
 }
 
-/// Plans an event.
+/// An event that is decided upon, before it is known what became of earlier deliveries.
+#[derive(Debug)]
+pub struct Draft<'d>(Plan<'d>);
+
+/// Decides what an event asks for.
 ///
-/// `now` is the clock; rules use the time at which a record was sent where its envelope tells. What `memory` holds as
-/// delivered is left out, so that a retry posts only what failed.
-pub fn plan<'d>(
+/// `now` is the clock; rules use the time at which a record was sent where its envelope tells.
+#[must_use]
+pub fn draft<'d>(
     mut decoded: Decoded,
     deployment: &'d Deployment,
     request_id: &str,
     now: DateTime<Utc>,
-    memory: &impl Memory,
-) -> Plan<'d> {
+) -> Draft<'d> {
     // Most records have one alert.
     let mut items = Vec::with_capacity(decoded.records.len());
     for (index, record) in decoded.records.iter_mut().enumerate() {
@@ -134,8 +170,41 @@ pub fn plan<'d>(
         now,
     };
     plan.destinations = (0..plan.items.len()).map(|index| plan.destinations(index)).collect();
-    plan.make_posts(memory);
-    plan
+    Draft(plan)
+}
+
+/// Plans an event of which nothing is known; see [`draft`].
+#[must_use]
+pub fn plan<'d>(
+    decoded: Decoded,
+    deployment: &'d Deployment,
+    request_id: &str,
+    now: DateTime<Utc>,
+) -> Plan<'d> {
+    draft(decoded, deployment, request_id, now).plan(&[])
+}
+
+impl<'d> Draft<'d> {
+    /// What to ask of earlier deliveries.
+    pub fn questions(&self) -> impl Iterator<Item = Question<'_>> {
+        self.0.items.iter().zip(&self.0.destinations).flat_map(|(item, destinations)| {
+            destinations.iter().map(|destination| Question {
+                receiver: &destination.receiver.name,
+                delivery: &item.delivery,
+                alert: &item.key,
+            })
+        })
+    }
+
+    /// The plan, with the answers to [`questions`](Self::questions) in their order; where there is none, nothing is known.
+    ///
+    /// What is known as delivered is left out, so that a retry posts only what failed.
+    #[must_use]
+    pub fn plan(self, known: &[Known]) -> Plan<'d> {
+        let Self(mut plan) = self;
+        plan.make_posts(known);
+        plan
+    }
 }
 
 fn first_of_alert(items: &[Item]) -> Vec<usize> {
@@ -147,6 +216,8 @@ fn first_of_alert(items: &[Item]) -> Vec<usize> {
 #[derive(Debug, Clone)]
 struct Destination {
     receiver: Arc<Receiver>,
+    instead_of: Option<String>,
+    target: Target,
     route: String,
     warnings: Vec<Warning>,
     /// The newer state that the receiver has been shown.
@@ -155,16 +226,11 @@ struct Destination {
     may_be_repeat: bool,
 }
 
-/// What is due to one receiver: items, each with the place of its destination.
+/// What is due to one receiver at one target: items, each with the place of its destination.
 struct Due {
     receiver: Arc<Receiver>,
+    target: Target,
     items: Vec<(usize, usize)>,
-}
-
-/// The items of one receiver, each with the route that led to it.
-struct Mail<'p> {
-    receiver: Arc<Receiver>,
-    items: Vec<(usize, &'p Destination)>,
 }
 
 impl Plan<'_> {
@@ -189,101 +255,113 @@ impl Plan<'_> {
 
     /// The posts that one refused digest is taken apart into: the halves of it, each a digest again if it is one of many.
     ///
-    /// So one alert that Slack does not take costs a storm of a hundred no hundred posts.
+    /// So one alert that its target does not take costs a storm of a hundred no hundred posts.
     #[must_use]
     pub fn take_apart(&self, post: &Post) -> Vec<Post> {
-        let receiver = &post.receiver;
         let destinations: Vec<(usize, Destination)> = post
             .items
             .iter()
             .filter_map(|index| {
                 let all = self.destinations.get(*index)?;
                 // A digest by a stand-in has no destination of its own; the one that it stands in for will do.
-                let destination = match all.iter().find(|other| other.receiver.name == receiver.name) {
+                let destination = match all.iter().find(|other| other.receiver.name == post.receiver.name) {
                     Some(own) => own.clone(),
-                    None => Destination { receiver: Arc::clone(receiver), ..all.first()?.clone() },
+                    None => all.first()?.clone(),
                 };
-                Some((*index, destination))
+                let (receiver, target) = (Arc::clone(&post.receiver), post.target.clone());
+                let instead_of = post.instead_of.clone();
+                Some((*index, Destination { receiver, instead_of, target, ..destination }))
             })
             .collect();
-        let items: Vec<(usize, &Destination)> =
-            destinations.iter().map(|(index, destination)| (*index, destination)).collect();
-        let (front, back) = items.split_at(items.len().div_ceil(2));
-        [front, back]
-            .into_iter()
-            .filter(|half| !half.is_empty())
-            .flat_map(|half| self.mail_posts(&Mail { receiver: Arc::clone(receiver), items: half.to_vec() }))
-            .collect()
+        let (front, back) = destinations.split_at(destinations.len().div_ceil(2));
+        [front, back].into_iter().flat_map(|half| self.posts_of(&borrowed(half))).collect()
     }
 
-    /// The posts for who stands in for a post's receiver, whose webhook cannot be had for the reason `why`.
+    /// The posts for who stands in for a post's target, which cannot be had for the reason `why`, as cannot all that is
+    /// `closed`; `None` where nobody does.
     ///
-    /// None for an item that the stand-in gets by itself.
+    /// No post for an item that the stand-in gets by itself.
     #[must_use]
-    pub fn stand_in(&self, post: &Post, why: &str) -> Vec<Post> {
-        let stand_in = self.stand_in_for(&post.receiver.name);
+    pub fn stand_in(&self, post: &Post, why: &str, closed: &[Closed]) -> Option<Vec<Post>> {
+        let (receiver, target) = self.stand_in_for(&post.target, closed)?;
+        let name = post.instead_of.as_deref().unwrap_or(&post.receiver.name);
+        let is_other = receiver.name != post.receiver.name;
         let destinations: Vec<(usize, Destination)> = post
             .items
             .iter()
             .filter_map(|index| {
                 let all = self.destinations.get(*index)?;
-                if all.iter().any(|other| other.receiver.name == stand_in.name)
-                    && stand_in.name != post.receiver.name
-                {
+                if is_other && all.iter().any(|other| other.receiver.name == receiver.name) {
                     return None;
                 }
-                let own = all.iter().find(|other| other.receiver.name == post.receiver.name)?;
-                let problem = self.unavailable(&post.receiver.name, why);
-                let warnings = own.warnings.iter().cloned().chain([problem]).collect();
-                Some((*index, Destination { receiver: Arc::clone(&stand_in), warnings, ..own.clone() }))
+                let own = all.iter().find(|other| other.receiver.name == name)?;
+                let problem = self.unavailable(name, why);
+                Some((
+                    *index,
+                    Destination {
+                        receiver: Arc::clone(&receiver),
+                        instead_of: Some(name.to_owned()),
+                        target: target.clone(),
+                        warnings: own.warnings.iter().cloned().chain([problem]).collect(),
+                        ..own.clone()
+                    },
+                ))
             })
             .collect();
-        if destinations.is_empty() {
-            return Vec::new();
-        }
-        let items = destinations.iter().map(|(index, destination)| (*index, destination)).collect();
-        self.mail_posts(&Mail { receiver: stand_in, items })
+        Some(self.posts_of(&borrowed(&destinations)))
     }
 
-    fn make_posts(&mut self, memory: &impl Memory) {
+    /// The same post as a message of its own, where the one that it was about is not there (any more).
+    #[must_use]
+    pub fn afresh(post: &Post) -> Post {
+        Post { act: Act::Say, ..post.clone() }
+    }
+
+    fn make_posts(&mut self, known: &[Known]) {
         let mut destinations = std::mem::take(&mut self.destinations);
+        let mut known = known.iter();
         let mut seen: HashMap<(&str, &DeliveryKey), usize> = HashMap::new();
         // In the order in which the receivers are first met.
         let mut all_due: Vec<Due> = Vec::new();
         for (index, destinations) in destinations.iter_mut().enumerate() {
             let item = &self.items[index];
             for (number, destination) in destinations.iter_mut().enumerate() {
-                let receiver = Arc::clone(&destination.receiver);
-                match memory.past(&receiver.name, &item.delivery) {
+                let Known { past, shown } = known.next().cloned().unwrap_or_default();
+                match past {
                     Past::None => {}
                     Past::Unsure { is_too_soon: false } => destination.may_be_repeat = true,
                     Past::Unsure { is_too_soon: true } => {
-                        self.held.push((index, receiver.name.clone()));
+                        let Destination { receiver, target, .. } = &*destination;
+                        let (receiver, way) = (receiver.name.clone(), target.way);
+                        self.held.push(Held { item: index, receiver, way });
                         continue;
                     }
                     Past::Delivered => continue,
                 }
-                let shown = memory.shown(&receiver.name, &item.key);
                 destination.overtaken =
                     shown.filter(|shown| item.alert.changed_at.is_some_and(|at| at < shown.at));
-                let position = all_due.iter().position(|due| due.receiver.name == receiver.name);
+                let Destination { receiver, target, .. } = &*destination;
+                let position = all_due
+                    .iter()
+                    .position(|due| due.receiver.name == receiver.name && due.target == *target);
                 let position = position.unwrap_or_else(|| {
-                    all_due.push(Due { receiver, items: Vec::new() });
+                    let (receiver, target) = (Arc::clone(receiver), target.clone());
+                    all_due.push(Due { receiver, target, items: Vec::new() });
                     all_due.len() - 1
                 });
                 all_due[position].items.push((index, number));
             }
         }
         // What came twice in one event is one message. Its twin shares what becomes of it.
-        for Due { receiver, items } in &mut all_due {
+        for Due { receiver, items, .. } in &mut all_due {
             items.retain(|(index, _)| {
                 let delivery = &self.items[*index].delivery;
                 match seen.entry((receiver.name.as_str(), delivery)) {
-                    Entry::Vacant(entry) => {
+                    hash_map::Entry::Vacant(entry) => {
                         entry.insert(*index);
                         true
                     }
-                    Entry::Occupied(entry) => {
+                    hash_map::Entry::Occupied(entry) => {
                         self.twins.insert(*index, *entry.get());
                         false
                     }
@@ -293,7 +371,7 @@ impl Plan<'_> {
         self.destinations = destinations;
         let posts = all_due
             .into_iter()
-            .flat_map(|Due { receiver, mut items }| {
+            .flat_map(|Due { mut items, .. }| {
                 order::by_change(
                     &mut items,
                     |(index, _)| [self.first_of_alert[*index]],
@@ -301,54 +379,68 @@ impl Plan<'_> {
                 );
                 let items =
                     items.into_iter().map(|(index, number)| (index, &self.destinations[index][number]));
-                self.mail_posts(&Mail { receiver, items: items.collect() })
+                self.posts_of(&items.collect::<Vec<_>>())
             })
             .collect();
         self.posts = posts;
     }
 
-    fn mail_posts(&self, mail: &Mail<'_>) -> Vec<Post> {
-        if mail.items.len() <= self.deployment.config.digest_after {
-            return mail.items.iter().map(|(index, destination)| self.single(*index, destination)).collect();
+    /// The posts of items that go to one receiver at one target.
+    fn posts_of(&self, items: &[(usize, &Destination)]) -> Vec<Post> {
+        let Some((_, first)) = items.first() else { return Vec::new() };
+        if items.len() <= self.deployment.config.digest_after {
+            return items.iter().map(|(index, destination)| self.single(*index, destination)).collect();
         }
-        let entries: Vec<slack::Entry<'_>> = mail
-            .items
+        let entries: Vec<Entry<'_>> = items
             .iter()
             .map(|(index, destination)| {
                 let Item { alert, key, .. } = &self.items[*index];
-                slack::Entry { item: *index, alert, key, overtaken: destination.overtaken.as_ref() }
+                Entry { item: *index, alert, key, overtaken: destination.overtaken.as_ref() }
             })
             .collect();
         let warnings: BTreeSet<&Warning> =
-            mail.items.iter().flat_map(|(_, destination)| &destination.warnings).collect();
+            items.iter().flat_map(|(_, destination)| &destination.warnings).collect();
         let destination = Destination {
-            receiver: Arc::clone(&mail.receiver),
             route: String::new(),
             warnings: warnings.into_iter().cloned().collect(),
             overtaken: None,
-            may_be_repeat: mail.items.iter().any(|(_, destination)| destination.may_be_repeat),
+            may_be_repeat: items.iter().any(|(_, destination)| destination.may_be_repeat),
+            ..Destination::clone(first)
         };
-        let rendering = self.deployment.config.rendering;
-        slack::digest(&entries, &self.context(&destination, None), &self.options(&mail.receiver, rendering))
+        let medium = destination.target.way.medium;
+        let rendering = medium.rendering(self.deployment.config.rendering);
+        medium
+            .digest(&entries, &self.context(&destination, None), &self.options(&destination, rendering))
             .into_iter()
             .map(|(message, items)| {
-                let receiver = Arc::clone(&mail.receiver);
-                let post =
-                    Post { receiver, items, rendering: Rendering::Classic, message, destination: None };
-                if rendering == Rendering::Plain { self.simpler(&post).unwrap_or(post) } else { post }
+                let post = Post {
+                    receiver: Arc::clone(&destination.receiver),
+                    instead_of: destination.instead_of.clone(),
+                    target: destination.target.clone(),
+                    act: Act::Say,
+                    items,
+                    rendering: rendering.min(Rendering::Classic),
+                    message,
+                    destination: None,
+                };
+                if rendering == Rendering::Plain { Self::plain(&post).unwrap_or(post) } else { post }
             })
             .collect()
     }
 
-    /// The same post in simpler blocks; `None` where there is nothing simpler.
+    fn plain(post: &Post) -> Option<Post> {
+        Some(Post { rendering: Rendering::Plain, message: post.message.plain()?, ..post.clone() })
+    }
+
+    /// The same post in a simpler form; `None` where there is nothing simpler.
     #[must_use]
     pub fn simpler(&self, post: &Post) -> Option<Post> {
         let rendering = post.rendering.simpler()?;
         match (&post.destination, &post.items[..]) {
             (Some(destination), [item]) if rendering != Rendering::Plain => {
-                Some(self.single_as(*item, destination, rendering))
+                Some(Post { act: post.act.clone(), ..self.single_as(*item, destination, rendering) })
             }
-            _ => Some(Post { rendering, message: post.message.plain(), ..post.clone() }),
+            _ => Self::plain(post),
         }
     }
 
@@ -356,9 +448,15 @@ impl Plan<'_> {
         let Verdict::Deliver { receivers } = &self.items[item].verdict else { return Vec::new() };
         let mut destinations: Vec<Destination> = Vec::new();
         for Routed { receiver, chosen_by, .. } in receivers {
-            let (receiver, problem) = match self.deployment.unavailable.get(&receiver.name) {
-                None => (Arc::clone(receiver), None),
-                Some(why) => (self.stand_in_for(&receiver.name), Some(self.unavailable(&receiver.name, why))),
+            let target = self.deployment.target_of(receiver);
+            let why = self.deployment.unavailable.iter().find(|(closed, _)| closed.covers(&target));
+            let stand_in = why.and_then(|(_, why)| {
+                let (stand_in, target) = self.stand_in_for(&target, &[])?;
+                Some((stand_in, target, self.unavailable(&receiver.name, why)))
+            });
+            let (receiver, target, problem) = match stand_in {
+                None => (Arc::clone(receiver), target, None),
+                Some((stand_in, target, problem)) => (stand_in, target, Some(problem)),
             };
             let broken = self.deployment.broken.as_ref().map(|broken| broken.warning(self.words()));
             let others = self.deployment.problems.iter().map(|problem| Warning::new(problem.as_str()));
@@ -369,6 +467,8 @@ impl Plan<'_> {
                 Some(_) => {}
                 None => destinations.push(Destination {
                     receiver,
+                    instead_of: None,
+                    target,
                     route: chosen_by.clone(),
                     warnings,
                     overtaken: None,
@@ -379,14 +479,21 @@ impl Plan<'_> {
         destinations
     }
 
-    /// Who gets the alerts of a receiver that cannot be had: the default receiver, by the function's own webhook where
-    /// its own cannot be had either.
-    fn stand_in_for(&self, receiver: &str) -> Arc<Receiver> {
-        let default = self.deployment.config.default_receiver();
-        if default.name == receiver || self.deployment.unavailable.contains_key(&default.name) {
-            return Arc::new(Receiver { webhook: None, channel: None, ..Receiver::clone(default) });
-        }
-        Arc::clone(default)
+    /// Who gets the alerts of a receiver whose target cannot be had, and where: the default receiver, at the deployment's
+    /// own target where its own cannot be had either.
+    fn stand_in_for(&self, target: &Target, closed: &[Closed]) -> Option<(Arc<Receiver>, Target)> {
+        let deployment = self.deployment;
+        let default = deployment.config.default_receiver();
+        let by_own = || Receiver { target: None, channel: None, ..Receiver::clone(default) };
+        let candidates = [
+            (Arc::clone(default), deployment.target_of(default)),
+            (Arc::new(by_own()), deployment.own.clone()),
+        ];
+        let is_open = |other: &Target| {
+            let known = deployment.unavailable.iter().map(|(closed, _)| closed);
+            other != target && !known.chain(closed).any(|closed| closed.covers(other))
+        };
+        candidates.into_iter().find(|(_, other)| is_open(other))
     }
 
     fn single(&self, item: usize, destination: &Destination) -> Post {
@@ -395,11 +502,16 @@ impl Plan<'_> {
 
     fn single_as(&self, item: usize, destination: &Destination, rendering: Rendering) -> Post {
         let page = self.page_for(item, destination);
+        let medium = destination.target.way.medium;
+        let rendering = medium.rendering(rendering);
         Post {
             receiver: Arc::clone(&destination.receiver),
+            instead_of: destination.instead_of.clone(),
+            target: destination.target.clone(),
+            act: Act::Say,
             items: vec![item],
             rendering,
-            message: slack::page(&page, &self.options(&destination.receiver, rendering)),
+            message: medium.page(&page, &self.options(destination, rendering)),
             destination: Some(Box::new(destination.clone())),
         }
     }
@@ -419,12 +531,12 @@ impl Plan<'_> {
         self.deployment.config.language.words()
     }
 
-    fn options<'o>(&'o self, receiver: &'o Receiver, rendering: Rendering) -> slack::Options<'o> {
-        let Deployment { config, channel, .. } = self.deployment;
-        let own_channel = channel.as_deref().filter(|_| receiver.webhook.is_none());
-        slack::Options {
+    fn options<'o>(&'o self, destination: &'o Destination, rendering: Rendering) -> Options<'o> {
+        let Deployment { config, channel, own, .. } = self.deployment;
+        let own_channel = channel.as_deref().filter(|_| destination.target == *own);
+        Options {
             rendering,
-            channel: receiver.channel.as_deref().or(own_channel),
+            channel: destination.receiver.channel.as_deref().or(own_channel),
             timezone: config.timezone,
             language: config.language,
         }
@@ -452,4 +564,8 @@ impl Plan<'_> {
     fn unavailable(&self, receiver: &str, why: &str) -> Warning {
         Warning::new(fill(self.words().stands_in, &[receiver, why]))
     }
+}
+
+fn borrowed(items: &[(usize, Destination)]) -> Vec<(usize, &Destination)> {
+    items.iter().map(|(index, destination)| (*index, destination)).collect()
 }

@@ -20,8 +20,8 @@ use alert_core::config::Config;
 use alert_core::decide::Verdict;
 use alert_core::relay::{self, Deployment};
 use alert_core::render::page::{Language, NAME_MAX_CHARS};
-use alert_core::render::slack::Rendering;
 use alert_core::render::sns::{self, AttributeValue};
+use alert_core::render::{Message, Rendering};
 use alert_core::{envelope, filter, number};
 use chrono::{DateTime, TimeDelta, Utc};
 use events::{GOLDEN, is_golden};
@@ -68,7 +68,7 @@ fn relayed(case: &Case, rendering: Rendering) -> Value {
     let decoded = envelope::decode(&event);
     let now = now(&decoded);
     let deployment = Deployment::new(Config { rendering, ..config(case) });
-    let plan = relay::plan(decoded, &deployment, "request", now, &());
+    let plan = relay::plan(decoded, &deployment, "request", now);
     let dropped: Vec<Value> = plan
         .dropped()
         .map(|(item, dropped)| json!({"alert": item.alert.name, "rule": dropped.rule, "why": dropped.why}))
@@ -80,7 +80,7 @@ fn relayed(case: &Case, rendering: Rendering) -> Value {
         .posts
         .iter()
         .map(|post| {
-            let message: Value = serde_json::from_str(&post.message.to_json()).unwrap();
+            let message: Value = serde_json::from_str(&post.message.content()).unwrap();
             json!({"receiver": post.receiver.name, "message": message})
         })
         .collect();
@@ -188,11 +188,11 @@ fn a_lock_screen_shows_emblem_name_value_and_limit() {
             let decoded = envelope::decode(&fs::read(&case.event).unwrap());
             let now = now(&decoded);
             let deployment = Deployment::new(Config { language, ..config(&case) });
-            let plan = relay::plan(decoded, &deployment, "request", now, &());
+            let plan = relay::plan(decoded, &deployment, "request", now);
             for post in plan.posts.iter().filter(|post| post.items.len() == 1) {
                 let alert = &plan.items[post.items[0]].alert;
-                let text =
-                    post.message.text().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+                let Message::Slack(message) = &post.message else { panic!("{:?}", post.target) };
+                let text = message.text().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
                 let shown: String = text.chars().take(LOCK_SCREEN_CHARS).collect();
                 let rule = Some(alert.labels.get("rulename")).filter(|rule| !rule.is_empty());
                 let name = |name: &str| -> String {

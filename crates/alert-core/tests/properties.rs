@@ -19,8 +19,8 @@ use alert_core::envelope;
 use alert_core::filter;
 use alert_core::relay::{self, Deployment, Plan, Post};
 use alert_core::render::page::{Context, Language, Page};
-use alert_core::render::slack::{self, Rendering};
 use alert_core::render::sns;
+use alert_core::render::{Options, Rendering, slack};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
@@ -284,7 +284,7 @@ fn decided(event: &[u8]) -> Vec<(usize, Source, State, Fate)> {
     let config = "{receivers: [{name: default}, {name: oncall}], \
                   route: {receiver: default, routes: [{matchers: [state=firing], receiver: oncall}]}}";
     let deployment = Deployment::new(Config::parse(config).unwrap());
-    let plan = relay::plan(envelope::decode(event), &deployment, "request", now, &());
+    let plan = relay::plan(envelope::decode(event), &deployment, "request", now);
     plan.items
         .iter()
         .map(|item| {
@@ -307,7 +307,7 @@ fn check_event(event: &[u8], digest_after: usize) {
         deployment(digest_after, Rendering::Classic, Language::English),
     ];
     for deployment in &deployments {
-        let plan = relay::plan(envelope::decode(event), deployment, "request", now, &());
+        let plan = relay::plan(envelope::decode(event), deployment, "request", now);
         check_plan(&plan, records);
     }
     let [deployment, _] = deployments;
@@ -357,10 +357,10 @@ fn check_plan(plan: &Plan<'_>, records: usize) {
 
 /// The post, and every step down from it to one without blocks.
 fn check_steps(plan: &Plan<'_>, post: &Post) {
-    check_payload(&post.message.to_json());
+    check_payload(&post.message.content());
     match plan.simpler(post) {
         Some(simpler) => check_steps(plan, &simpler),
-        None => assert!(!post.message.to_json().contains("\"blocks\"")),
+        None => assert!(!post.message.content().contains("\"blocks\"")),
     }
 }
 
@@ -569,7 +569,7 @@ fn rendered_for(
         overtaken: None,
         may_be_repeat: false,
     };
-    let options = slack::Options { rendering, channel: None, timezone, language };
+    let options = Options { rendering, channel: None, timezone, language };
     slack::page(&Page::new(alert, &context), &options)
 }
 

@@ -1,33 +1,32 @@
-//! Brings a plan's posts to their webhooks: in order, paced, tried again while there is time.
+//! Brings a plan's posts to their targets: in order, paced, tried again while there is time.
 //!
 //! The changes of one alert never overtake each other: what has to be tried again holds those behind it back, until it is
-//! delivered or given up in this invocation. Webhooks never wait for each other.
+//! delivered or given up in this invocation. Targets never wait for each other. What a target refuses for good goes to who
+//! stands in for it.
 //!
-//! What an answer means is decided in [`alert_core::answer`]; here is only when to post next.
+//! What an answer means is decided in [`alert_core::answer`], and how a target is spoken to in [`sender`](crate::sender);
+//! here is only when to post next.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alert_core::answer::{self, Failure, Outcome};
-use alert_core::memory::Shown;
-use alert_core::relay::{Plan, Post};
-use alert_core::render::slack::Rendering;
+use alert_core::known::{Question, Shown};
+use alert_core::outcome::{Failure, Outcome, Receipt};
+use alert_core::relay::{Held, Item, Plan, Post};
+use alert_core::render::Rendering;
+use alert_core::target::{Act, Closed, Target, Way};
 use chrono::{DateTime, Utc};
-use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff;
 use crate::deadline::Deadline;
-use crate::memory::ProcessMemory;
-use crate::slack;
-use crate::webhook::WebhookUrl;
+use crate::ledger::Ledger;
+use crate::sender::Sends;
 
-/// Slack takes short bursts and then one message a second. Source: Slack, "Rate limits", incoming webhooks.
-const BURST: u32 = 10;
-const PACE: Duration = Duration::from_secs(1);
-/// One attempt; Slack answers within a second when it is well.
+/// One attempt; a target answers within a second when it is well.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// One attempt takes at most half of the time that is left while others wait for theirs, but no less than this.
 const ATTEMPT_SHARE_MIN: Duration = Duration::from_secs(1);
@@ -35,12 +34,9 @@ const ATTEMPT_SHARE_MIN: Duration = Duration::from_secs(1);
 const ATTEMPT_MIN: Duration = Duration::from_millis(100);
 /// Attempts for one message in one invocation; Lambda and SQS try again after that.
 const TRIES_MAX: u32 = 6;
-/// Attempts for a digest that Slack takes ill without a word on why; after that, one bad text takes no other along.
+/// Attempts for a digest that its target takes ill without a word on why; after that, one bad text takes no other along.
 const DIGEST_TRIES_MAX: u32 = 3;
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-
-/// Names a webhook without knowing it: its ciphertext in the configuration, `None` for the function's own.
-pub type HookId = Option<String>;
 
 /// What an invocation delivered, and what it could not.
 #[derive(Debug, Default)]
@@ -64,6 +60,17 @@ impl Report {
         Some(failure)
     }
 
+    fn add(&mut self, other: Self) {
+        for (item, at) in other.delivered {
+            self.delivered.entry(item).and_modify(|last| *last = at.max(*last)).or_insert(at);
+        }
+        self.retries += other.retries;
+        self.failed.extend(other.failed);
+        for (item, tries) in other.tries {
+            *self.tries.entry(item).or_default() += tries;
+        }
+    }
+
     fn fail(&mut self, post: &Post, failure: &Failure) {
         for item in &post.items {
             let place = (*item, post.receiver.name.clone());
@@ -72,15 +79,13 @@ impl Report {
     }
 }
 
-/// Delivers posts; lives as long as the process, and remembers what the next invocation must know.
-#[derive(Debug)]
+/// Delivers posts; lives as long as the process, and remembers what the next invocation must know of the targets.
+#[derive(Debug, Default)]
 pub struct Courier {
-    http: reqwest::Client,
-    memory: ProcessMemory,
-    /// Webhooks that asked for a pause, until when.
-    paused: Mutex<HashMap<HookId, Instant>>,
-    /// Webhooks that refused Slack's newest blocks and took what they stand for in older ones.
-    without_modern: Mutex<HashSet<HookId>>,
+    /// Targets that asked for a pause, until when.
+    paused: Mutex<HashMap<Target, Instant>>,
+    /// Targets that refused the newest form of messages and took an older one.
+    without_modern: Mutex<HashSet<Target>>,
 }
 
 /// A post on its way, with what it has been through.
@@ -102,18 +107,24 @@ impl<'p> Parcel<'p> {
     }
 }
 
-/// One webhook's part of an invocation.
-struct Round<'c> {
+/// The posts that wait for each target; those that another target refused may join them at any time.
+type Inboxes<'p> = Mutex<BTreeMap<Target, VecDeque<Parcel<'p>>>>;
+
+/// One target's part of an invocation.
+struct Lane<'c, 'p, L, S> {
     courier: &'c Courier,
-    hook: HookId,
-    webhook: &'c WebhookUrl,
+    plan: &'p Plan<'p>,
+    ledger: &'c L,
+    inboxes: &'c Inboxes<'p>,
+    target: Target,
+    sender: Option<S>,
     deadline: Deadline,
     posted: u32,
     next_at: Instant,
     report: Report,
 }
 
-/// What became of one attempt, for the round.
+/// What became of one attempt, for the lane.
 enum Next<'p> {
     /// The post is done with: delivered, or failed.
     Done,
@@ -121,73 +132,82 @@ enum Next<'p> {
     AtOnce(Parcel<'p>),
     /// These take its place, after a pause and after the first tries of all others.
     Later(Vec<Parcel<'p>>),
-    /// The webhook takes nothing more.
-    Refused(Failure),
+    /// The target takes nothing more.
+    Refused(Parcel<'p>, Closed, Failure),
+}
+
+/// What a target refused for good, with all that still waited for it, in its order.
+struct Refused<'p> {
+    parcels: Vec<Parcel<'p>>,
+    closed: Closed,
+    failure: Failure,
 }
 
 impl Courier {
-    /// A courier that has delivered nothing yet.
-    #[must_use]
-    pub fn new(http: reqwest::Client) -> Self {
-        Self {
-            http,
-            memory: ProcessMemory::default(),
-            paused: Mutex::default(),
-            without_modern: Mutex::default(),
-        }
-    }
-
-    /// What this process knows of earlier deliveries.
-    #[must_use]
-    pub fn memory(&self) -> &ProcessMemory {
-        &self.memory
-    }
-
-    /// Delivers a plan's posts by `deadline`, each webhook's in order and the webhooks side by side.
+    /// Delivers a plan's posts by `deadline`, each target's in order and the targets side by side.
     ///
-    /// `webhook` gives a webhook's URL when it can be had, or why it cannot: then a stand-in gets its posts.
-    pub async fn deliver(
+    /// `sender` gives what sends to a target when it can be had, or why it cannot: then a stand-in gets its posts.
+    pub async fn deliver<S: Sends, L: Ledger>(
         &self,
         plan: &Plan<'_>,
-        webhook: impl AsyncFn(&HookId) -> Result<WebhookUrl, Failure>,
+        ledger: &L,
+        sender: impl AsyncFn(&Target) -> Result<S, Failure>,
         deadline: Deadline,
     ) -> Report {
-        let mut queues: BTreeMap<HookId, VecDeque<Parcel<'_>>> = BTreeMap::new();
+        let inboxes = Inboxes::default();
         for post in &plan.posts {
-            let queue = queues.entry(post.receiver.webhook.clone()).or_default();
-            queue.push_back(Parcel::new(Cow::Borrowed(post)));
+            put(&inboxes, Parcel::new(Cow::Borrowed(post)));
         }
-        let webhook = &webhook;
-        let rounds = queues.into_iter().map(|(hook, queue)| async move {
-            match (webhook(&hook).await, &hook) {
-                (Ok(url), _) => self.round(hook, &url, deadline).run(plan, queue).await,
-                (Err(failure), None) => all_failed(&queue, &failure),
-                (Err(failure), Some(_)) => {
-                    let posts = queue.iter().flat_map(|parcel| plan.stand_in(&parcel.post, &failure.detail));
-                    let queue: VecDeque<_> = posts.map(|post| Parcel::new(Cow::Owned(post))).collect();
-                    let stand_in = queue.front().and_then(|parcel| parcel.post.receiver.webhook.clone());
-                    match webhook(&stand_in).await {
-                        Ok(url) => self.round(stand_in, &url, deadline).run(plan, queue).await,
-                        Err(failure) => all_failed(&queue, &failure),
-                    }
+        let lane = |target| Lane {
+            courier: self,
+            plan,
+            ledger,
+            inboxes: &inboxes,
+            target,
+            sender: None,
+            deadline,
+            posted: 0,
+            next_at: Instant::now(),
+            report: Report::default(),
+        };
+        let mut idle: BTreeMap<Target, Lane<'_, '_, L, S>> = BTreeMap::new();
+        let mut running = FuturesUnordered::new();
+        let mut busy: HashSet<Target> = HashSet::new();
+        let mut closed = Vec::new();
+        let mut report = Report::default();
+        loop {
+            for target in waiting(&inboxes) {
+                if busy.insert(target.clone()) {
+                    let next = idle.remove(&target).unwrap_or_else(|| lane(target));
+                    running.push(next.run(&sender));
                 }
             }
-        });
-        let mut report = Report::default();
-        for part in join_all(rounds).await {
-            for (item, at) in part.delivered {
-                report.delivered.entry(item).and_modify(|last| *last = at.max(*last)).or_insert(at);
-            }
-            report.retries += part.retries;
-            report.failed.extend(part.failed);
-            for (item, tries) in part.tries {
-                *report.tries.entry(item).or_default() += tries;
+            let Some((lane, refused)) = running.next().await else { break };
+            busy.remove(&lane.target);
+            idle.insert(lane.target.clone(), lane);
+            let Some(Refused { parcels, closed: by, failure }) = refused else { continue };
+            closed.push(by);
+            for parcel in parcels {
+                match plan.stand_in(&parcel.post, &failure.detail, &closed) {
+                    Some(posts) => {
+                        for post in posts {
+                            put(&inboxes, Parcel::new(Cow::Owned(post)));
+                        }
+                    }
+                    None => report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(&failure)),
+                }
             }
         }
-        for (item, receiver) in &plan.held {
+        for lane in idle.into_values() {
+            report.add(lane.report);
+        }
+        for Held { item, receiver, way } in &plan.held {
+            let service = way.service;
             let failure = Failure::new(
-                answer::TIMEOUT,
-                "Slack has not answered the last tries in time, any of which may have arrived; the next one is not due yet",
+                way.timeout,
+                format!(
+                    "{service} has not answered the last tries in time, any of which may have arrived; the next one is not due yet"
+                ),
             );
             report.failed.insert((*item, receiver.clone()), failure);
         }
@@ -197,81 +217,98 @@ impl Courier {
         report
     }
 
-    fn round<'c>(&'c self, hook: HookId, webhook: &'c WebhookUrl, deadline: Deadline) -> Round<'c> {
-        let next_at = Instant::now();
-        Round { courier: self, hook, webhook, deadline, posted: 0, next_at, report: Report::default() }
+    fn without_modern(&self) -> MutexGuard<'_, HashSet<Target>> {
+        lock(&self.without_modern)
     }
 
-    fn remember(&self, plan: &Plan<'_>, post: &Post, at: DateTime<Utc>) {
-        for item in post.items.iter().filter_map(|item| plan.items.get(*item)) {
-            self.memory.delivered(&post.receiver.name, &item.delivery, at);
-            if let Some(changed_at) = item.alert.changed_at {
-                let shown = Shown { state: item.alert.state_value.clone(), at: changed_at };
-                self.memory.shown(&post.receiver.name, &item.key, shown);
-            }
-        }
+    fn paused_until(&self, target: &Target) -> Option<Instant> {
+        lock(&self.paused).get(target).copied().filter(|until| *until > Instant::now())
     }
 
-    fn without_modern(&self) -> MutexGuard<'_, HashSet<HookId>> {
-        self.without_modern.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn paused_until(&self, hook: &HookId) -> Option<Instant> {
-        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        paused.get(hook).copied().filter(|until| *until > Instant::now())
-    }
-
-    fn pause(&self, hook: &HookId, time: Duration) {
-        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        paused.insert(hook.clone(), Instant::now() + time);
+    fn pause(&self, target: &Target, time: Duration) {
+        lock(&self.paused).insert(target.clone(), Instant::now() + time);
     }
 }
 
-fn all_failed(queue: &VecDeque<Parcel<'_>>, failure: &Failure) -> Report {
-    let mut report = Report::default();
-    for parcel in queue {
-        report.fail(&parcel.post, failure);
-    }
-    report
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Round<'_> {
+fn put<'p>(inboxes: &Inboxes<'p>, parcel: Parcel<'p>) {
+    lock(inboxes).entry(parcel.post.target.clone()).or_default().push_back(parcel);
+}
+
+/// The targets that something waits for.
+fn waiting(inboxes: &Inboxes<'_>) -> Vec<Target> {
+    lock(inboxes).keys().cloned().collect()
+}
+
+impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
+    /// Sends what waits for the target.
+    async fn run(
+        mut self,
+        open: &impl AsyncFn(&Target) -> Result<S, Failure>,
+    ) -> (Self, Option<Refused<'p>>) {
+        let sender = match self.sender.take() {
+            Some(sender) => sender,
+            None => match open(&self.target).await {
+                Ok(sender) => sender,
+                Err(failure) => {
+                    let (parcels, closed) = (self.inbox().into(), Closed::Target(self.target.clone()));
+                    return (self, Some(Refused { parcels, closed, failure }));
+                }
+            },
+        };
+        let refused = self.work(&sender).await;
+        self.sender = Some(sender);
+        (self, refused)
+    }
+
     /// First every post once, then those that may pass later, until none is left or the time is over.
-    async fn run(mut self, plan: &Plan<'_>, mut queue: VecDeque<Parcel<'_>>) -> Report {
+    async fn work(&mut self, sender: &S) -> Option<Refused<'p>> {
+        let mut queue = self.inbox();
         let mut again = VecDeque::new();
         // The alerts of what is in `again`.
         let mut held_back = HashSet::new();
         let mut round = 0;
         loop {
             while let Some(parcel) = queue.pop_front() {
-                let later = if plan.alerts_of(&parcel.post).any(|alert| held_back.contains(&alert)) {
+                let later = if self.plan.alerts_of(&parcel.post).any(|alert| held_back.contains(&alert)) {
                     vec![parcel]
                 } else {
-                    match self.attempt(plan, parcel, !queue.is_empty()).await {
+                    match self.attempt(sender, parcel, !queue.is_empty()).await {
                         Next::Done => Vec::new(),
                         Next::AtOnce(parcel) => {
                             queue.push_front(parcel);
                             Vec::new()
                         }
                         Next::Later(parcels) => parcels,
-                        Next::Refused(failure) => {
-                            self.fail_all(queue.into_iter().chain(again), &failure);
-                            return self.report;
+                        Next::Refused(parcel, closed, failure) => {
+                            // What was tried before came before its alert's others.
+                            let parcels = again.into_iter().chain([parcel]).chain(queue).chain(self.inbox());
+                            let parcels = parcels.collect();
+                            return Some(Refused { parcels, closed, failure });
                         }
                     }
                 };
-                held_back.extend(later.iter().flat_map(|parcel| plan.alerts_of(&parcel.post)));
+                held_back.extend(later.iter().flat_map(|parcel| self.plan.alerts_of(&parcel.post)));
                 again.extend(later);
             }
+            queue = self.inbox();
+            if !queue.is_empty() {
+                continue;
+            }
             if again.is_empty() {
-                return self.report;
+                return None;
             }
             let pause = backoff::pause(BACKOFF_FIRST, round);
             round += 1;
             if !self.deadline.allows(pause + ATTEMPT_MIN) {
-                let late = Failure::new(answer::TIMEOUT, "the invocation's time is over");
-                self.fail_all(again, &late);
-                return self.report;
+                let late = Failure::new(self.target.way.timeout, "the invocation's time is over");
+                for parcel in again {
+                    self.report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(&late));
+                }
+                return None;
             }
             sleep(pause).await;
             std::mem::swap(&mut queue, &mut again);
@@ -279,34 +316,37 @@ impl Round<'_> {
         }
     }
 
+    fn inbox(&self) -> VecDeque<Parcel<'p>> {
+        lock(self.inboxes).remove(&self.target).unwrap_or_default()
+    }
+
     /// Posts once, and says what is to become of the post.
-    async fn attempt<'p>(&mut self, plan: &Plan<'_>, mut parcel: Parcel<'p>, others_wait: bool) -> Next<'p> {
+    async fn attempt(&mut self, sender: &S, mut parcel: Parcel<'p>, others_wait: bool) -> Next<'p> {
         let turn = self.wait_for_turn().await;
         if let Err(late) = turn.and_then(|()| self.limit(others_wait).map(|_| ())) {
-            // What Slack said of the post says more than that the time is over.
-            self.report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(&late));
-            return Next::Done;
+            // What the target said of the post says more than that the time is over.
+            return self.fail(&parcel, parcel.failure.as_ref().unwrap_or(&late));
         }
         if parcel.post.rendering == Rendering::Modern
-            && self.courier.without_modern().contains(&self.hook)
-            && let Some(simpler) = plan.simpler(&parcel.post)
+            && self.courier.without_modern().contains(&self.target)
+            && let Some(simpler) = self.plan.simpler(&parcel.post)
         {
             parcel.post = Cow::Owned(simpler);
         }
-        let outcome = self.post(&mut parcel, others_wait).await;
+        let outcome = self.send(sender, &mut parcel, others_wait).await;
         match outcome {
-            Outcome::Delivered => {
+            Outcome::Delivered(receipt) => {
                 let now = Utc::now();
-                self.courier.remember(plan, &parcel.post, now);
+                self.remember(&parcel.post, receipt, now).await;
                 if parcel.refused == Some(Rendering::Modern) && parcel.post.rendering == Rendering::Classic {
-                    self.courier.without_modern().insert(self.hook.clone());
+                    self.courier.without_modern().insert(self.target.clone());
                 }
                 self.report.delivered.extend(parcel.post.items.iter().map(|item| (*item, now)));
                 Next::Done
             }
             Outcome::Retry { after: Some(time), failure } => {
-                self.courier.pause(&self.hook, time);
-                // A webhook that others use, too, may ask to wait many times; only the time bounds that.
+                self.courier.pause(&self.target, time);
+                // A target that others use, too, may ask to wait many times; only the time bounds that.
                 if self.deadline.allows(time + ATTEMPT_MIN) {
                     self.again(parcel, failure)
                 } else {
@@ -314,65 +354,76 @@ impl Round<'_> {
                 }
             }
             Outcome::Retry { after: None, .. } if parcel.is_digest() && parcel.tries >= DIGEST_TRIES_MAX => {
-                self.take_apart(plan, &parcel)
+                self.take_apart(&parcel)
             }
             Outcome::Retry { after: None, failure } if parcel.tries < TRIES_MAX => {
                 self.again(parcel, failure)
             }
             Outcome::Unsure(failure) => {
                 let now = Utc::now();
-                for item in parcel.post.items.iter().filter_map(|item| plan.items.get(*item)) {
-                    self.courier.memory.unsure(&parcel.post.receiver.name, &item.delivery, now);
+                for (_, delivery) in deliveries(self.plan, &parcel.post) {
+                    self.ledger.unsure(delivery, now).await;
                 }
                 self.fail(&parcel, &failure)
             }
-            Outcome::MessageRefused(failure) => match plan.simpler(&parcel.post) {
+            Outcome::Gone(_) if parcel.post.act != Act::Say => {
+                self.report.retries += 1;
+                Next::AtOnce(Parcel { post: Cow::Owned(Plan::afresh(&parcel.post)), ..parcel })
+            }
+            Outcome::MessageRefused(failure) => match self.plan.simpler(&parcel.post) {
                 Some(simpler) => {
                     self.report.retries += 1;
                     let refused = Some(parcel.post.rendering);
                     Next::AtOnce(Parcel { post: Cow::Owned(simpler), refused, ..parcel })
                 }
-                None if parcel.is_digest() => self.take_apart(plan, &parcel),
+                None if parcel.is_digest() => self.take_apart(&parcel),
                 None => self.fail(&parcel, &failure),
             },
-            Outcome::Retry { failure, .. } => self.fail(&parcel, &failure),
-            Outcome::WebhookRefused(failure) => {
-                self.report.fail(&parcel.post, &failure);
-                Next::Refused(failure)
+            Outcome::Retry { failure, .. } | Outcome::Gone(failure) => self.fail(&parcel, &failure),
+            Outcome::TargetRefused(failure) => {
+                Next::Refused(parcel, Closed::Target(self.target.clone()), failure)
             }
+            Outcome::SenderRefused(failure) => Next::Refused(parcel, Closed::Way(self.target.way), failure),
         }
     }
 
-    fn again<'p>(&mut self, parcel: Parcel<'p>, failure: Failure) -> Next<'p> {
+    async fn remember(&self, post: &Post, receipt: Option<Receipt>, at: DateTime<Utc>) {
+        for (item, delivery) in deliveries(self.plan, post) {
+            let state = item.alert.state_value.clone();
+            let changed_at = item.alert.changed_at;
+            let shown = changed_at.map(|at| Shown { state, at, receipt: receipt.clone() });
+            self.ledger.delivered(delivery, shown, at).await;
+        }
+    }
+
+    fn again(&mut self, parcel: Parcel<'p>, failure: Failure) -> Next<'p> {
         self.report.retries += 1;
         Next::Later(vec![Parcel { failure: Some(failure), ..parcel }])
     }
 
-    fn fail<'p>(&mut self, parcel: &Parcel<'_>, failure: &Failure) -> Next<'p> {
+    fn fail(&mut self, parcel: &Parcel<'_>, failure: &Failure) -> Next<'p> {
         self.report.fail(&parcel.post, failure);
         Next::Done
     }
 
     /// One bad text takes no other alert along: each goes by itself.
-    fn take_apart<'p>(&mut self, plan: &Plan<'_>, parcel: &Parcel<'_>) -> Next<'p> {
+    fn take_apart(&mut self, parcel: &Parcel<'_>) -> Next<'p> {
         self.report.retries += 1;
-        Next::Later(
-            plan.take_apart(&parcel.post).into_iter().map(|post| Parcel::new(Cow::Owned(post))).collect(),
-        )
+        let posts = self.plan.take_apart(&parcel.post).into_iter();
+        Next::Later(posts.map(|post| Parcel::new(Cow::Owned(post))).collect())
     }
 
     /// Sends the post, once more at once where the connection had died.
-    async fn post(&mut self, parcel: &mut Parcel<'_>, others_wait: bool) -> Outcome {
+    async fn send(&mut self, sender: &S, parcel: &mut Parcel<'_>, others_wait: bool) -> Outcome {
         let mut was_lost = false;
         let outcome = loop {
             let limit = match self.limit(others_wait) {
                 Ok(limit) => limit,
                 Err(failure) => break Outcome::Retry { after: None, failure },
             };
-            let attempt =
-                slack::post(&self.courier.http, self.webhook, parcel.post.message.to_json(), limit).await;
-            // A connection that died while the process was frozen is no fault of Slack's, and no try: once more, on a new
-            // one.
+            let attempt = sender.send(&parcel.post, limit).await;
+            // A connection that died while the process was frozen is no fault of the target's, and no try: once more, on
+            // a new one.
             if !attempt.connection_lost || parcel.tries > 0 || was_lost {
                 break attempt.outcome;
             }
@@ -394,39 +445,48 @@ impl Round<'_> {
         let limit = share.min(left).min(ATTEMPT_TIMEOUT);
         if limit < ATTEMPT_MIN {
             return Err(Failure::new(
-                answer::TIMEOUT,
+                self.target.way.timeout,
                 "the invocation's time was over before the message's turn came",
             ));
         }
         Ok(limit)
     }
 
-    /// Waits out a pause that Slack asked for and the pace of many posts; an error where the time does not allow it.
+    /// Waits out a pause that the target asked for and the pace of many posts; an error where the time does not allow it.
     async fn wait_for_turn(&mut self) -> Result<(), Failure> {
-        if self.posted >= BURST {
-            self.wait_until(self.next_at, "the invocation's time is over while posts wait for Slack's rate")
-                .await?;
+        let Way { service, burst, pace, .. } = self.target.way;
+        if self.posted >= burst {
+            let why = format!("the invocation's time is over while posts wait for {service}'s rate");
+            self.wait_until(self.next_at, why).await?;
         }
-        if let Some(until) = self.courier.paused_until(&self.hook) {
-            self.wait_until(until, "Slack asked for a pause that is longer than the invocation").await?;
+        if let Some(until) = self.courier.paused_until(&self.target) {
+            let why = format!("{service} asked for a pause that is longer than the invocation");
+            self.wait_until(until, why).await?;
         }
         self.posted += 1;
-        self.next_at = Instant::now() + PACE;
+        self.next_at = Instant::now() + pace;
         Ok(())
     }
 
-    async fn wait_until(&self, moment: Instant, why: &str) -> Result<(), Failure> {
+    async fn wait_until(&self, moment: Instant, why: String) -> Result<(), Failure> {
         let time = moment.saturating_duration_since(Instant::now());
         if !time.is_zero() && !self.deadline.allows(time + ATTEMPT_MIN) {
-            return Err(Failure::new(answer::RATE_LIMITED, why));
+            return Err(Failure::new(self.target.way.rate_limited, why));
         }
         sleep_until(moment).await;
         Ok(())
     }
+}
 
-    fn fail_all<'p>(&mut self, parcels: impl IntoIterator<Item = Parcel<'p>>, otherwise: &Failure) {
-        for parcel in parcels {
-            self.report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(otherwise));
-        }
-    }
+/// The deliveries that a post is, by their items' places: for a stand-in also those of who it stands in for, so that these
+/// are not tried again.
+fn deliveries<'q>(plan: &'q Plan<'_>, post: &'q Post) -> impl Iterator<Item = (&'q Item, Question<'q>)> {
+    let receivers = [Some(&post.receiver.name), post.instead_of.as_ref()];
+    let items = post.items.iter().filter_map(|item| plan.items.get(*item));
+    items.flat_map(move |item| {
+        receivers
+            .into_iter()
+            .flatten()
+            .map(move |receiver| (item, Question { receiver, delivery: &item.delivery, alert: &item.key }))
+    })
 }

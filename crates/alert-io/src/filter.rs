@@ -1,9 +1,9 @@
 //! `grafana-filter-to-sns`: from an event to SNS's answers, and from these to the answer for Lambda.
 
-use alert_core::answer::Failure;
 use alert_core::config::Config;
 use alert_core::envelope;
 use alert_core::filter::{self, Plan};
+use alert_core::outcome::Failure;
 use alert_core::region::Arn;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ impl Filter {
         let report = self.publisher.publish(messages, deadline).await;
         for (place, at) in &report.published {
             if let Some(publication) = plan.publications.get(*place) {
-                self.memory.delivered(TOPIC, &publication.delivery, *at);
+                self.memory.remember_delivery(TOPIC, &publication.delivery, *at);
             }
         }
         let outcomes = outcomes(&plan, &report);

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use alert_core::alert::Alert;
-use alert_core::answer::Failure;
 use alert_core::decide::Dropped;
 use alert_core::envelope::{Hop, Record};
+use alert_core::outcome::Failure;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 

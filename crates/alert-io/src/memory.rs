@@ -9,8 +9,10 @@ use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use alert_core::key::{AlertKey, DeliveryKey};
-use alert_core::memory::{self, Past, Shown};
+use alert_core::known::{Known, Past, Question, Shown};
 use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::ledger::Ledger;
 
 /// What is remembered of each kind, at some hundred bytes each. A hash table of 2^15 places is tidied where it is as long as it is at
 /// most half full, which is 14,336 entries; with more it takes twice the memory as soon as enough of them were forgotten.
@@ -42,14 +44,14 @@ enum Fate {
 
 impl ProcessMemory {
     /// Remembers that a delivery has arrived.
-    pub fn delivered(&self, receiver: &str, delivery: &DeliveryKey, at: DateTime<Utc>) {
+    pub fn remember_delivery(&self, receiver: &str, delivery: &DeliveryKey, at: DateTime<Utc>) {
         let mut entries = self.entries();
         entries.deliveries.set((receiver.to_owned(), delivery.clone()), Fate::Delivered);
         entries.taken_at.set(receiver.to_owned(), at);
     }
 
     /// Remembers that a delivery was tried, and that nobody knows whether it has arrived.
-    pub fn unsure(&self, receiver: &str, delivery: &DeliveryKey, at: DateTime<Utc>) {
+    fn remember_unsure(&self, receiver: &str, delivery: &DeliveryKey, at: DateTime<Utc>) {
         let mut entries = self.entries();
         let key = (receiver.to_owned(), delivery.clone());
         let tries = match entries.deliveries.get(&key) {
@@ -60,7 +62,7 @@ impl ProcessMemory {
     }
 
     /// Remembers the state that a receiver was shown, unless it knows a newer one; news is no state.
-    pub fn shown(&self, receiver: &str, alert: &AlertKey, shown: Shown) {
+    fn remember_shown(&self, receiver: &str, alert: &AlertKey, shown: Shown) {
         if matches!(alert, AlertKey::News(_)) {
             return;
         }
@@ -74,7 +76,11 @@ impl ProcessMemory {
     /// Whether this delivery has arrived.
     #[must_use]
     pub fn is_delivered(&self, receiver: &str, delivery: &DeliveryKey) -> bool {
-        memory::Memory::past(self, receiver, delivery) == Past::Delivered
+        self.past_at(receiver, delivery, Utc::now()) == Past::Delivered
+    }
+
+    fn shown(&self, receiver: &str, alert: &AlertKey) -> Option<Shown> {
+        self.entries().shown.get(&(receiver.to_owned(), alert.clone())).cloned()
     }
 
     fn past_at(&self, receiver: &str, delivery: &DeliveryKey, now: DateTime<Utc>) -> Past {
@@ -95,13 +101,25 @@ impl ProcessMemory {
     }
 }
 
-impl memory::Memory for ProcessMemory {
-    fn past(&self, receiver: &str, delivery: &DeliveryKey) -> Past {
-        self.past_at(receiver, delivery, Utc::now())
+impl Ledger for ProcessMemory {
+    async fn claim(&self, questions: &[Question<'_>]) -> Vec<Known> {
+        let now = Utc::now();
+        let known = |question: &Question<'_>| Known {
+            past: self.past_at(question.receiver, question.delivery, now),
+            shown: self.shown(question.receiver, question.alert),
+        };
+        questions.iter().map(known).collect()
     }
 
-    fn shown(&self, receiver: &str, alert: &AlertKey) -> Option<Shown> {
-        self.entries().shown.get(&(receiver.to_owned(), alert.clone())).cloned()
+    async fn delivered(&self, of: Question<'_>, shown: Option<Shown>, at: DateTime<Utc>) {
+        self.remember_delivery(of.receiver, of.delivery, at);
+        if let Some(shown) = shown {
+            self.remember_shown(of.receiver, of.alert, shown);
+        }
+    }
+
+    async fn unsure(&self, of: Question<'_>, at: DateTime<Utc>) {
+        self.remember_unsure(of.receiver, of.delivery, at);
     }
 }
 
@@ -147,7 +165,6 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
 #[cfg(test)]
 mod tests {
     use alert_core::alert::Source;
-    use alert_core::memory::Memory as _;
 
     use super::*;
 
@@ -163,7 +180,7 @@ mod tests {
     fn the_oldest_is_forgotten_first() {
         let memory = ProcessMemory::default();
         for n in 0..=ENTRIES_MAX {
-            memory.delivered("r", &delivery(n), at(0));
+            memory.remember_delivery("r", &delivery(n), at(0));
         }
         assert!(!memory.is_delivered("r", &delivery(0)));
         assert!(memory.is_delivered("r", &delivery(1)) && memory.is_delivered("r", &delivery(ENTRIES_MAX)));
@@ -177,15 +194,15 @@ mod tests {
         // A queue that hands the message out every three minutes for two hours.
         for minute in (0..120).step_by(3) {
             if memory.past_at("r", &delivery(1), at(minute)) != (Past::Unsure { is_too_soon: true }) {
-                memory.unsure("r", &delivery(1), at(minute));
+                memory.remember_unsure("r", &delivery(1), at(minute));
                 tried.push(minute);
             }
         }
         assert_eq!(tried, [0, 3, 6, 12, 24, 48, 78, 108]);
         // As soon as the target takes anything, it is worth a try again.
-        memory.delivered("r", &delivery(2), at(120));
+        memory.remember_delivery("r", &delivery(2), at(120));
         assert_eq!(memory.past_at("r", &delivery(1), at(121)), Past::Unsure { is_too_soon: false });
-        memory.delivered("r", &delivery(1), at(121));
+        memory.remember_delivery("r", &delivery(1), at(121));
         assert_eq!(memory.past_at("r", &delivery(1), at(122)), Past::Delivered);
     }
 
@@ -195,14 +212,20 @@ mod tests {
         let alert =
             AlertKey::Rule { source: Source::Grafana, origin: String::new(), fingerprint: "f".to_owned() };
         for (state, minute) in [("firing", 1), ("resolved", 9), ("firing", 4)] {
-            memory.shown("r", &alert, Shown { state: state.to_owned(), at: at(minute) });
+            memory.remember_shown(
+                "r",
+                &alert,
+                Shown { state: state.to_owned(), at: at(minute), receipt: None },
+            );
         }
-        let shown = |memory: &ProcessMemory, receiver| memory::Memory::shown(memory, receiver, &alert);
-        assert_eq!(shown(&memory, "r"), Some(Shown { state: "resolved".to_owned(), at: at(9) }));
-        assert_eq!(shown(&memory, "another"), None);
+        assert_eq!(
+            memory.shown("r", &alert),
+            Some(Shown { state: "resolved".to_owned(), at: at(9), receipt: None })
+        );
+        assert_eq!(memory.shown("another", &alert), None);
         let news = AlertKey::News(delivery(1));
-        memory.shown("r", &news, Shown { state: "event".to_owned(), at: at(1) });
-        assert_eq!(memory::Memory::shown(&memory, "r", &news), None);
-        assert_eq!(memory.past("r", &delivery(1)), Past::None);
+        memory.remember_shown("r", &news, Shown { state: "event".to_owned(), at: at(1), receipt: None });
+        assert_eq!(memory.shown("r", &news), None);
+        assert_eq!(memory.past_at("r", &delivery(1), at(1)), Past::None);
     }
 }

@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use alert_core::answer::Failure;
 use alert_core::key::AlertKey;
+use alert_core::outcome::Failure;
 use alert_core::render::sns::{Attribute, AttributeValue, SnsMessage, batches};
 use aws_sdk_sns::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_sns::operation::publish_batch::{PublishBatchError, PublishBatchOutput};

@@ -1,62 +1,36 @@
 //! `cloudwatch-to-slack`: from an event to Slack's answers, and from these to the answer for Lambda.
 
 use std::borrow::Cow;
-use std::pin::pin;
-use std::time::Duration;
 
-use alert_core::answer::Failure;
 use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::relay::{self, Deployment, Plan};
+use alert_core::target::Target;
 use chrono::{DateTime, Utc};
-use futures_util::future::{join, join_all, select};
 use serde_json::{Value, json};
-use tokio::sync::{Notify, OnceCell};
-use tokio::time::sleep;
 
 use crate::aws::{self, Identity};
 use crate::configuration;
-use crate::courier::{Courier, HookId, Report};
+use crate::courier::{Courier, Report};
 use crate::deadline::Deadline;
 use crate::http;
 use crate::lambda::{self, InvocationError};
+use crate::ledger::Ledger as _;
 use crate::log::{AlertLine, Fate};
+use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
 use crate::secret::{DecryptFailure, Decryptor};
+use crate::senders::Senders;
 use crate::settings::{self, AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_HOOK_URL, StartError};
-use crate::webhook::WebhookUrl;
-
-/// Lambda gives the init phase 10 s; KMS may use this much of it before the first invocation tries again.
-const START_LIMIT: Duration = Duration::from_millis(4_500);
-/// Kept back for posting when KMS is slow in an invocation.
-const POST_RESERVE: Duration = Duration::from_secs(4);
-const KMS_PAUSE: Duration = Duration::from_millis(400);
-/// How long the start waits for further receivers' webhooks once it has the function's own.
-const OTHERS_PATIENCE: Duration = Duration::from_millis(250);
-/// The `error_type` when KMS cannot be had.
-const KMS_UNAVAILABLE: &str = "kms_unavailable";
 
 /// The relay, as long as its process lives.
 #[derive(Debug)]
 pub struct Relay {
     deployment: Deployment,
-    hooks: Vec<Hook>,
-    decryptor: Decryptor,
+    senders: Senders,
+    ledger: ProcessMemory,
     courier: Courier,
     metrics: Metrics,
-}
-
-/// One webhook, decrypted or still to be.
-#[derive(Debug)]
-struct Hook {
-    id: HookId,
-    /// What people call the place where its ciphertext stands.
-    setting: String,
-    ciphertext: String,
-    receivers: Vec<String>,
-    url: OnceCell<WebhookUrl>,
-    /// Why it is given up for as long as this process lives; a receiver's alone, because it has a stand-in.
-    refused: OnceCell<Failure>,
 }
 
 impl Relay {
@@ -90,17 +64,17 @@ impl Relay {
                 deployment.problems.push(problem);
             }
         }
-        let relay = Self {
-            hooks: hooks(&deployment, ciphertext),
-            deployment,
-            decryptor,
-            courier: Courier::new(http),
-            metrics,
-        };
-        if let Some(DecryptFailure::Permanent { error_type, detail }) = relay.decrypt_at_start().await {
+        let senders = Senders::new(http, decryptor, &deployment, ciphertext);
+        if let Some(DecryptFailure::Permanent { error_type, detail }) = senders.decrypt_at_start().await {
             return Err(StartError::new(error_type, detail));
         }
-        Ok(relay)
+        Ok(Self {
+            deployment,
+            senders,
+            ledger: ProcessMemory::default(),
+            courier: Courier::default(),
+            metrics,
+        })
     }
 
     /// Relays one event; the answer is the JSON for Lambda.
@@ -115,18 +89,16 @@ impl Relay {
     ) -> Result<Value, InvocationError> {
         let started_at = Utc::now();
         let mut deployment = Cow::Borrowed(&self.deployment);
-        for hook in &self.hooks {
-            if let Some(failure) = hook.refused.get() {
-                for receiver in &hook.receivers {
-                    deployment.to_mut().unavailable.insert(receiver.clone(), failure.detail.clone());
-                }
-            }
+        for refused in self.senders.refused() {
+            deployment.to_mut().unavailable.push(refused);
         }
         let decoded = envelope::decode(event);
         let reply = decoded.reply;
-        let plan = relay::plan(decoded, &deployment, request_id, Utc::now(), self.courier.memory());
-        let webhook = async |id: &HookId| self.webhook(id, deadline).await;
-        let report = self.courier.deliver(&plan, webhook, deadline).await;
+        let draft = relay::draft(decoded, &deployment, request_id, Utc::now());
+        let known = self.ledger.claim(&draft.questions().collect::<Vec<_>>()).await;
+        let plan = draft.plan(&known);
+        let sender = async |target: &Target| self.senders.sender(target, deadline).await;
+        let report = self.courier.deliver(&plan, &self.ledger, sender, deadline).await;
         log(&plan, &report, request_id, started_at);
         self.metrics.print(&tally(&plan, &report, deployment.config.fail_open), request_id);
         let failed: Vec<_> = plan
@@ -138,109 +110,6 @@ impl Relay {
         let done = json!({"alerts": plan.items.len(), "posts": plan.posts.len()});
         lambda::answer(reply, &plan.records, plan.items.len(), &failed, done)
     }
-
-    /// Decrypts every webhook, and says why the function's own cannot be had.
-    ///
-    /// Without the first nothing could be delivered, so that it is waited for. Other receivers have a stand-in, and nobody
-    /// waits for them for long: an invocation asks for what it needs.
-    async fn decrypt_at_start(&self) -> Option<DecryptFailure> {
-        let [own, others @ ..] = &self.hooks[..] else { return None };
-        let is_own_done = Notify::new();
-        let own = async {
-            let outcome = self.decrypt(own, START_LIMIT).await;
-            is_own_done.notify_one();
-            outcome.err()
-        };
-        let others = async {
-            let all = join_all(others.iter().map(|hook| self.decrypt(hook, START_LIMIT)));
-            let patience = async {
-                is_own_done.notified().await;
-                sleep(OTHERS_PATIENCE).await;
-            };
-            select(pin!(all), pin!(patience)).await;
-        };
-        join(own, others).await.0
-    }
-
-    /// A webhook's URL, or why it cannot be had in this invocation.
-    async fn webhook(&self, id: &HookId, deadline: Deadline) -> Result<WebhookUrl, Failure> {
-        let Some(hook) = self.hooks.iter().find(|hook| hook.id == *id) else {
-            return Err(Failure::new("webhook_missing", "the receiver has no webhook"));
-        };
-        loop {
-            // Half of a short invocation's time is for posting.
-            let reserve = POST_RESERVE.min(deadline.left() / 2);
-            let left = deadline.left().saturating_sub(reserve);
-            // Others have a stand-in, whose turn must come, too.
-            let limit = if hook.id.is_some() { left / 2 } else { left };
-            match self.decrypt(hook, limit).await {
-                Ok(url) => return Ok(url),
-                Err(failure) => {
-                    let is_worth_another =
-                        hook.id.is_none() && matches!(failure, DecryptFailure::Transient(_));
-                    if !is_worth_another || !deadline.allows(reserve + 2 * KMS_PAUSE) {
-                        return Err(failed(&failure));
-                    }
-                }
-            }
-            sleep(KMS_PAUSE).await;
-        }
-    }
-
-    /// A webhook's URL, decrypted once in the life of the process.
-    async fn decrypt(&self, hook: &Hook, limit: Duration) -> Result<WebhookUrl, DecryptFailure> {
-        let decrypted = hook
-            .url
-            .get_or_try_init(async || {
-                let outcome = self.decryptor.decrypt(&hook.setting, &hook.ciphertext, limit).await;
-                if let Err(failure) = &outcome {
-                    tracing::warn!(setting = hook.setting, "{failure}");
-                }
-                outcome
-            })
-            .await
-            .cloned();
-        // Without the function's own webhook nothing arrives: every invocation asks for it again, so that a mended role or
-        // key is all it takes.
-        if let Err(failure @ DecryptFailure::Permanent { .. }) = &decrypted
-            && hook.id.is_some()
-        {
-            let _ = hook.refused.set(failed(failure));
-        }
-        decrypted
-    }
-}
-
-fn failed(failure: &DecryptFailure) -> Failure {
-    let error_type = match failure {
-        DecryptFailure::Permanent { error_type, .. } => error_type,
-        DecryptFailure::Transient(_) => KMS_UNAVAILABLE,
-    };
-    Failure::new(error_type, failure.to_string())
-}
-
-/// The function's own webhook first, then those of the receivers, each ciphertext once.
-fn hooks(deployment: &Deployment, own: String) -> Vec<Hook> {
-    let hook = |id: HookId, setting: String, ciphertext: String| Hook {
-        id,
-        setting,
-        ciphertext,
-        receivers: Vec::new(),
-        url: OnceCell::new(),
-        refused: OnceCell::new(),
-    };
-    let mut hooks = vec![hook(None, KMS_ENCRYPTED_HOOK_URL.to_owned(), own)];
-    for receiver in &deployment.config.receivers {
-        let Some(ciphertext) = &receiver.webhook else { continue };
-        let known = hooks.iter().position(|hook| hook.id.as_ref() == Some(ciphertext));
-        let index = known.unwrap_or_else(|| {
-            let setting = format!("the webhook of receiver {:?}", receiver.name);
-            hooks.push(hook(Some(ciphertext.clone()), setting, ciphertext.clone()));
-            hooks.len() - 1
-        });
-        hooks[index].receivers.push(receiver.name.clone());
-    }
-    hooks
 }
 
 /// What the invocation counts.
@@ -305,6 +174,7 @@ fn log(plan: &Plan<'_>, report: &Report, request_id: &str, started_at: DateTime<
 #[cfg(test)]
 mod tests {
     use alert_core::config::Config;
+    use alert_core::outcome::Failure;
 
     use super::*;
 
@@ -330,7 +200,7 @@ mod tests {
             .collect();
         let event = json!({ "Records": records }).to_string();
         let now = "2026-09-13T03:00:02Z".parse().unwrap();
-        let plan = relay::plan(envelope::decode(event.as_bytes()), &deployment, "r-1", now, &());
+        let plan = relay::plan(envelope::decode(event.as_bytes()), &deployment, "r-1", now);
         let failure = Failure::new("slack_timeout", "");
         let mut report = Report { retries: 2, ..Report::default() };
         report.delivered = (2..8).map(|item| (item, now)).collect();

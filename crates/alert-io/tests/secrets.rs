@@ -5,19 +5,24 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
-use alert_core::answer::{Failure, Outcome};
+use alert_core::config::Config;
+use alert_core::envelope;
+use alert_core::outcome::{Failure, Outcome};
+use alert_core::relay::{self, Deployment};
 use alert_io::aws::{self, Identity};
 use alert_io::configuration;
 use alert_io::filter::Filter;
+use alert_io::http;
 use alert_io::lambda::InvocationError;
 use alert_io::relay::Relay;
 use alert_io::secret::{DecryptFailure, Decryptor};
+use alert_io::sender::{Sender, Sends as _};
 use alert_io::settings::StartError;
 use alert_io::webhook::WebhookUrl;
-use alert_io::{http, slack};
 use alert_sandbox::kms::KmsFault;
 use alert_sandbox::slack::Answer;
 use alert_sandbox::{Sandbox, SandboxOptions};
+use chrono::Utc;
 
 const NAME: &str = "relay";
 const CONTEXT: [(&str, &str); 1] = [("LambdaFunctionName", NAME)];
@@ -130,32 +135,39 @@ async fn what_slack_refuses_and_what_never_reached_it() {
 
     let plain = webhook.replace("https://", "http://");
     let nowhere = format!("http://127.0.0.1:9{path}");
+    let deployment = Deployment::new(Config::default());
+    let posts = relay::plan(envelope::decode(b"{}"), &deployment, "request", Utc::now()).posts;
+    let send = async |http: &reqwest::Client, url: &WebhookUrl, post| {
+        Sender::Webhook { http: http.clone(), url: url.clone() }.send(post, LIMIT).await
+    };
     let mut attempts = Vec::new();
     for (client, url) in [(&distrustful, &webhook), (&trusting, &plain), (&trusting, &nowhere)] {
         let url = WebhookUrl::parse(url.as_bytes()).unwrap();
-        attempts.push(slack::post(client, &url, "{}".to_owned(), LIMIT).await);
+        attempts.push(send(client, &url, &posts[0]).await);
     }
     let url = WebhookUrl::parse(webhook.as_bytes()).unwrap();
     for (code, body) in
         [(200, "strange"), (302, ""), (400, "invalid_blocks"), (404, &*path), (500, &*webhook)]
     {
         sandbox.slack.then(Answer::Status { code, body: body.to_owned(), retry_after: None });
-        attempts.push(slack::post(&trusting, &url, "{}".to_owned(), LIMIT).await);
+        attempts.push(send(&trusting, &url, &posts[0]).await);
     }
     for answer in [Answer::Reset { accepted: false }, Answer::Hang(Duration::from_mins(1))] {
         sandbox.slack.then(answer);
-        attempts.push(slack::post(&trusting, &url, "{}".to_owned(), LIMIT).await);
+        attempts.push(send(&trusting, &url, &posts[0]).await);
     }
     assert_eq!(attempts.len(), 10);
     let mut failures: Vec<Failure> = Vec::new();
     for attempt in attempts {
         assert_silent("an attempt", &format!("{attempt:?}"), &secrets);
         match attempt.outcome {
-            Outcome::Delivered => panic!("delivered, of all things"),
+            Outcome::Delivered(_) => panic!("delivered, of all things"),
             Outcome::Retry { failure, .. }
             | Outcome::Unsure(failure)
             | Outcome::MessageRefused(failure)
-            | Outcome::WebhookRefused(failure) => failures.push(failure),
+            | Outcome::Gone(failure)
+            | Outcome::TargetRefused(failure)
+            | Outcome::SenderRefused(failure) => failures.push(failure),
         }
     }
     for failure in &failures {

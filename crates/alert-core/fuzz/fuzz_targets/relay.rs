@@ -26,7 +26,7 @@ static DEPLOYMENTS: LazyLock<[Deployment; 2]> = LazyLock::new(|| {
 fuzz_target!(|event: &[u8]| {
     let now = chrono::DateTime::from_timestamp(1_789_268_400, 0).expect("a time");
     for deployment in DEPLOYMENTS.iter() {
-        let plan = relay::plan(envelope::decode(event), deployment, "request", now, &());
+        let plan = relay::plan(envelope::decode(event), deployment, "request", now);
         let posted: BTreeSet<usize> = plan.posts.iter().flat_map(|post| post.items.iter().copied()).collect();
         for (index, item) in plan.items.iter().enumerate() {
             let is_dropped = matches!(item.verdict, Verdict::Drop(_));
@@ -44,7 +44,7 @@ fuzz_target!(|event: &[u8]| {
 
 /// A post, and every step down to one without blocks.
 fn check_steps(plan: &Plan<'_>, post: &Post) {
-    check(&post.message.to_json());
+    check(&post.message.content());
     if let Some(simpler) = plan.simpler(post) {
         check_steps(plan, &simpler);
     }

@@ -14,9 +14,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::matcher::{Matcher, Matchers, Operator};
+use crate::render::Rendering;
 use crate::render::page::words::{self, Words};
 use crate::render::page::{Language, Warning};
-use crate::render::slack::Rendering;
+use crate::target::Target;
 use crate::time_interval::TimeInterval;
 
 pub use parse::{DOCUMENT_MAX_BYTES, NESTING_MAX};
@@ -262,8 +263,8 @@ impl fmt::Display for Route {
 pub struct Receiver {
     /// Its name; unique.
     pub name: String,
-    /// The KMS ciphertext of its webhook's URL, in base64, without `kms:`; without one it is the function's own webhook.
-    pub webhook: Option<String>,
+    /// Where its messages go; without one it is the deployment's own target.
+    pub target: Option<Target>,
     /// The channel to ask for; only legacy webhooks honour it.
     pub channel: Option<String>,
     /// Slack's mentions, ready to be sent: `<!here>`, `<!subteam^S012345>`, `<@U012345>`, separated by spaces.
@@ -274,7 +275,7 @@ impl Receiver {
     /// A receiver with nothing of its own but its name.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), webhook: None, channel: None, mention: None }
+        Self { name: name.into(), target: None, channel: None, mention: None }
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     Problem, Publish, Receiver, Route,
 };
 use crate::matcher::{Matchers, REGEXES_SIZE_MAX_BYTES};
+use crate::target::Target;
 
 /// The largest document that is read. Lambda's environment holds 4 KiB and its package far more; beyond this, no person
 /// wrote it.
@@ -221,7 +222,12 @@ impl Reader<'_> {
             let mention =
                 fields.get("mention").and_then(|(node, path)| self.value(node, &path, &value::MENTION));
             let Some(name) = name else { continue };
-            let receiver = Arc::new(Receiver { name: name.clone(), webhook, channel, mention });
+            let receiver = Arc::new(Receiver {
+                name: name.clone(),
+                target: webhook.map(Target::webhook),
+                channel,
+                mention,
+            });
             all.push(Arc::clone(&receiver));
             by_name.insert(name, Some(receiver));
         }

@@ -5,3 +5,143 @@ pub mod page;
 pub mod slack;
 pub mod sns;
 pub mod text;
+
+use chrono_tz::Tz;
+use page::{Context, Language, Page};
+
+use crate::alert::Alert;
+use crate::key::AlertKey;
+use crate::known::Shown;
+
+/// What messages are written in; each kind of target reads one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Medium {
+    /// Slack's JSON.
+    Slack,
+    /// Plain text.
+    Text,
+}
+
+/// How much of what a medium can do a message uses; what a target refuses goes one step down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Rendering {
+    /// Text alone.
+    Plain,
+    /// The blocks of all the years, values as a row of bars.
+    #[default]
+    Classic,
+    /// Slack's own charts and folded details, which are of June 2026.
+    Modern,
+}
+
+impl Rendering {
+    /// The next simpler one.
+    #[must_use]
+    pub fn simpler(self) -> Option<Self> {
+        match self {
+            Self::Modern => Some(Self::Classic),
+            Self::Classic => Some(Self::Plain),
+            Self::Plain => None,
+        }
+    }
+}
+
+/// How a page is written for one reader.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'o> {
+    /// How much of what the medium can do is used.
+    pub rendering: Rendering,
+    /// The channel that the message itself asks for; only Slack's legacy webhooks honour it.
+    pub channel: Option<&'o str>,
+    /// For clients that cannot put a moment into the reader's time zone.
+    pub timezone: Tz,
+    /// Our own words.
+    pub language: Language,
+}
+
+/// One of the alerts of a digest.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// What the caller calls it.
+    pub item: usize,
+    /// The alert.
+    pub alert: &'a Alert,
+    /// Which alert it is.
+    pub key: &'a AlertKey,
+    /// The newer state that people have seen already.
+    pub overtaken: Option<&'a Shown>,
+}
+
+/// A message, written for one medium.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// For Slack.
+    Slack(slack::Message),
+    /// As text.
+    Text(String),
+}
+
+impl Message {
+    /// What a target of the medium takes: JSON for Slack, the text itself otherwise.
+    #[must_use]
+    pub fn content(&self) -> String {
+        match self {
+            Self::Slack(message) => message.to_json(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+
+    /// The same message without anything that a target could refuse in its form; `None` where there is nothing simpler.
+    #[must_use]
+    pub fn plain(&self) -> Option<Self> {
+        match self {
+            Self::Slack(message) => Some(Self::Slack(message.plain())),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+impl Medium {
+    /// What of a wished rendering its messages have.
+    #[must_use]
+    pub fn rendering(self, wish: Rendering) -> Rendering {
+        match self {
+            Self::Slack => wish,
+            Self::Text => Rendering::Plain,
+        }
+    }
+
+    /// One alert's page as a message.
+    #[must_use]
+    pub fn page(self, page: &Page<'_>, options: &Options<'_>) -> Message {
+        match self {
+            Self::Slack => Message::Slack(slack::page(page, options)),
+            Self::Text => Message::Text(text::page(page, options.timezone, options.language.words())),
+        }
+    }
+
+    /// Many alerts as few messages, each with the items that it tells of; none is left out.
+    #[must_use]
+    pub fn digest(
+        self,
+        alerts: &[Entry<'_>],
+        context: &Context<'_>,
+        options: &Options<'_>,
+    ) -> Vec<(Message, Vec<usize>)> {
+        match self {
+            Self::Slack => slack::digest(alerts, context, options)
+                .into_iter()
+                .map(|(message, items)| (Message::Slack(message), items))
+                .collect(),
+            // A text has no limit that a storm would meet.
+            Self::Text => {
+                let pages = alerts.iter().map(|entry| {
+                    let context = Context { overtaken: entry.overtaken, ..*context };
+                    text::page(&Page::new(entry.alert, &context), options.timezone, context.words())
+                });
+                let text = pages.collect::<Vec<_>>().join("\n");
+                vec![(Message::Text(text), alerts.iter().map(|entry| entry.item).collect())]
+            }
+        }
+    }
+}

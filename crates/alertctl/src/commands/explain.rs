@@ -136,7 +136,7 @@ fn explain_filter(text: &mut String, decoded: &Decoded, config: &Config, now: Da
 fn explain_relay(text: &mut String, decoded: Decoded, config: &Config, now: DateTime<Utc>) {
     let _ = writeln!(text, "\n{BOLD}cloudwatch-to-slack{BOLD:#} would:");
     let deployment = Deployment::new(config.clone());
-    let plan = relay::plan(decoded, &deployment, "explain", now, &());
+    let plan = relay::plan(decoded, &deployment, "explain", now);
     for item in &plan.items {
         alert(text, item.record, &item.alert);
         let at = plan.records.get(item.record).and_then(|record| record.sent_at).unwrap_or(now);

@@ -6,7 +6,7 @@ use alert_core::config::Config;
 use alert_core::envelope;
 use alert_core::region::percent_encode;
 use alert_core::relay::{self, Deployment};
-use alert_core::render::slack::Rendering;
+use alert_core::render::Rendering;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::ValueEnum;
 
@@ -75,9 +75,9 @@ pub(crate) fn show(
     let decoded = envelope::decode(event);
     let now = at.unwrap_or_else(|| arrival(&decoded));
     let deployment = Deployment::new(in_blocks(config.clone(), rendering));
-    let plan = relay::plan(decoded, &deployment, "render", now, &());
+    let plan = relay::plan(decoded, &deployment, "render", now);
     for post in &plan.posts {
-        let json = post.message.to_json();
+        let json = post.message.content();
         match format {
             Format::Json => anstream::println!("{}", plain::json(&json)),
             Format::BuilderUrl => {

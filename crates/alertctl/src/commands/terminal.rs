@@ -31,7 +31,7 @@ pub(crate) fn post(plan: &Plan<'_>, post: &Post, config: &Config) -> Vec<String>
 /// The same, in the blocks in which it goes to Slack.
 pub(crate) fn written(post: &Post) -> Vec<String> {
     // What we write is always JSON.
-    message(&serde_json::from_str(&post.message.to_json()).unwrap_or_default())
+    message(&serde_json::from_str(&post.message.content()).unwrap_or_default())
 }
 
 /// The same for a message that Slack got.

@@ -285,7 +285,7 @@ async fn a_receiver_whose_webhook_kms_holds_back_delays_nobody_else() {
     assert!(waited > Duration::from_secs(1), "the other receiver's alert did not wait: {waited:?}");
     assert_eq!(count_at(&stage, "ops", "both"), 1, "the stand-in has it already: {posts:?}");
     let said = posts.iter().map(says).find(|said| said.contains("pager")).unwrap();
-    assert!(said.contains("whose webhook cannot be had") && said.contains("KMS could not decrypt"), "{said}");
+    assert!(said.contains("which cannot be reached") && said.contains("KMS could not decrypt"), "{said}");
     let ordinary = posts.iter().position(|post| says(post).contains("ordinary")).unwrap();
     assert!(ordinary < posts.iter().position(|post| says(post).contains("pager")).unwrap());
 
@@ -589,8 +589,33 @@ fn count_at(stage: &Stage, webhook: &str, text: &str) -> usize {
 }
 
 #[tokio::test]
+async fn what_a_receiver_s_webhook_refuses_for_good_goes_to_the_default_receiver_and_says_why() {
+    let mut setup = Setup::new().await;
+    let hook = setup.receiver("other");
+    let stage = setup.set("ALERT_CONFIG", &two_webhooks(&hook)).start().await;
+    stage.sandbox.slack.set_state("other", WebhookState::Removed);
+    let event = sns("two", &[alarm("both"), alarm("pager"), alarm("ordinary"), alarm("pager")]);
+    assert!(stage.invoke(&event).await.outcome.is_success());
+    // Once each: who stands in has its own copy of `both` already.
+    assert_eq!(["both", "ordinary"].map(|name| count_at(&stage, "ops", name)), [1, 1]);
+    let posts = stage.sandbox.slack.accepted();
+    let pager: Vec<String> = posts.iter().map(says).filter(|text| text.contains("pager")).collect();
+    assert_eq!(pager.len(), 2, "{pager:?}");
+    assert!(
+        pager.iter().all(|text| text.contains(
+            "For the receiver other, which cannot be reached: Slack refuses the webhook: no_service"
+        )),
+        "{pager:?}"
+    );
+    // What arrived by the stand-in is not tried again.
+    assert!(stage.invoke(&event).await.outcome.is_success());
+    assert_eq!(stage.sandbox.slack.accepted().len(), posts.len());
+    assert_eq!(count_at(&stage, "other", ""), 0);
+}
+
+#[tokio::test]
 async fn one_webhook_s_trouble_is_not_the_other_s() {
-    let answers = [rate_limited(600), status(404, "no_service"), Answer::Hang(Duration::from_mins(2))];
+    let answers = [rate_limited(600), Answer::Hang(Duration::from_mins(2))];
     at_once(answers.into_iter().map(|answer| async move {
         let mut setup = Setup::new().await.timeout(3);
         let hook = setup.receiver("other");

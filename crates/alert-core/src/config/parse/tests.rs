@@ -63,7 +63,7 @@ fn reads_every_key() {
     let inherited = &config.route.routes[0].routes[0];
     assert_eq!(inherited.to_string(), r#"route.routes[0].routes[0] region="us-east-1" → oncall"#);
     let oncall = config.receiver("oncall").unwrap();
-    assert_eq!(oncall.webhook.as_deref(), Some("AQICAHhw"));
+    assert_eq!(oncall.target, Some(Target::webhook("AQICAHhw")));
     assert_eq!(oncall.channel.as_deref(), Some("#oncall"));
     assert_eq!(oncall.mention.as_deref(), Some("<!subteam^S012345> <!here> <@U0AB>"));
     assert_eq!(config.account_name("012345678901"), "prod");

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use saphyr_parser::ScalarStyle;
 
 use super::super::{AlarmState, Publish, is_channel};
+use crate::render::Rendering;
 use crate::render::page::Language;
-use crate::render::slack::Rendering;
 use crate::text;
 
 /// How a text becomes a value: what is expected, and the function; its error is what was found, ready to be shown.

@@ -9,7 +9,7 @@ use super::body::{relation, shared_state};
 use super::words::{self, Words};
 use super::{Context, Line, Span, lateness};
 use crate::alert::{Alert, Source, State};
-use crate::memory::Shown;
+use crate::known::Shown;
 use crate::text::{cut, one_line};
 
 /// A name on a lock screen; the first block has the whole of it.

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::alert::{Alert, Fact, LinkKind, Source, State, Threshold};
-use crate::memory::Shown;
+use crate::known::Shown;
 pub(crate) use headline::emblem;
 pub use headline::{Headline, NAME_MAX_CHARS};
 pub use words::{Language, Words};

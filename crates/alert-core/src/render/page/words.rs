@@ -235,7 +235,7 @@ static ENGLISH: Words = Words {
     by_route: "by {0}",
     tries: "try {0}",
     may_be_repeat: "may be a repeat: Slack did not answer the last try in time",
-    stands_in: "For the receiver {0}, whose webhook cannot be had: {1}",
+    stands_in: "For the receiver {0}, which cannot be reached: {1}",
     broken_configuration: [
         "{0} has 1 error; rules are off. `alertctl check` tells it",
         "{0} has {1} errors; rules are off. `alertctl check` lists them",
@@ -318,7 +318,7 @@ static KOREAN: Words = Words {
     by_route: "경로 {0}",
     tries: "{0}번째 시도",
     may_be_repeat: "중복일 수 있음: 지난 시도에서 Slack이 제때 응답하지 않음",
-    stands_in: "원래 수신자 {0}의 웹훅을 사용할 수 없음: {1}",
+    stands_in: "원래 수신자 {0}에게 보낼 수 없음: {1}",
     broken_configuration: [
         "{0}에 오류 1개가 있어 규칙이 적용되지 않습니다. `alertctl check`로 확인하세요",
         "{0}에 오류 {1}개가 있어 규칙이 적용되지 않습니다. `alertctl check`로 확인하세요",

@@ -5,31 +5,18 @@ use std::collections::HashMap;
 
 use super::block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, SECTION_TEXT_MAX_CHARS, escaped_width};
 use super::mrkdwn::Mrkdwn;
-use super::single::{Options, color};
+use super::single::color;
 use super::{Folding, Layout, Message};
-use crate::alert::{Alert, LinkKind, State};
+use crate::alert::{LinkKind, State};
 use crate::key::AlertKey;
-use crate::memory::Shown;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Headline, NAME_MAX_CHARS, emblem};
+use crate::render::{Entry, Options};
 use crate::text;
 
 /// A link that takes no other line's room.
 const URL_MAX_CHARS: usize = 500;
 const WARNING_MAX_CHARS: usize = 1_200;
-
-/// One of the alerts of a digest.
-#[derive(Debug, Clone, Copy)]
-pub struct Entry<'a> {
-    /// What the caller calls it.
-    pub item: usize,
-    /// The alert.
-    pub alert: &'a Alert,
-    /// Which alert it is.
-    pub key: &'a AlertKey,
-    /// The newer state that people have seen already.
-    pub overtaken: Option<&'a Shown>,
-}
 
 /// One line of a digest: an alert, with all its changes in this batch.
 struct Line<'a> {
@@ -249,10 +236,10 @@ mod tests {
     use chrono_tz::Tz;
 
     use super::*;
-    use crate::alert::{Comparison, Condition, Measure, Source};
+    use crate::alert::{Alert, Comparison, Condition, Measure, Source};
     use crate::key::DeliveryKey;
+    use crate::render::Rendering;
     use crate::render::page::{Language, Warning};
-    use crate::render::slack::Rendering;
 
     fn alarm(number: usize) -> Alert {
         let name = format!("web-{number:05} CPU high");

@@ -13,8 +13,8 @@ use mrkdwn::Mrkdwn;
 
 use super::page::Words;
 
-pub use digest::{Entry, digest};
-pub use single::{Options, page, sparkline};
+pub use digest::digest;
+pub use single::{page, sparkline};
 
 /// Slack recommends at most 4,000 characters for `text`; the fallback stays within it.
 pub const FALLBACK_TEXT_MAX_CHARS: usize = 4_000;
@@ -25,31 +25,7 @@ pub const TEXT_MAX_CHARS: usize = 38_000;
 /// lead to the whole of it.
 const BUTTONS_KEPT_CHARS: usize = 1_000;
 
-/// How much of Slack's blocks a message uses; what a webhook refuses goes one step down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Rendering {
-    /// No blocks at all.
-    Plain,
-    /// The blocks of all the years, values as a row of bars.
-    #[default]
-    Classic,
-    /// Slack's own charts and folded details, which are of June 2026.
-    Modern,
-}
-
-impl Rendering {
-    /// The next simpler one.
-    #[must_use]
-    pub fn simpler(self) -> Option<Self> {
-        match self {
-            Self::Modern => Some(Self::Classic),
-            Self::Classic => Some(Self::Plain),
-            Self::Plain => None,
-        }
-    }
-}
-
-/// A message as Slack's webhook takes it.
+/// A message as Slack takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     channel: Option<String>,

@@ -5,29 +5,17 @@ use serde_json::{Map, Value, json};
 
 use super::block::{Block, Button, FIELD_TEXT_MAX_CHARS};
 use super::mrkdwn::{Mrkdwn, width};
-use super::{Folding, Layout, Message, Rendering};
+use super::{Folding, Layout, Message};
 use crate::alert::State;
 use crate::number;
-use crate::render::page::{Chart, Language, Line, Page, Part, Words};
+use crate::render::page::{Chart, Line, Page, Part, Words};
+use crate::render::{Options, Rendering};
 use crate::text::cut;
 
 /// Slack's chart, each with the page "Data visualization block" of the Block Kit reference for its source.
 const CHART_TITLE_MAX_CHARS: usize = 50;
 const SERIES_NAME_MAX_CHARS: usize = 20;
 const AXIS_LABEL_MAX_CHARS: usize = 50;
-
-/// How a page is written for one reader.
-#[derive(Debug, Clone, Copy)]
-pub struct Options<'o> {
-    /// How much of Slack's blocks is used.
-    pub rendering: Rendering,
-    /// The webhook's channel, where the configuration names one; only legacy webhooks honour it.
-    pub channel: Option<&'o str>,
-    /// For clients that cannot put a moment into the reader's time zone.
-    pub timezone: Tz,
-    /// Our own words.
-    pub language: Language,
-}
 
 impl Options<'_> {
     /// A line in mrkdwn.

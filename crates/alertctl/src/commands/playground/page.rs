@@ -230,7 +230,7 @@ fn answered(preview: &Preview, asked: &str) -> Markup {
     let json: Vec<Value> = posts
         .iter()
         .take(POSTS_MAX)
-        .map(|post| serde_json::from_str(&post.message.to_json()).unwrap_or_default())
+        .map(|post| serde_json::from_str(&post.message.content()).unwrap_or_default())
         .collect();
     let sns: Vec<&Value> = preview.relayed.iter().filter_map(|relayed| relayed.sns.as_ref()).collect();
     let at = moment(preview.now);

@@ -113,7 +113,7 @@ pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
 }
 
 fn relayed(decoded: Decoded, deployment: &Deployment, now: DateTime<Utc>, sns: Option<Value>) -> Relayed {
-    let relay::Plan { records, items, posts, .. } = relay::plan(decoded, deployment, "playground", now, &());
+    let relay::Plan { records, items, posts, .. } = relay::plan(decoded, deployment, "playground", now);
     Relayed { sns, records, items, posts }
 }
 
@@ -208,7 +208,7 @@ time_intervals:
         let config = "messages: {rendering: plain}\n".to_owned();
         let message = |rendering| {
             let question = Question { event: event.clone(), config: config.clone(), at: None, rendering };
-            preview(&question).unwrap().relayed[0].posts[0].message.to_json()
+            preview(&question).unwrap().relayed[0].posts[0].message.content()
         };
         assert!(!message(None).contains("blocks"), "as configured");
         assert!(message(Some(Blocks::Modern)).contains("data_visualization"));
@@ -222,7 +222,7 @@ time_intervals:
         let preview = of("grafana/all_dropped.eventbridge.json", "drop: 3\n", None);
         assert!(preview.config.fail_open);
         assert!(preview.filter.unwrap().items.iter().all(|item| item.dropped.is_none()));
-        assert!(preview.relayed[0].posts[0].message.to_json().contains("rules are off"));
+        assert!(preview.relayed[0].posts[0].message.content().contains("rules are off"));
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! One post to a webhook, and what became of it.
+//! One post to its target, and what became of it: everything that is a target's own on the wire.
 
 use std::time::Duration;
 
-use alert_core::answer::{self, Failure, Outcome};
+use alert_core::answer;
+use alert_core::outcome::{Failure, Outcome};
+use alert_core::relay::Post;
 
 use crate::http::{describe, read_body};
 use crate::webhook::WebhookUrl;
@@ -19,13 +21,44 @@ pub struct Attempt {
     pub connection_lost: bool,
 }
 
-/// Posts a message's JSON, within `limit`.
-pub async fn post(http: &reqwest::Client, webhook: &WebhookUrl, message: String, limit: Duration) -> Attempt {
-    let sent = http
-        .post(webhook.expose())
+/// Sends posts to one target.
+pub trait Sends {
+    /// Sends a post, once and within `limit`.
+    fn send(&self, post: &Post, limit: Duration) -> impl Future<Output = Attempt>;
+}
+
+/// One target, opened.
+#[derive(Debug, Clone)]
+pub enum Sender {
+    /// Slack's incoming webhook.
+    Webhook {
+        /// For all requests.
+        http: reqwest::Client,
+        /// Where to.
+        url: WebhookUrl,
+    },
+}
+
+impl Sends for Sender {
+    async fn send(&self, post: &Post, limit: Duration) -> Attempt {
+        match self {
+            Self::Webhook { http, url } => {
+                let request = http.post(url.expose()).body(post.message.content());
+                request_slack(request, limit, answer::webhook::classify).await
+            }
+        }
+    }
+}
+
+/// Sends a request with a JSON body; `classify` makes an outcome of status, body and the header `Retry-After`.
+async fn request_slack(
+    request: reqwest::RequestBuilder,
+    limit: Duration,
+    classify: impl Fn(u16, &str, Option<&str>) -> Outcome,
+) -> Attempt {
+    let sent = request
         .header(reqwest::header::CONTENT_TYPE, "application/json; charset=utf-8")
         .timeout(limit)
-        .body(message)
         .send()
         .await;
     let response = match sent {
@@ -37,7 +70,7 @@ pub async fn post(http: &reqwest::Client, webhook: &WebhookUrl, message: String,
     let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
     match read_body(response, ANSWER_MAX_BYTES).await {
         Ok((body, _)) => {
-            let outcome = answer::classify(status, &String::from_utf8_lossy(&body), retry_after.as_deref());
+            let outcome = classify(status, &String::from_utf8_lossy(&body), retry_after.as_deref());
             Attempt { outcome, connection_lost: false }
         }
         Err(error) => failed(&error),

@@ -1,64 +1,10 @@
-//! What Slack's answer means for the message: the one place where it is decided whether to try again.
+//! What the answer of Slack's incoming webhooks means.
 //!
 //! Source: Slack, "Sending messages using incoming webhooks", "Handling errors"; the bodies beyond that page are those
 //! that Slack is known to answer. The body counts before the status, because the same status stands for several.
 
-use std::time::Duration;
-
-use thiserror::Error;
-
-/// What is to be done after one attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Slack has it.
-    Delivered,
-    /// The message may pass later; the webhook takes nothing before `after` where Slack says so.
-    Retry {
-        /// How long to wait at least.
-        after: Option<Duration>,
-        /// Why.
-        failure: Failure,
-    },
-    /// The message may have arrived, and may still: nobody said so in time. Another try may be a repeat.
-    Unsure(Failure),
-    /// Slack will not take this message in this form, from anybody.
-    MessageRefused(Failure),
-    /// Slack takes nothing by this webhook until a person mends it.
-    WebhookRefused(Failure),
-}
-
-/// Why a message was not delivered, in a form that people and alarms can rely on.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{detail}")]
-pub struct Failure {
-    /// Stable: a metric's label, and the `errorType` of the invocation.
-    pub error_type: &'static str,
-    /// One sentence for the person who must act; holds no secret.
-    pub detail: String,
-}
-
-impl Failure {
-    /// A failure of this type.
-    pub fn new(error_type: &'static str, detail: impl Into<String>) -> Self {
-        Self { error_type, detail: detail.into() }
-    }
-}
-
-/// Slack asked for a pause.
-pub const RATE_LIMITED: &str = "slack_rate_limited";
-/// Slack has a fault of its own, or none of ours could be reached.
-pub const UNAVAILABLE: &str = "slack_unavailable";
-/// No answer in time; the message may have arrived all the same.
-pub const TIMEOUT: &str = "slack_timeout";
-/// Slack refuses the message's content.
-pub const MESSAGE_REFUSED: &str = "slack_message_refused";
-/// The webhook or its channel does not exist (any more), or may not be used.
-pub const WEBHOOK_REFUSED: &str = "slack_webhook_refused";
-
-/// Slack answers with whole minutes at most; a larger number is a mistake that must not stop alerts for hours.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
-/// What Slack's rate of one message a second asks for, when a 429 names no time.
-const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
+use super::{MESSAGE_REFUSED, UNAVAILABLE, WEBHOOK_REFUSED, retry_after};
+use crate::outcome::{Failure, Outcome};
 
 /// Only codes that we know refuse the webhook for all messages.
 const NO_KNOWN_CODE: &str = "; where every message gets this answer, check that the encrypted URL is that of an active incoming webhook, and that no proxy answers in Slack's place";
@@ -112,21 +58,16 @@ const WEBHOOK_ERRORS: &[(&str, &str)] = &[
 
 /// What an answer means.
 ///
-/// `body` is the answer's whole text or its beginning; `retry_after` the header of that name, in seconds.
+/// `body` is the answer's whole text or its beginning; `wait` the header `Retry-After`, in seconds.
 #[must_use]
-pub fn classify(status: u16, body: &str, retry_after: Option<&str>) -> Outcome {
+pub fn classify(status: u16, body: &str, wait: Option<&str>) -> Outcome {
     let body = body.trim();
     let code = error_code(body);
     if status == 200 && (body == "ok" || is_ok_json(body)) {
-        return Outcome::Delivered;
+        return Outcome::Delivered(None);
     }
     if matches!(code, "rate_limited" | "ratelimited") || status == 429 {
-        let after = retry_after
-            .and_then(|text| text.trim().parse().ok())
-            .map_or(RETRY_AFTER_DEFAULT, Duration::from_secs)
-            .min(RETRY_AFTER_MAX);
-        let detail = format!("Slack asks to wait {} s (HTTP {status})", after.as_secs());
-        return Outcome::Retry { after: Some(after), failure: Failure::new(RATE_LIMITED, detail) };
+        return retry_after(status, wait);
     }
     if MESSAGE_ERRORS.contains(&code) {
         let detail = format!("Slack refuses the message: {code} (HTTP {status})");
@@ -134,7 +75,7 @@ pub fn classify(status: u16, body: &str, retry_after: Option<&str>) -> Outcome {
     }
     if let Some((code, remedy)) = WEBHOOK_ERRORS.iter().find(|(known, _)| *known == code) {
         let detail = format!("Slack refuses the webhook: {code} (HTTP {status}); {remedy}");
-        return Outcome::WebhookRefused(Failure::new(WEBHOOK_REFUSED, detail));
+        return Outcome::TargetRefused(Failure::new(WEBHOOK_REFUSED, detail));
     }
     match status {
         // A code that nobody knows may be about this message alone, and so may the page of somebody in between: those
@@ -170,16 +111,19 @@ fn shown(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn kind(outcome: &Outcome) -> &'static str {
         match outcome {
-            Outcome::Delivered => "delivered",
+            Outcome::Delivered(_) => "delivered",
             Outcome::Retry { after: Some(_), .. } => "wait",
             Outcome::Retry { after: None, .. } => "retry",
             Outcome::Unsure(_) => "unsure",
             Outcome::MessageRefused(_) => "message",
-            Outcome::WebhookRefused(_) => "webhook",
+            Outcome::TargetRefused(_) => "webhook",
+            Outcome::Gone(_) | Outcome::SenderRefused(_) => "of an app alone",
         }
     }
 
@@ -221,7 +165,7 @@ mod tests {
     fn every_status_has_a_meaning_and_only_200_ok_is_success() {
         for status in 0..=999 {
             for body in ["", "ok", "nonsense", "invalid_blocks"] {
-                let delivered = classify(status, body, None) == Outcome::Delivered;
+                let delivered = classify(status, body, None) == Outcome::Delivered(None);
                 assert_eq!(delivered, status == 200 && body == "ok", "{status} {body}");
             }
         }

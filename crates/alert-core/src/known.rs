@@ -1,0 +1,54 @@
+//! What is known of earlier deliveries when an event is planned.
+//!
+//! Who remembers, and for how long, is the caller's. Knowing nothing is lawful: then everything is new.
+
+use chrono::{DateTime, Utc};
+
+use crate::key::{AlertKey, DeliveryKey};
+use crate::outcome::Receipt;
+
+/// One delivery to one receiver, of which planning asks what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question<'q> {
+    /// The receiver's name.
+    pub receiver: &'q str,
+    /// Which delivery.
+    pub delivery: &'q DeliveryKey,
+    /// Which alert.
+    pub alert: &'q AlertKey,
+}
+
+/// The answer to a [`Question`]; by default that nothing is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What became of the delivery.
+    pub past: Past,
+    /// The newest state of the alert that the receiver was shown.
+    pub shown: Option<Shown>,
+}
+
+/// The newest state of an alert that a receiver was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The source's own word for the state.
+    pub state: String,
+    /// When the alert changed to it.
+    pub at: DateTime<Utc>,
+    /// The message that shows it, where its target tells.
+    pub receipt: Option<Receipt>,
+}
+
+/// What became of one delivery to one receiver, as far as it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Past {
+    /// It was not tried, or failed.
+    #[default]
+    None,
+    /// It was tried, and nobody knows whether it arrived.
+    Unsure {
+        /// So soon after the last try the next one would only make a repeat likelier.
+        is_too_soon: bool,
+    },
+    /// It has arrived.
+    Delivered,
+}

@@ -1,0 +1,138 @@
+//! Where messages go, named without any secret, what can be done there, and what becomes of what cannot.
+//!
+//! Which secret opens a target, and how it is spoken to, is the caller's.
+
+use std::time::Duration;
+
+use crate::answer;
+use crate::outcome::Receipt;
+use crate::render::Medium;
+
+/// A place that takes messages.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// How it is reached.
+    pub way: Way,
+    /// Which of those that are reached this way; what stands here is the way's own.
+    pub address: String,
+}
+
+/// A kind of targets: what they are called, and what they can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Way {
+    /// Unique.
+    pub name: &'static str,
+    /// Who takes the messages, for people.
+    pub service: &'static str,
+    /// What its messages are written in.
+    pub medium: Medium,
+    /// Whether a message can be answered in a thread of its own.
+    pub can_reply: bool,
+    /// Whether a message can be changed.
+    pub can_edit: bool,
+    /// How many messages one target takes at once, and then one in each `pace`.
+    pub burst: u32,
+    /// See `burst`.
+    pub pace: Duration,
+    /// The stable type of a failure: it asked for a pause that is too long.
+    pub rate_limited: &'static str,
+    /// The stable type of a failure: the time was over.
+    pub timeout: &'static str,
+}
+
+/// Slack's incoming webhooks; the address is the KMS ciphertext of the URL, empty for the deployment's own.
+pub const WEBHOOK: Way = Way {
+    name: "webhook",
+    service: "Slack",
+    medium: Medium::Slack,
+    can_reply: false,
+    can_edit: false,
+    // Source: Slack, "Rate limits", incoming webhooks: one a second, and short bursts.
+    burst: 10,
+    pace: Duration::from_secs(1),
+    rate_limited: answer::RATE_LIMITED,
+    timeout: answer::TIMEOUT,
+};
+
+impl Target {
+    /// The deployment's own webhook.
+    pub const OWN_WEBHOOK: Self = Self { way: WEBHOOK, address: String::new() };
+
+    /// The webhook whose URL has this ciphertext.
+    #[must_use]
+    pub fn webhook(ciphertext: impl Into<String>) -> Self {
+        Self { way: WEBHOOK, address: ciphertext.into() }
+    }
+}
+
+/// What takes nothing until a person mends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Closed {
+    /// One target.
+    Target(Target),
+    /// All targets of a way, because they have one secret.
+    Way(Way),
+}
+
+impl Closed {
+    /// Whether it is about this target.
+    #[must_use]
+    pub fn covers(&self, target: &Target) -> bool {
+        match self {
+            Self::Target(closed) => closed == target,
+            Self::Way(way) => *way == target.way,
+        }
+    }
+}
+
+/// What a message is to do at its target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Be a new message.
+    Say,
+    /// Be in the thread of another, and on wish in sight of all as well.
+    Reply {
+        /// The message that it answers.
+        to: Receipt,
+        /// Whether those who do not follow the thread see it, too.
+        is_shown: bool,
+    },
+    /// Take the place of another.
+    Edit(Receipt),
+}
+
+impl Act {
+    /// What a target of this way makes of it: nothing that is to be told is lost for want of an ability.
+    #[must_use]
+    pub fn by(self, way: Way) -> Self {
+        match self {
+            Self::Edit(to) if !way.can_edit => Self::Reply { to, is_shown: true }.by(way),
+            Self::Reply { .. } if !way.can_reply => Self::Say,
+            act => act,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_target_cannot_do_is_done_as_well_as_it_can() {
+        let to = || Receipt { place: "C1".to_owned(), message: "1.2".to_owned() };
+        let reply = |is_shown| Act::Reply { to: to(), is_shown };
+        for (can_reply, can_edit, act, expected) in [
+            (true, true, Act::Edit(to()), Act::Edit(to())),
+            (true, true, reply(false), reply(false)),
+            (true, false, Act::Edit(to()), reply(true)),
+            (false, true, Act::Edit(to()), Act::Edit(to())),
+            (false, true, reply(false), Act::Say),
+            (false, false, Act::Edit(to()), Act::Say),
+            (false, false, reply(true), Act::Say),
+            (false, false, Act::Say, Act::Say),
+            (true, true, Act::Say, Act::Say),
+        ] {
+            assert_eq!(act.by(Way { can_reply, can_edit, ..WEBHOOK }), expected);
+        }
+    }
+}
