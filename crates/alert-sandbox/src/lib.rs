@@ -65,7 +65,7 @@ pub struct Sandbox {
     pub eventbridge: EventBridge,
     /// The key service.
     pub kms: Kms,
-    /// Slack's incoming webhooks.
+    /// Slack: incoming webhooks, and the Web API.
     pub slack: Slack,
     /// The notification service.
     pub sns: Sns,
@@ -93,6 +93,7 @@ impl Sandbox {
         let mut environment = vec![
             ("AWS_ENDPOINT_URL_KMS".to_owned(), self.kms.url()),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), self.sns.url()),
+            ("SLACK_API_URL".to_owned(), self.slack.api_url()),
         ];
         if let Some(file) = &self.ca_file {
             environment.push(("SSL_CERT_FILE".to_owned(), file.path().display().to_string()));

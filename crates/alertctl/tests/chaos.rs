@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use alert_sandbox::kms::KmsFault;
 use alert_sandbox::lambda::{Function, FunctionSpec};
-use alert_sandbox::slack::{Answer, Post, PostInfo};
+use alert_sandbox::slack::{Answer, Call, CallInfo};
 use alert_sandbox::sns::{Message, SnsError, SnsFault};
 use alert_sandbox::sqs::{DeliveryOptions, Queue, QueueOptions};
 use alert_sandbox::{Sandbox, SandboxOptions};
@@ -77,12 +77,12 @@ fn is_poison(seed: u64, name: &str) -> bool {
 type Lost = Arc<Mutex<BTreeSet<usize>>>;
 
 /// Whether the relay cannot have heard Slack's answer: it broke off, or came when the relay had given up.
-fn is_unheard(number: usize, post: &Post, lost: &BTreeSet<usize>) -> bool {
+fn is_unheard(number: usize, post: &Call, lost: &BTreeSet<usize>) -> bool {
     lost.contains(&number) || post.duration.is_none()
 }
 
 /// What Slack does with each post: it follows from the alerts in it, and from how often they came.
-fn misbehave(seed: u64, lost: Lost) -> impl FnMut(&PostInfo<'_>) -> Option<Answer> {
+fn misbehave(seed: u64, lost: Lost) -> impl FnMut(&CallInfo<'_>) -> Option<Answer> {
     let mut times: HashMap<(String, usize), u32> = HashMap::new();
     let outage_at = 150 + usize::try_from(chance(seed, "outage", 0)).unwrap() / 4;
     let refused = |code: u16, body: &str, retry_after: Option<u64>| {

@@ -20,6 +20,10 @@ pub const BLOCKS_MAX: usize = 50;
 pub const ATTACHMENTS_MAX: usize = 100;
 /// Beyond this, Slack cuts `text` instead of refusing it.
 pub const TEXT_MAX_CHARS: usize = 40_000;
+/// Beyond this, `chat.update` refuses `text`, which `chat.postMessage` takes; undocumented, observed by several.
+pub const UPDATE_TEXT_MAX_CHARS: usize = 4000;
+/// Metadata as compact JSON. Slack has a limit and does not say which.
+pub const METADATA_MAX_BYTES: usize = 8000;
 /// All block lists of a message together, as compact JSON; undocumented, observed.
 pub const ALL_BLOCKS_MAX_CHARS: usize = 13_000;
 /// The text of a header.
@@ -115,6 +119,46 @@ pub fn check(payload: &Value) -> Check {
         }
     }
     lists.check_sums()
+}
+
+/// Whether Slack would take this as the metadata of a message. An empty object takes metadata away.
+pub(super) fn check_metadata(metadata: Option<&Value>) -> Check {
+    let metadata = match metadata {
+        None | Some(Value::Null) => return Ok(()),
+        Some(metadata) => metadata,
+    };
+    let invalid = |why: &str| Err(Refusal::new("invalid_metadata_format", format!("metadata{why}")));
+    let Some(object) = metadata.as_object() else { return invalid(": not an object") };
+    if object.is_empty() {
+        return Ok(());
+    }
+    if object.get("event_type").and_then(Value::as_str).is_none_or(str::is_empty) {
+        return invalid(".event_type: missing, or not a string");
+    }
+    if !object.get("event_payload").is_some_and(Value::is_object) {
+        return invalid(".event_payload: missing, or not an object");
+    }
+    let bytes = metadata.to_string().len();
+    if bytes > METADATA_MAX_BYTES {
+        let why = format!("metadata: {bytes} bytes of JSON of at most {METADATA_MAX_BYTES}");
+        return Err(Refusal::new("metadata_too_large", why));
+    }
+    Ok(())
+}
+
+/// Whether the text is short enough for an edit.
+pub(super) fn check_update_text(payload: &Value) -> Check {
+    let count = payload.get("text").and_then(Value::as_str).map_or(0, chars);
+    if count > UPDATE_TEXT_MAX_CHARS {
+        let why = format!("text: {count} characters of at most {UPDATE_TEXT_MAX_CHARS}");
+        return Err(Refusal::new("msg_too_long", why));
+    }
+    Ok(())
+}
+
+/// The text as Slack keeps it.
+pub(super) fn cut_text(text: &str) -> &str {
+    text.char_indices().nth(TEXT_MAX_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Whether Slack would cut the text of this payload.

@@ -268,7 +268,7 @@ async fn a_slack_that_knows_no_new_blocks_takes_the_old_ones() {
     let webhook = sandbox.slack.webhook("ops");
     let other = sandbox.slack.webhook("other");
     // For good, and for one webhook.
-    sandbox.slack.set_plan(Box::new(|info| (info.webhook == "ops").then_some(Answer::RefuseModernBlocks)));
+    sandbox.slack.set_plan(Box::new(|info| (info.channel == "ops").then_some(Answer::RefuseModernBlocks)));
     for (block, expected) in [
         (chart(1, 1, |_| {}), (400, "invalid_blocks")),
         (container(1, |_| {}), (400, "invalid_blocks")),
@@ -445,7 +445,7 @@ async fn posts_are_answered_and_kept() {
 
     let posts = sandbox.slack.posts();
     assert_eq!(posts.len(), 5);
-    assert_eq!((posts[0].webhook.as_str(), &posts[0].payload), ("ops", &json!({"text": "hi"})));
+    assert_eq!((posts[0].channel.as_str(), &posts[0].payload), ("ops", &json!({"text": "hi"})));
     assert_eq!(posts[1].why.as_deref(), Some("blocks[0]: unknown block type ``"));
     assert_eq!(posts[2].payload, json!({"text": "a b"}));
     assert_eq!(sandbox.slack.accepted().len(), 2);
@@ -481,7 +481,10 @@ async fn the_rate_is_a_burst_and_then_so_many_per_second() {
         assert_eq!(post(&webhook, &json!({"text": "hi"})).await.0, 200);
     }
     let limited = super::client().post(&webhook.url).body(r#"{"text":"hi"}"#).send().await.unwrap();
-    assert_eq!((limited.status().as_u16(), limited.headers()["retry-after"].to_str().unwrap()), (429, "1"));
+    assert_eq!(
+        (limited.status().as_u16(), limited.headers()["retry-after"].to_str().unwrap()),
+        (429, "1000")
+    );
     let other = sandbox.slack.webhook("other");
     assert_eq!(post(&other, &json!({"text": "hi"})).await.0, 200, "each webhook has its own");
     sandbox.slack.set_rate_limit(Some(RateLimit { burst: 1, per_second: 50.0 }));

@@ -7,7 +7,7 @@ use alert_core::envelope::{self, Hop};
 use alert_core::source;
 use alert_io::settings::ALERT_CONFIG;
 use alert_sandbox::lambda::{Function, FunctionSpec, Invocation, Outcome};
-use alert_sandbox::slack::Post;
+use alert_sandbox::slack::Call;
 use alert_sandbox::{Sandbox, SandboxOptions};
 use serde_json::Value;
 
@@ -152,7 +152,7 @@ fn show_dropped(log: &str, request_id: &str) {
     }
 }
 
-fn show_post(post: &Post, json: bool) -> Result<(), String> {
+fn show_post(post: &Call, json: bool) -> Result<(), String> {
     if json {
         let text = serde_json::to_string_pretty(&post.payload).map_err(|error| error.to_string())?;
         anstream::println!("{}", plain::json(&text));

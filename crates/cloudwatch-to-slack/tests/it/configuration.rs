@@ -1,7 +1,7 @@
 //! Rules, routes and receivers, and what people read when they cannot be had.
 
 use alert_sandbox::kms::KmsFault;
-use alert_sandbox::slack::Post;
+use alert_sandbox::slack::Call;
 use serde_json::{Value, json};
 
 use crate::events::{alarm, alarm_in, sns, walkthrough};
@@ -22,9 +22,9 @@ fn routed(hook: &str) -> String {
     .to_string()
 }
 
-fn to(stage: &Stage, webhook: &str) -> Vec<Post> {
+fn to(stage: &Stage, webhook: &str) -> Vec<Call> {
     let mut posts = stage.sandbox.slack.accepted();
-    posts.retain(|post| post.webhook == webhook);
+    posts.retain(|post| post.channel == webhook);
     posts
 }
 

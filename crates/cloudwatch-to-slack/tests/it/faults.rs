@@ -366,7 +366,7 @@ async fn refused_blocks_come_once_more_as_plain_text_with_the_same_content() {
 #[tokio::test]
 async fn a_webhook_that_refuses_the_newest_blocks_gets_the_older_ones_and_is_not_asked_again() {
     let kinds = |stage: &Stage| -> Vec<&'static str> {
-        let kind = |post: &alert_sandbox::slack::Post| {
+        let kind = |post: &alert_sandbox::slack::Call| {
             let said = says(post);
             if said.contains("\"container\"") {
                 "modern"
@@ -585,7 +585,7 @@ fn two_webhooks(hook: &str) -> String {
 /// The messages in the channel of one webhook that hold this text.
 fn count_at(stage: &Stage, webhook: &str, text: &str) -> usize {
     let posts = stage.sandbox.slack.accepted();
-    posts.iter().filter(|post| post.webhook == webhook && says(post).contains(text)).count()
+    posts.iter().filter(|post| post.channel == webhook && says(post).contains(text)).count()
 }
 
 #[tokio::test]
@@ -621,7 +621,7 @@ async fn one_webhook_s_trouble_is_not_the_other_s() {
         let hook = setup.receiver("other");
         let stage = setup.set("ALERT_CONFIG", &two_webhooks(&hook)).start().await;
         let fault = answer.clone();
-        stage.sandbox.slack.set_plan(Box::new(move |post| (post.webhook == "other").then(|| fault.clone())));
+        stage.sandbox.slack.set_plan(Box::new(move |post| (post.channel == "other").then(|| fault.clone())));
         let event = sns("two", &[alarm("both"), alarm("pager"), alarm("ordinary")]);
         let invocation = stage.invoke(&event).await;
         assert!(error(&invocation).1.starts_with("2 of 3 alerts"), "{answer:?}: {invocation:?}");

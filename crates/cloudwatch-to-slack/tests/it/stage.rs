@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use alert_sandbox::lambda::{Function, FunctionSpec, Invocation, Outcome};
-use alert_sandbox::slack::{Post, Webhook};
+use alert_sandbox::slack::{Call, Webhook};
 use alert_sandbox::{Sandbox, SandboxOptions};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -202,7 +202,7 @@ pub(crate) fn context() -> [(&'static str, &'static str); 1] {
 }
 
 /// A message as one text.
-pub(crate) fn says(post: &Post) -> String {
+pub(crate) fn says(post: &Call) -> String {
     post.payload.to_string()
 }
 

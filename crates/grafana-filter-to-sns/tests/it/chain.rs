@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alert_sandbox::eventbridge::{GRAFANA_DETAIL_TYPE, GRAFANA_SOURCE};
 use alert_sandbox::lambda::{Function, FunctionSpec};
-use alert_sandbox::slack::Post;
+use alert_sandbox::slack::Call;
 use alert_sandbox::sqs::{Delivery, Queue, QueueOptions};
 use serde_json::Value;
 
@@ -64,7 +64,7 @@ impl Chain {
     }
 
     /// Puts Grafana's webhook on the bus and waits for what Slack shows of it, by name.
-    async fn posts(&self, webhook: &Value, names: &[&str]) -> Vec<Post> {
+    async fn posts(&self, webhook: &Value, names: &[&str]) -> Vec<Call> {
         let sandbox = &self.filter.sandbox;
         sandbox.eventbridge.put_event(GRAFANA_SOURCE, GRAFANA_DETAIL_TYPE, webhook);
         let posts = sandbox.slack.wait_for(names.len(), SOON).await;
@@ -77,12 +77,12 @@ impl Chain {
     }
 }
 
-fn find(posts: &[Post], name: &str) -> Post {
+fn find(posts: &[Call], name: &str) -> Call {
     let found = posts.iter().find(|post| post.payload.to_string().contains(name));
     found.unwrap_or_else(|| panic!("no post about {name}: {posts:?}")).clone()
 }
 
-fn headline(post: &Post) -> &str {
+fn headline(post: &Call) -> &str {
     post.payload["text"].as_str().unwrap_or_default()
 }
 
@@ -99,7 +99,7 @@ fn urls(value: &Value) -> Vec<String> {
 }
 
 /// A message's texts, as Slack has them.
-fn text(post: &Post) -> String {
+fn text(post: &Call) -> String {
     post.payload.to_string()
 }
 

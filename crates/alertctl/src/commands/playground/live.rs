@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alert_sandbox::eventbridge::{GRAFANA_DETAIL_TYPE, GRAFANA_SOURCE};
 use alert_sandbox::lambda::{Invocation, Outcome};
-use alert_sandbox::slack::Post;
+use alert_sandbox::slack::Call;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ impl Live {
     }
 }
 
-fn delivered(post: &Post) -> Markup {
+fn delivered(post: &Call) -> Markup {
     let at = page::moment(DateTime::<Utc>::from(post.at));
     html! {
         (message::channel(&Message::read(&post.payload), &at))
