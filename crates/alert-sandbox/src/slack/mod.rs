@@ -498,6 +498,8 @@ impl Slack {
     }
 }
 
+const JSON: &str = "application/json; charset=utf-8";
+
 /// What the sender is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Verdict {
@@ -563,8 +565,8 @@ async fn answer_method(
     body: Bytes,
 ) -> Response {
     let Some(method) = Method::from_name(&name) else {
-        let body = json!({"ok": false, "error": "unknown_method", "req_method": name});
-        return axum::Json(body).into_response();
+        let body = json!({"ok": false, "error": "unknown_method", "req_method": name}).to_string();
+        return ([(header::CONTENT_TYPE, JSON)], body).into_response();
     };
     let Arguments { token, given } = Arguments::read(&http, uri.query().unwrap_or_default(), &headers, &body);
     answer(&shared, &line, method, &Caller::App(token), given).await
@@ -602,7 +604,7 @@ async fn answer(
     let status = StatusCode::from_u16(verdict.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = match method {
         Method::Webhook => "text/html",
-        _ => "application/json; charset=utf-8",
+        _ => JSON,
     };
     let content_type = [(header::CONTENT_TYPE, content_type)];
     if matches!(fault, Some(Answer::Endless { .. })) {

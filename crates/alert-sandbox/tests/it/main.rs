@@ -6,6 +6,7 @@ mod eventbridge;
 mod kms;
 mod lambda;
 mod slack;
+mod slack_app;
 mod sns;
 mod sqs;
 mod tls;
