@@ -35,6 +35,7 @@ test: cargo venv ## Run every test, also against published emulators
 	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test -p alertctl --test moto --test stack -- --ignored
 	.ci/foreign browser
 	.ci/foreign alertmanager
+	.ci/foreign emulate
 
 .PHONY: check
 check: cargo python $(CHECK_VENV)/installed ## Formatting, lints, documentation, the core's purity, licences

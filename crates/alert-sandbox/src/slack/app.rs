@@ -11,10 +11,10 @@ use super::content::{Refusal, check, check_metadata, check_update_text};
 use super::workspace::{Author, Content, Installed, Message, Room, TokenState, Workspace, flag};
 use super::{Effect, Method, Service, Unreadable, Verdict};
 
-/// Messages in one page of the history when nobody asks for another number.
-const PAGE_MESSAGES: usize = 100;
-/// And at most.
-const PAGE_MAX_MESSAGES: usize = 999;
+/// Messages in one page of the history when nobody asks for another number, and at most.
+const HISTORY_MESSAGES: (usize, usize) = (100, 999);
+/// Messages in one page of a thread.
+const REPLIES_MESSAGES: (usize, usize) = (1000, 1000);
 /// What a cursor begins with, before it is encoded.
 const CURSOR: &str = "next_ts:";
 
@@ -39,7 +39,8 @@ impl Arguments {
         let unreadable = |error| Err(Unreadable { error, body: String::from_utf8_lossy(body).into_owned() });
         let kind = header(header::CONTENT_TYPE).map(|kind| kind.split(';').next().unwrap_or_default().trim());
         match kind {
-            None if body.is_empty() => Self { token: bearer, given: Ok(json!({})) },
+            // Slack's own SDK says that nothing is JSON.
+            _ if body.is_empty() => Self { token: bearer, given: Ok(json!({})) },
             None => Self { token: bearer, given: unreadable("missing_post_type") },
             Some("application/x-www-form-urlencoded") => {
                 let mut fields = form(&String::from_utf8_lossy(body));
@@ -125,15 +126,15 @@ impl Service {
             Method::History => {
                 let room = room_to_read(&self.workspace, app, given)?;
                 let newest_first = room.messages.iter().rev().filter(|message| message.is_in_channel());
-                read(&self.workspace, room, newest_first.collect(), given).map(Effect::Show)
+                read(&self.workspace, room, newest_first.collect(), given, HISTORY_MESSAGES).map(Effect::Show)
             }
             Method::Replies => {
                 let room = room_to_read(&self.workspace, app, given)?;
-                let ts = argument(given, "ts");
-                let first =
-                    room.message(ts).ok_or_else(|| error("thread_not_found", "ts: no such message"))?;
-                let thread = std::iter::once(first).chain(room.replies(ts)).collect();
-                read(&self.workspace, room, thread, given).map(Effect::Show)
+                let missing = || error("thread_not_found", "ts: no such message");
+                let message = room.message(argument(given, "ts")).ok_or_else(missing)?;
+                let first = message.thread_ts.as_deref().unwrap_or(&message.ts);
+                let thread = room.message(first).into_iter().chain(room.replies(first)).collect();
+                read(&self.workspace, room, thread, given, REPLIES_MESSAGES).map(Effect::Show)
             }
             Method::AuthTest => Ok(Effect::Show(json!({
                 "ok": true,
@@ -238,14 +239,21 @@ fn judge_update(workspace: &Workspace, app: &Installed, given: &Value) -> Result
         return Err(error("no_text", "neither text nor blocks nor attachments"));
     }
     check_update_text(given).map_err(refused_content)?;
-    // What is left out stays as it is.
+    if flag(given, "reply_broadcast") && !message.is_in_channel() {
+        return Err(error("no_dual_broadcast_content_update", "reply_broadcast together with a content"));
+    }
+    // What is left out stays as it is. But a new text takes the old blocks away, and attachments with them: of these
+    // Slack's page says only "similarly".
     let mut shown = message.shown.to_payload();
+    if is_given(&"text") {
+        shown["blocks"] = Value::Null;
+        shown["attachments"] = Value::Null;
+    }
     for name in ["text", "blocks", "attachments", "metadata"].iter().filter(|name| is_given(name)) {
         shown[*name] = given[*name].clone();
     }
     check_message(&shown)?;
-    let broadcast = flag(given, "reply_broadcast");
-    Ok(Effect::Edit { room: room.id.clone(), ts: ts.to_owned(), content: Content::new(&shown), broadcast })
+    Ok(Effect::Edit { room: room.id.clone(), ts: ts.to_owned(), content: Content::new(&shown) })
 }
 
 /// One page of messages, with what they say now.
@@ -254,6 +262,7 @@ fn read(
     room: &Room,
     mut messages: Vec<&Message>,
     given: &Value,
+    (usual, most): (usize, usize),
 ) -> Result<Value, Verdict> {
     let inclusive = flag(given, "inclusive");
     if let Some(oldest) = moment(given, "oldest", "invalid_ts_oldest")? {
@@ -275,7 +284,7 @@ fn read(
             position.ok_or_else(|| error("invalid_cursor", "cursor: of no page"))?
         }
     };
-    let limit = number(given, "limit").unwrap_or(PAGE_MESSAGES).clamp(1, PAGE_MAX_MESSAGES);
+    let limit = number(given, "limit").unwrap_or(usual).clamp(1, most);
     let with_metadata = flag(given, "include_all_metadata");
     let page = messages.iter().skip(start).take(limit);
     let mut answer = json!({

@@ -20,7 +20,7 @@ pub const BLOCKS_MAX: usize = 50;
 pub const ATTACHMENTS_MAX: usize = 100;
 /// Beyond this, Slack cuts `text` instead of refusing it.
 pub const TEXT_MAX_CHARS: usize = 40_000;
-/// Beyond this, `chat.update` refuses `text`, which `chat.postMessage` takes; undocumented, observed by several.
+/// Beyond this, `chat.update` refuses `text`, which `chat.postMessage` takes (reference/methods/chat.update).
 pub const UPDATE_TEXT_MAX_CHARS: usize = 4000;
 /// Metadata as compact JSON. Slack has a limit and does not say which.
 pub const METADATA_MAX_BYTES: usize = 8000;

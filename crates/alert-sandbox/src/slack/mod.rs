@@ -525,7 +525,7 @@ enum Effect {
     /// A new message.
     Say { room: String, author: Author },
     /// Something else in place of what a message shows.
-    Edit { room: String, ts: String, content: Content, broadcast: bool },
+    Edit { room: String, ts: String, content: Content },
     /// Nothing but this answer.
     Show(Value),
 }
@@ -749,8 +749,8 @@ impl Service {
                 let ts = self.workspace.say(&room, author, payload);
                 (room, ts)
             }
-            Effect::Edit { room, ts, content, broadcast } => {
-                self.workspace.edit(&room, &ts, content, broadcast);
+            Effect::Edit { room, ts, content } => {
+                self.workspace.edit(&room, &ts, content);
                 (room, ts)
             }
         };

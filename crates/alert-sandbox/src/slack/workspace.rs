@@ -251,12 +251,11 @@ impl Workspace {
     }
 
     /// Changes a message that is there.
-    pub(super) fn edit(&mut self, room: &str, ts: &str, content: Content, broadcast: bool) {
+    pub(super) fn edit(&mut self, room: &str, ts: &str, content: Content) {
         let room = self.rooms.get_mut(room);
         if let Some(message) = room.and_then(|room| room.messages.iter_mut().find(|message| message.ts == ts))
         {
             message.before.push(std::mem::replace(&mut message.shown, content));
-            message.reply_broadcast |= broadcast;
         }
     }
 

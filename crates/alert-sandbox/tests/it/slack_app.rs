@@ -109,7 +109,7 @@ async fn a_message_is_posted_edited_answered_and_read_back() {
     let shown = json!({"channel": "ops", "text": "again", "thread_ts": reply, "reply_broadcast": true});
     assert_eq!(scene.error("chat.postMessage", &shown).await, "ok");
     for text in ["orange", "green"] {
-        let edit = json!({"channel": scene.channel, "ts": ts, "text": text});
+        let edit = json!({"channel": scene.channel, "ts": ts, "text": text, "blocks": [divider("a")]});
         let edited = scene.call("chat.update", &edit).await;
         assert_eq!((&edited["ts"], &edited["text"]), (&json!(ts), &json!(text)), "{edited}");
     }
@@ -136,11 +136,18 @@ async fn a_message_is_posted_edited_answered_and_read_back() {
     let thread = json!({"channel": scene.channel, "ts": ts});
     let thread = scene.call("conversations.replies", &thread).await;
     assert_eq!(texts(&thread), ["green", "more", "again"]);
+    let by_a_reply = json!({"channel": scene.channel, "ts": reply});
+    assert_eq!(texts(&scene.call("conversations.replies", &by_a_reply).await), ["green", "more", "again"]);
+    let aloud = json!({"channel": scene.channel, "ts": reply, "text": "more", "reply_broadcast": true});
+    assert_eq!(scene.error("chat.update", &aloud).await, "no_dual_broadcast_content_update");
 
     assert_eq!(slack.posts().iter().map(Call::text).collect::<Vec<_>>(), ["red", "more", "again"]);
-    assert_eq!(slack.edits().iter().map(|edit| edit.ts.as_deref()).collect::<Vec<_>>(), [Some(ts); 2]);
-    assert_eq!(slack.calls().len(), 8);
-    assert_eq!(slack.wait_for_edits(2, Duration::from_secs(5)).await.len(), 2);
+    assert_eq!(
+        slack.edits().iter().map(|edit| edit.ts.as_deref()).collect::<Vec<_>>(),
+        [Some(ts), Some(ts), None]
+    );
+    assert_eq!(slack.calls().len(), 10);
+    assert_eq!(slack.wait_for_edits(3, Duration::from_secs(5)).await.len(), 3);
     assert_eq!(slack.take_accepted().len(), 3);
     assert!(slack.messages("ops").is_empty() && slack.calls().is_empty());
 }
@@ -155,21 +162,25 @@ async fn an_edit_changes_what_it_names() {
     let ts = posted["ts"].as_str().unwrap();
     let other = json!({"event_type": "b", "event_payload": {"k": [1]}});
     for (what, edit, expected) in [
-        ("text alone", json!({"text": "u"}), json!(["u", [divider("a")], [{"text": "a"}], metadata])),
         (
-            "null",
-            json!({"text": "u", "blocks": null}),
-            json!(["u", [divider("a")], [{"text": "a"}], metadata]),
-        ),
-        (
-            "blocks",
+            "blocks alone",
             json!({"blocks": [divider("b")]}),
-            json!(["u", [divider("b")], [{"text": "a"}], metadata]),
+            json!(["t", [divider("b")], [{"text": "a"}], metadata]),
         ),
-        ("no attachments", json!({"attachments": []}), json!(["u", [divider("b")], [], metadata])),
-        ("metadata", json!({"text": "v", "metadata": other}), json!(["v", [divider("b")], [], other])),
-        ("no metadata", json!({"text": "v", "metadata": {}}), json!(["v", [divider("b")], [], null])),
-        ("no blocks", json!({"blocks": []}), json!(["v", [], [], null])),
+        ("attachments alone", json!({"attachments": []}), json!(["t", [divider("b")], [], metadata])),
+        (
+            "text and blocks",
+            json!({"text": "u", "blocks": [divider("c")]}),
+            json!(["u", [divider("c")], [], metadata]),
+        ),
+        ("text alone, which takes blocks away", json!({"text": "u"}), json!(["u", [], [], metadata])),
+        (
+            "null is nothing",
+            json!({"text": null, "blocks": [divider("d")]}),
+            json!(["u", [divider("d")], [], metadata]),
+        ),
+        ("metadata", json!({"text": "v", "metadata": other}), json!(["v", [], [], other])),
+        ("no metadata", json!({"text": "v", "metadata": {}}), json!(["v", [], [], null])),
     ] {
         let mut arguments = edit;
         (arguments["channel"], arguments["ts"]) = (json!(scene.channel), json!(ts));
