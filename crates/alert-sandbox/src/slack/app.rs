@@ -18,7 +18,8 @@ const REPLIES_MESSAGES: (usize, usize) = (1000, 1000);
 /// What a cursor begins with, before it is encoded.
 const CURSOR: &str = "next_ts:";
 
-/// The token and the arguments of a call.
+/// The token and the arguments of a call: from the address, a form or JSON. Slack takes `multipart/form-data` and
+/// `text/plain`, too; the sandbox does not.
 pub(super) struct Arguments {
     pub(super) token: Option<String>,
     /// An object, or what was wrong.
@@ -265,16 +266,13 @@ fn read(
     (usual, most): (usize, usize),
 ) -> Result<Value, Verdict> {
     let inclusive = flag(given, "inclusive");
-    if let Some(oldest) = moment(given, "oldest", "invalid_ts_oldest")? {
-        messages.retain(|message| {
-            micros(&message.ts) > Some(oldest) || inclusive && micros(&message.ts) == Some(oldest)
-        });
-    }
-    if let Some(latest) = moment(given, "latest", "invalid_ts_latest")? {
-        messages.retain(|message| {
-            micros(&message.ts) < Some(latest) || inclusive && micros(&message.ts) == Some(latest)
-        });
-    }
+    let oldest = moment(given, "oldest", "invalid_ts_oldest")?;
+    let latest = moment(given, "latest", "invalid_ts_latest")?;
+    messages.retain(|message| {
+        let at = micros(&message.ts).unwrap_or_default();
+        let after = oldest.is_none_or(|oldest| at > oldest || inclusive && at == oldest);
+        after && latest.is_none_or(|latest| at < latest || inclusive && at == latest)
+    });
     let start = match argument(given, "cursor") {
         "" => 0,
         cursor => {
