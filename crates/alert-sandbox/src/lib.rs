@@ -1,8 +1,8 @@
 //! Loopback stand-ins for the services around the two functions, speaking the real protocols.
 //!
-//! A [`Sandbox`] holds KMS, SNS and Slack, with its webhooks and its Web API; [`lambda::Function`] runs a function's real binary against
-//! the Lambda Runtime API; [`sqs`] and [`eventbridge`] deliver events to it as AWS does. The limits and
-//! errors are the services' own, and nothing here knows the relay: it is its judge.
+//! A [`Sandbox`] holds KMS, SNS and Slack, with its webhooks and its Web API; [`lambda::Function`] runs a
+//! function's real binary against the Lambda Runtime API; [`sqs`] and [`eventbridge`] deliver events to it as
+//! AWS does. The limits and errors are the services' own, and nothing here knows the relay: it is its judge.
 //!
 //! Everything listens on 127.0.0.1 and ends with its owner.
 //!
