@@ -33,30 +33,27 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 /// ciphertext of KMS, or whatever else looks as if it had been drawn by lot. What may be one is shown nowhere.
 #[must_use]
 pub fn may_be_secret(text: &str) -> bool {
-    // Ciphertexts of KMS begin with `AQICA`. Source of the tokens: Slack, "Tokens".
-    const MARKS: [&str; 13] = [
-        "://",
-        "hooks.",
-        "/services/",
-        "kms:",
-        "aqica",
-        "xoxa-",
-        "xoxb-",
-        "xoxe-",
-        "xoxe.",
-        "xoxp-",
-        "xoxr-",
-        "xoxs-",
-        "xapp-",
-    ];
+    // Ciphertexts of KMS begin with `AQICA`.
+    const MARKS: [&str; 5] = ["://", "hooks.", "/services/", "kms:", "aqica"];
     let lower = text.to_ascii_lowercase();
-    has_token(text) || MARKS.iter().any(|mark| lower.contains(mark))
+    looks_drawn(text) || holds_slack_token(text) || MARKS.iter().any(|mark| lower.contains(mark))
+}
+
+/// How Slack's tokens of all kinds begin. Source: Slack, "Tokens"; `xoxc-` and `xoxd-` are those of a browser's session.
+pub const SLACK_TOKENS: [&str; 11] =
+    ["xoxa-", "xoxb-", "xoxc-", "xoxd-", "xoxe-", "xoxe.", "xoxp-", "xoxr-", "xoxs-", "xapp-", "xwfp-"];
+
+/// Whether a token of Slack's stands anywhere in a text.
+#[must_use]
+pub fn holds_slack_token(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    SLACK_TOKENS.iter().any(|prefix| lower.contains(prefix))
 }
 
 /// Whether a part of it looks as if it had been drawn by lot: long, with digits and capitals.
 ///
 /// The last part of a Slack webhook has 24 such characters.
-fn has_token(text: &str) -> bool {
+fn looks_drawn(text: &str) -> bool {
     const TOKEN_MIN_CHARS: usize = 20;
     // A slash is base64's, too, but in a path it ends a name.
     let is_path = text.starts_with('/');
@@ -86,7 +83,13 @@ mod tests {
             "/services/T0123/B0123/abcdefghijklmnopqrstuvwx",
             "T0123/B0123/aBcDeFgHiJkLmNoPqRsTuVw1",
             "xoxb-1-2-abc",
+            "token=xoxp-1-2-abc",
+            "xoxe-1-abc",
+            "xoxe.xoxb-1-abc",
+            "xoxc-1-abc",
+            "xoxd-abc%2F",
             "XAPP-1-A-2-b",
+            "xwfp-1-2-abc",
             "arn:https://example.com/x",
             "AQICAHhsecret",
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",

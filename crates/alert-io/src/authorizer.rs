@@ -65,6 +65,10 @@ impl Secret for Credential {
         }
         Ok(Self(SecretString::from(text.to_owned())))
     }
+
+    fn text(&self) -> &SecretString {
+        &self.0
+    }
 }
 
 impl Credential {

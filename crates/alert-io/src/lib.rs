@@ -3,6 +3,7 @@
 pub mod authorizer;
 pub mod aws;
 pub mod backoff;
+pub mod bot_token;
 pub mod configuration;
 pub mod courier;
 pub mod deadline;

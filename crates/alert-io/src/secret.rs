@@ -9,6 +9,7 @@ use aws_sdk_kms::primitives::Blob;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::zeroize::Zeroize as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tokio::time::timeout;
 
@@ -39,6 +40,9 @@ pub trait Secret: Sized {
 
     /// Reads the plaintext.
     fn parse(plaintext: &[u8]) -> Result<Self, Self::Error>;
+
+    /// Its text, which only [`secrecy::ExposeSecret`] shows.
+    fn text(&self) -> &SecretString;
 }
 
 /// `errorType`s for what is wrong with one kind of secret. What KMS refuses has the same type for every kind.
@@ -189,6 +193,44 @@ impl Decryptor {
             "kms_refused",
             format!("KMS refuses to decrypt {setting} ({code}): {remedy}"),
         )
+    }
+}
+
+/// Encrypts a secret for the function of this name, and checks that the function will be able to read it.
+///
+/// The answer is the base64 text for the function's setting. `key_id` is a key's id, ARN or alias. The error says what KMS
+/// answered, without the secret.
+pub async fn encrypt<S: Secret>(
+    kms: &aws_sdk_kms::Client,
+    key_id: &str,
+    function_name: &str,
+    secret: &S,
+) -> Result<String, String> {
+    let text = secret.text().expose_secret();
+    let answer = kms
+        .encrypt()
+        .key_id(key_id)
+        .plaintext(Blob::new(text.as_bytes()))
+        .encryption_context(CONTEXT_KEY, function_name)
+        .send()
+        .await
+        .map_err(|error| {
+            let code = error.code().unwrap_or("no answer");
+            let shown = shown(key_id);
+            // KMS's own words repeat a key that it does not know.
+            let message =
+                error.message().filter(|_| shown == key_id).unwrap_or("give a key's id, ARN or alias");
+            format!("KMS does not encrypt with the key {shown} ({code}): {message}")
+        })?;
+    let ciphertext = answer.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
+    let encoded = BASE64_STANDARD.encode(ciphertext);
+    let decryptor = Decryptor::new(kms.clone(), function_name.to_owned());
+    match decryptor.decrypt::<S>("the new ciphertext", &encoded, Duration::from_secs(20)).await {
+        Ok(read) if read.text().expose_secret() == text => Ok(encoded),
+        Ok(_) => Err("KMS decrypted the new ciphertext to something else".to_owned()),
+        Err(error) => {
+            Err(format!("the ciphertext was made, but cannot be decrypted here to check it: {error}"))
+        }
     }
 }
 

@@ -11,10 +11,15 @@ use thiserror::Error;
 
 /// Base64 of the KMS ciphertext of the webhook's URL; the name is that of AWS's blueprint.
 pub const KMS_ENCRYPTED_HOOK_URL: &str = "kmsEncryptedHookUrl";
+/// Base64 of the KMS ciphertext of the Slack app's bot token, the other way to Slack.
+pub const KMS_ENCRYPTED_BOT_TOKEN: &str = "kmsEncryptedBotToken";
 /// Base64 of the KMS ciphertext of the credential that Grafana's webhook must show.
 pub const KMS_ENCRYPTED_CREDENTIAL: &str = "kmsEncryptedCredential";
-/// The channel to ask for; only legacy webhooks honour it. The name is that of AWS's blueprint.
+/// The channel that the app posts to, by id or name; of webhooks only legacy ones honour it. The name is that of AWS's
+/// blueprint.
 pub const SLACK_CHANNEL: &str = "slackChannel";
+/// Another base for Slack's Web API than `https://slack.com/api/`: https, or http on loopback.
+pub const SLACK_API_URL: &str = "SLACK_API_URL";
 /// The topic that surviving alerts go to, standard or FIFO.
 pub const SNS_TOPIC_ARN: &str = "SNS_TOPIC_ARN";
 /// The configuration, inline.
@@ -122,6 +127,8 @@ mod tests {
         assert_eq!(shown("/opt/alerts.yaml"), "/opt/alerts.yaml");
         assert_eq!(shown("a\nb\u{1b}[31m"), "a b [31m");
         assert_eq!(shown(&"경".repeat(1_000)).chars().count(), 256);
-        assert_eq!(shown("https://hooks.example/services/T0/B0/x"), "(not shown: it may be a secret)");
+        for secret in ["https://hooks.example/services/T0/B0/x", "xoxb-1-2-abc", "token xapp-1-A0-2-abc"] {
+            assert_eq!(shown(secret), "(not shown: it may be a secret)");
+        }
     }
 }

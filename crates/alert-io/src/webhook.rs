@@ -1,16 +1,10 @@
 //! A webhook's URL: encrypted by KMS until the function starts, and in no output ever.
 
-use std::time::Duration;
-
-use aws_sdk_kms::error::ProvideErrorMetadata as _;
-use aws_sdk_kms::primitives::Blob;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
-use crate::secret::{CONTEXT_KEY, Decryptor, ErrorTypes, Secret};
-use crate::settings::shown;
+use crate::bot_token::is_token;
+use crate::secret::{ErrorTypes, Secret};
 
 /// A webhook's URL. Debug is redacted, and there is no Display.
 #[derive(Debug, Clone)]
@@ -28,6 +22,9 @@ pub enum WebhookUrlError {
     /// Not text at all.
     #[error("it is not text")]
     NotText,
+    /// The other way to Slack.
+    #[error("it is a token of Slack's; a bot token (xoxb-…) belongs into kmsEncryptedBotToken")]
+    Token,
 }
 
 impl WebhookUrl {
@@ -37,6 +34,9 @@ impl WebhookUrl {
     /// was encrypted by way of `echo`). Plain http is taken for loopback alone.
     pub fn parse(plaintext: &[u8]) -> Result<Self, WebhookUrlError> {
         let text = std::str::from_utf8(plaintext).map_err(|_| WebhookUrlError::NotText)?.trim();
+        if is_token(text) {
+            return Err(WebhookUrlError::Token);
+        }
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
         let url = reqwest::Url::parse(&with_scheme).map_err(|_| WebhookUrlError::NotAUrl)?;
         let host = url.host_str().unwrap_or_default();
@@ -67,7 +67,7 @@ impl Secret for WebhookUrl {
 
     const KIND: &str = "webhook";
     const NAME: &str = "the webhook's URL";
-    const ENCRYPT_WITH: &str = "`alertctl encrypt-hook` or `aws kms encrypt`";
+    const ENCRYPT_WITH: &str = "`alertctl encrypt-secret` or `aws kms encrypt`";
     const EXPECTED: &str = "encrypt the URL that Slack shows under Incoming Webhooks";
     const ERROR_TYPES: ErrorTypes = ErrorTypes {
         not_base64: "hook_url_not_base64",
@@ -78,42 +78,9 @@ impl Secret for WebhookUrl {
     fn parse(plaintext: &[u8]) -> Result<Self, WebhookUrlError> {
         Self::parse(plaintext)
     }
-}
 
-/// Encrypts a webhook's URL for the function of this name, and checks that the function will be able to read it.
-///
-/// The answer is the base64 text for `kmsEncryptedHookUrl`. `key_id` is a key's id, ARN or alias. The error says what KMS
-/// answered, without the URL.
-pub async fn encrypt(
-    kms: &aws_sdk_kms::Client,
-    key_id: &str,
-    function_name: &str,
-    url: &WebhookUrl,
-) -> Result<String, String> {
-    let answer = kms
-        .encrypt()
-        .key_id(key_id)
-        .plaintext(Blob::new(url.expose().as_bytes()))
-        .encryption_context(CONTEXT_KEY, function_name)
-        .send()
-        .await
-        .map_err(|error| {
-            let code = error.code().unwrap_or("no answer");
-            let shown = shown(key_id);
-            // KMS's own words repeat a key that it does not know.
-            let message =
-                error.message().filter(|_| shown == key_id).unwrap_or("give a key's id, ARN or alias");
-            format!("KMS does not encrypt with the key {shown} ({code}): {message}")
-        })?;
-    let ciphertext = answer.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
-    let encoded = BASE64_STANDARD.encode(ciphertext);
-    let decryptor = Decryptor::new(kms.clone(), function_name.to_owned());
-    match decryptor.decrypt::<WebhookUrl>("the new ciphertext", &encoded, Duration::from_secs(20)).await {
-        Ok(read) if read.expose() == url.expose() => Ok(encoded),
-        Ok(_) => Err("KMS decrypted the new ciphertext to something else".to_owned()),
-        Err(error) => {
-            Err(format!("the ciphertext was made, but cannot be decrypted here to check it: {error}"))
-        }
+    fn text(&self) -> &SecretString {
+        &self.0
     }
 }
 
@@ -149,6 +116,9 @@ mod tests {
             (b"ftp://hooks.slack.com/x", WebhookUrlError::NotAUrl),
             (b"https://hooks.slack.com/a b", WebhookUrlError::NotAUrl),
             (b"\xff\xfe", WebhookUrlError::NotText),
+            (b"xoxb-1-2-secret", WebhookUrlError::Token),
+            // With a dot and a slash it would be a host and a path.
+            (b"xoxe.xoxp-1-secret/secret", WebhookUrlError::Token),
         ] {
             assert_eq!(WebhookUrl::parse(plaintext).err(), Some(expected));
         }

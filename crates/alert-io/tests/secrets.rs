@@ -10,12 +10,13 @@ use alert_core::envelope;
 use alert_core::outcome::{Failure, Outcome};
 use alert_core::relay::{self, Deployment};
 use alert_io::aws::{self, Identity};
+use alert_io::bot_token::BotToken;
 use alert_io::configuration;
 use alert_io::filter::Filter;
 use alert_io::http;
 use alert_io::lambda::InvocationError;
 use alert_io::relay::Relay;
-use alert_io::secret::{DecryptFailure, Decryptor};
+use alert_io::secret::{DecryptFailure, Decryptor, Secret};
 use alert_io::sender::{Sender, Sends as _};
 use alert_io::settings::StartError;
 use alert_io::webhook::WebhookUrl;
@@ -59,7 +60,7 @@ fn settings(sandbox: &Sandbox, hook: &str) -> HashMap<String, String> {
     sandbox.environment().into_iter().chain(own).collect()
 }
 
-async fn decrypt(settings: &HashMap<String, String>, encoded: &str) -> Result<WebhookUrl, DecryptFailure> {
+async fn decrypt<S: Secret>(settings: &HashMap<String, String>, encoded: &str) -> Result<S, DecryptFailure> {
     let environment = |name: &str| settings.get(name).cloned();
     let client = http::client(&environment).unwrap();
     let identity = Identity::from_environment(&environment).unwrap();
@@ -84,7 +85,7 @@ async fn what_kms_refuses() {
         KmsFault::Hang(Duration::from_mins(1)),
     ] {
         sandbox.kms.set_fault(fault.clone());
-        let failure = decrypt(&settings, &good).await.unwrap_err();
+        let failure = decrypt::<WebhookUrl>(&settings, &good).await.unwrap_err();
         assert_silent(&format!("{fault:?}"), &everything(&failure), &secrets);
         // The start's own error is made of it, and the invocation's.
         let environment = |name: &str| settings.get(name).cloned();
@@ -94,7 +95,7 @@ async fn what_kms_refuses() {
         }
     }
     sandbox.kms.set_fault(KmsFault::None);
-    let url = decrypt(&settings, &good).await.unwrap();
+    let url: WebhookUrl = decrypt(&settings, &good).await.unwrap();
     assert_silent("the URL itself", &format!("{url:?} {url:#?}"), &secrets);
 }
 
@@ -114,13 +115,47 @@ async fn what_is_no_webhook() {
         let error = WebhookUrl::parse(plaintext).unwrap_err();
         assert_silent("the parser", &everything(&error), &secrets);
         let ciphertext = sandbox.kms.encrypt(plaintext, &CONTEXT);
-        let failure = decrypt(&settings(&sandbox, ""), &ciphertext).await.unwrap_err();
+        let failure = decrypt::<WebhookUrl>(&settings(&sandbox, ""), &ciphertext).await.unwrap_err();
         assert_silent("the decryption", &everything(&failure), &[secrets[0], secrets[1], &ciphertext[72..]]);
     }
     // A URL where its ciphertext belongs.
-    let failure =
-        decrypt(&settings(&sandbox, ""), "https://hooks.slack.com/services/T0/B0/abcdefghijkl").await;
-    assert_silent("the setting", &everything(&failure.unwrap_err()), &secrets);
+    let url = "https://hooks.slack.com/services/T0/B0/abcdefghijkl";
+    let failure = decrypt::<WebhookUrl>(&settings(&sandbox, ""), url).await.unwrap_err();
+    assert_silent("the setting", &everything(&failure), &secrets);
+}
+
+#[tokio::test]
+async fn what_is_a_bot_token_and_what_is_none() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let settings = settings(&sandbox, "");
+    let good = sandbox.kms.encrypt(b"xoxb-1-2-abcdefghijkl\n", &CONTEXT);
+    let token: BotToken = decrypt(&settings, &good).await.unwrap();
+    assert_silent("the token itself", &format!("{token:?} {token:#?}"), &["abcdefghijkl"]);
+    for (plaintext, expected) in [
+        (&b"xoxp-1-2-abcdefghijkl"[..], "user token"),
+        (b"xapp-1-2-abcdefghijkl", "app-level token"),
+        (b"xoxe.xoxp-1-abcdefghijkl", "configuration token"),
+        (b"https://hooks.slack.com/services/T0/B0/abcdefghijkl", "kmsEncryptedHookUrl"),
+        (b"xoxb-1-2 abcdefghijkl", "one word"),
+        (b"xoxb-abcdefghijkl\xff", "not text"),
+    ] {
+        let ciphertext = sandbox.kms.encrypt(plaintext, &CONTEXT);
+        let failure = decrypt::<BotToken>(&settings, &ciphertext).await.unwrap_err();
+        let said = everything(&failure);
+        assert!(said.contains("bot_token_invalid") && said.contains(expected), "{said}");
+        assert!(said.contains("encrypt the Bot User OAuth Token"), "what to do is missing: {said}");
+        assert_silent("the decryption", &said, &["abcdefghijkl", &ciphertext[72..]]);
+    }
+    for (setting, error_type) in [
+        // The token where its ciphertext belongs.
+        ("xoxb-1-2-abcdefghijkl".to_owned(), "bot_token_not_base64"),
+        ("QUJD".repeat(2_049), "bot_token_not_ciphertext"),
+    ] {
+        let failure = decrypt::<BotToken>(&settings, &setting).await.unwrap_err();
+        let said = everything(&failure);
+        assert!(said.contains(error_type) && said.contains("alertctl encrypt-secret"), "{said}");
+        assert_silent("the setting", &said, &["abcdefghijkl", "QUJDQUJD"]);
+    }
 }
 
 #[tokio::test]
@@ -185,16 +220,21 @@ fn names_of_settings() -> Vec<&'static str> {
     names
 }
 
-/// Whatever is made of settings alone, with a webhook's URL in the place of each of them.
+/// Whatever is made of settings alone, with a webhook's URL or a bot token in the place of each of them.
 #[tokio::test]
 async fn what_a_wrong_setting_holds() {
     let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
     let webhook = sandbox.slack.webhook("ops").url;
     let hook = sandbox.kms.encrypt(&webhook, &CONTEXT);
     let path = &webhook[webhook.find("/services/").unwrap()..];
-    let secrets = [path, path.rsplit('/').next().unwrap()];
+    let secrets = [path, path.rsplit('/').next().unwrap(), "abcdefghijkl"];
     for setting in names_of_settings() {
-        for value in [webhook.clone(), format!("arn:aws:sns:{webhook}"), path.to_owned()] {
+        for value in [
+            webhook.clone(),
+            format!("arn:aws:sns:{webhook}"),
+            path.to_owned(),
+            "xoxb-1-2-abcdefghijkl".to_owned(),
+        ] {
             let mut settings = settings(&sandbox, &hook);
             settings.insert("SNS_TOPIC_ARN".to_owned(), "arn:aws:sns:us-east-1:111122223333:t".to_owned());
             settings.insert(setting.to_owned(), value);

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-/// Operate the alert relay: try it, explain it, check its configuration, encrypt its webhooks.
+/// Operate the alert relay: try it, explain it, check its configuration, encrypt its secrets.
 #[derive(Parser)]
 #[command(name = "alertctl", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -28,7 +28,7 @@ Examples:
   alertctl render my-event.json                   show the Slack message of an event
   alertctl explain my-event.json --config alerts.yaml --at 2026-09-13T03:00:00+09:00
   alertctl check alerts.yaml                      find every mistake in a configuration
-  alertctl encrypt-hook --key-id alias/alert-relay --function-name cloudwatch-to-slack
+  alertctl encrypt-secret --key-id alias/alert-relay --function-name cloudwatch-to-slack
   alertctl redrive alerts-relay-failures --dry-run   show what lies in a dead-letter queue
   alertctl explain - < my-event.json              an event from standard input
 

@@ -89,7 +89,7 @@ fn a_webhook_in_the_wrong_place_is_not_repeated() {
         command.env_clear().env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("AWS_REGION", "eu-west-1");
         command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret").env(setting, URL);
         let key = if setting == "--key-id" { URL } else { "alias/alerts" };
-        command.args(["encrypt-hook", "--function-name", "relay", "--key-id", key]);
+        command.args(["encrypt-secret", "--function-name", "relay", "--key-id", key]);
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         process.stdin.take().unwrap().write_all(b"https://hooks.example.com/services/T0/B0/x").unwrap();
@@ -98,6 +98,41 @@ fn a_webhook_in_the_wrong_place_is_not_repeated() {
         assert!(!output.status.success() && told.contains("not shown"), "{setting}: {told}");
         assert!(!told.contains("hooks.slack.com"), "{setting}: {told}");
     }
+}
+
+#[test]
+fn what_leads_to_slack_is_told_by_its_form_and_not_repeated() {
+    let refusal = |command: &str, input: &str| {
+        let output = run(&[command, "--key-id", "alias/alerts", "--function-name", "relay"], input);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let told = text(&output.stderr);
+        assert!(!told.contains("secretpart") && !told.contains("0123456789"), "{told}");
+        told
+    };
+    for (input, expected) in [
+        ("http://hooks.slack.com/services/T0/B0/secretpart", "no webhook: it is a plain http URL"),
+        ("https://hooks.slack.com", "no webhook: it is not a URL such as"),
+        ("xoxp-1-2-secretpart\n", "no bot token: it is a user token"),
+        ("xapp-1-A0-2-secretpart", "no bot token: it is an app-level token"),
+        ("xoxe.xoxp-1-secretpart", "no bot token: it is a configuration token"),
+        ("xoxe.xoxb-1-secretpart", "no bot token: it is a token of an app with token rotation"),
+        ("xoxb-1-2 secretpart", "no bot token: it begins as a bot token, but"),
+        ("0123456789abcdef0123456789abcdef", "nor a bot token (xoxb-…): it looks like a signing secret"),
+        ("secretpart", "neither a webhook's URL (https://hooks.slack.com/services/…) nor a bot token"),
+        ("", "neither a webhook's URL (https://hooks.slack.com/services/…) nor a bot token"),
+    ] {
+        let told = refusal("encrypt-secret", input);
+        assert!(told.contains(expected), "{input}: {told}");
+        assert_eq!(refusal("encrypt-hook", input), told, "the older name");
+    }
+    // Where to find the right one.
+    assert!(refusal("encrypt-secret", "xoxp-1-2-secretpart").contains("OAuth & Permissions"));
+    assert!(refusal("encrypt-secret", "http://a.example/secretpart").contains("Incoming Webhooks"));
+    let help = text(&run(&["--help"], "").stdout);
+    // However it is wrapped.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("encrypt-secret ") && help.contains("[alias: encrypt-hook]"), "{help}");
 }
 
 #[test]

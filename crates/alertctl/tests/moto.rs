@@ -6,7 +6,7 @@
 mod emulator;
 mod foreign;
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use alert_sandbox::lambda::{Function, FunctionSpec, Outcome};
@@ -103,23 +103,50 @@ async fn another_functions_context_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs moto: run by `make test`"]
-async fn encrypt_hook_makes_what_the_function_reads() {
+async fn encrypt_secret_makes_what_the_function_reads() {
     let moto = Moto::start();
     let key = key(&moto);
     let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
     let url = sandbox.slack.webhook("alerts").url;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"))
-        .args(["encrypt-hook", "--key-id", key, "--function-name", "cloudwatch-to-slack"])
-        .envs(moto.environment())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    command.stdin.take().unwrap().write_all(url.as_bytes()).unwrap();
-    assert!(command.wait().unwrap().success());
-    let mut ciphertext = String::new();
-    command.stdout.take().unwrap().read_to_string(&mut ciphertext).unwrap();
-    let function = relay(&moto, ciphertext.trim(), "cloudwatch-to-slack").await;
+    let encrypt = |command: &str, secret: &str, more: &[&str]| {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_alertctl"))
+            .args([command, "--key-id", key, "--function-name", "cloudwatch-to-slack"])
+            .args(more)
+            .envs(moto.environment())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        process.stdin.take().unwrap().write_all(secret.as_bytes()).unwrap();
+        let output = process.wait_with_output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && !told.contains(secret), "{told}");
+        (String::from_utf8(output.stdout).unwrap().trim().to_owned(), told)
+    };
+    let decrypted = |ciphertext: &str| {
+        // Version 1 of the command line reads bytes from files alone.
+        let file = std::env::temp_dir().join(format!("ciphertext-{}", std::process::id()));
+        std::fs::write(&file, BASE64_STANDARD.decode(ciphertext).unwrap()).unwrap();
+        let context = "kms decrypt --encryption-context LambdaFunctionName=cloudwatch-to-slack";
+        let answer = moto.aws(context, &["--ciphertext-blob", &format!("fileb://{}", file.display())]);
+        std::fs::remove_file(&file).unwrap();
+        String::from_utf8(BASE64_STANDARD.decode(text(&answer, "/Plaintext")).unwrap()).unwrap()
+    };
+    let (ciphertext, told) = encrypt("encrypt-secret", "xoxb-1-2-secretpart", &[]);
+    assert_eq!(decrypted(&ciphertext), "xoxb-1-2-secretpart");
+    assert!(told.contains("kmsEncryptedBotToken") && told.contains("KmsEncryptedBotToken"), "{told}");
+    for (secret, parameter) in
+        [("xoxb-1-2-secretpart\n", "KmsEncryptedBotToken"), (&url, "KmsEncryptedHookUrl")]
+    {
+        let (printed, told) = encrypt("encrypt-secret", secret, &["--as-parameter"]);
+        let (name, ciphertext) = printed.split_once('=').unwrap();
+        assert_eq!((name, told.as_str()), (parameter, ""));
+        assert_eq!(decrypted(ciphertext), secret.trim());
+    }
+    let (ciphertext, told) = encrypt("encrypt-hook", &url, &[]);
+    assert!(told.contains("kmsEncryptedHookUrl"), "{told}");
+    let function = relay(&moto, &ciphertext, "cloudwatch-to-slack").await;
     assert!(function.invoke(walkthrough()).await.outcome.is_success(), "{}", function.log());
     assert_eq!(sandbox.slack.accepted().len(), 1);
 }

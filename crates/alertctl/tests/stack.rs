@@ -47,7 +47,13 @@ impl Stage {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
         let name = text(&outputs, "/RelayFunction");
         let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"))
-            .args(["encrypt-hook", "--key-id", &text(&outputs, "/WebhookKeyAlias"), "--function-name", &name])
+            .args([
+                "encrypt-secret",
+                "--key-id",
+                &text(&outputs, "/WebhookKeyAlias"),
+                "--function-name",
+                &name,
+            ])
             .envs(moto.environment())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

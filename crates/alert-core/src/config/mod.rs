@@ -18,6 +18,7 @@ use crate::render::Rendering;
 use crate::render::page::words::{self, Words};
 use crate::render::page::{Language, Warning};
 use crate::target::Target;
+use crate::text;
 use crate::time_interval::TimeInterval;
 
 pub use parse::{DOCUMENT_MAX_BYTES, NESTING_MAX};
@@ -279,10 +280,11 @@ impl Receiver {
     }
 }
 
-/// Whether a text may be a channel's name or id: no channel has a slash or a colon in it, and every URL does.
+/// Whether a text may be a channel's name or id: no channel has a slash or a colon in it, and every URL does; nor is a bot
+/// token one, which is set beside it.
 #[must_use]
 pub fn is_channel(text: &str) -> bool {
-    !text.contains(['/', ':'])
+    !text.contains(['/', ':']) && !text::holds_slack_token(text)
 }
 
 /// A CloudWatch alarm's state value.

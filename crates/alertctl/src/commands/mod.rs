@@ -3,7 +3,7 @@
 
 mod check;
 mod demo;
-mod encrypt_hook;
+mod encrypt_secret;
 mod explain;
 mod input;
 mod playground;
@@ -82,21 +82,12 @@ pub(crate) enum Command {
         /// The configuration; `-` is standard input.
         file: PathBuf,
     },
-    /// Encrypt a webhook's URL with KMS for one function.
+    /// Encrypt what leads to Slack with KMS for one function: a webhook's URL, or an app's bot token.
     ///
-    /// The URL is read from standard input, or asked for without echo; it is never an argument. Prints the base64 ciphertext
-    /// for `kmsEncryptedHookUrl`, after checking that it decrypts.
-    EncryptHook {
-        /// The key: its id, ARN, or alias (`alias/alert-relay`).
-        #[arg(long)]
-        key_id: String,
-        /// The function that will decrypt it; its name is the encryption context.
-        #[arg(long)]
-        function_name: String,
-        /// The key's region; the AWS configuration's, unless given.
-        #[arg(long)]
-        region: Option<String>,
-    },
+    /// Either is read from standard input, or asked for without echo; it is never an argument. Prints the base64 ciphertext,
+    /// after checking that it decrypts, and on standard error the setting that it is for.
+    #[command(visible_alias = "encrypt-hook")]
+    EncryptSecret(encrypt_secret::Options),
     /// Hand what lies in a dead-letter queue back to its function, and delete what the function delivered.
     Redrive(redrive::Options),
 }
@@ -111,9 +102,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, String> {
         Command::Explain { file, config, at } => explain::run(&file, config.as_deref(), at.as_deref()),
         Command::Playground { port, config } => playground::run(port, config.as_deref()).await,
         Command::Check { file } => check::run(&file),
-        Command::EncryptHook { key_id, function_name, region } => {
-            encrypt_hook::run(&key_id, &function_name, region).await
-        }
+        Command::EncryptSecret(options) => encrypt_secret::run(options).await,
         Command::Redrive(options) => redrive::run(options).await,
     }
 }

@@ -111,11 +111,12 @@ fn settings() -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn a_webhook_in_any_other_setting() {
+async fn a_secret_of_slacks_in_any_other_setting() {
     const URL: &str = "http://127.0.0.1:9/services/T0AAAAAAA/B0AAAAAAA/aBcDeFgHiJkLmNoPqRsTuVw1";
+    const TOKEN: &str = "xoxb-1-2-abcdefghijkl";
     at_once(settings().into_iter().map(|setting| async move {
-        for value in [URL.to_owned(), format!("arn:{URL}"), URL.replace("http://", "")] {
-            let setup = Setup::new().await.never_told(URL).timeout(3).set(setting, &value);
+        for value in [URL.to_owned(), format!("arn:{URL}"), URL.replace("http://", ""), TOKEN.to_owned()] {
+            let setup = Setup::new().await.never_told(URL).never_told(TOKEN).timeout(3).set(setting, &value);
             let stage = setup.try_start().await;
             stage.invoke(&walkthrough()).await;
             let log = stage.stop().await;

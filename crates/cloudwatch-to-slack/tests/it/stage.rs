@@ -45,6 +45,11 @@ impl Secrets {
         self.0.push(path.rsplit('/').next().unwrap().to_owned());
     }
 
+    /// A bot token: the last part of it, which is what is secret.
+    fn add_token(&mut self, token: &str) {
+        self.0.push(token.rsplit('-').next().unwrap().to_owned());
+    }
+
     /// A ciphertext, in base64 and, as a list of bytes, in the way that `{:?}` prints it.
     fn add_ciphertext(&mut self, base64: &str) {
         let compact: String = base64.split_whitespace().collect();
@@ -89,9 +94,13 @@ impl Setup {
         self.set("kmsEncryptedHookUrl", ciphertext)
     }
 
-    /// A webhook's URL that nothing may tell.
-    pub(crate) fn never_told(mut self, url: &str) -> Self {
-        self.secrets.add_url(url);
+    /// A webhook's URL or a token that nothing may tell.
+    pub(crate) fn never_told(mut self, secret: &str) -> Self {
+        if secret.contains("/services/") {
+            self.secrets.add_url(secret);
+        } else {
+            self.secrets.add_token(secret);
+        }
         self
     }
 

@@ -340,12 +340,18 @@ fn mentions() {
 }
 
 #[test]
-fn a_channel_is_no_url() {
+fn a_channel_is_no_url_and_no_token() {
     let channel = |text: &str| Config::parse(&format!("receivers: [{{name: a, channel: '{text}'}}]"));
     for good in ["#oncall", "@somebody", "C012345", "온콜"] {
         assert!(channel(good).is_ok(), "{good}");
     }
-    for bad in ["https://hooks.slack.com/services/T0/B0/x", "hooks.slack.com/services/T0/B0/x", ""] {
+    for bad in [
+        "https://hooks.slack.com/services/T0/B0/x",
+        "hooks.slack.com/services/T0/B0/x",
+        "xoxb-1-2-slack.com",
+        "#xoxp-1-2-slack.com",
+        "",
+    ] {
         let error = channel(bad).unwrap_err().to_string();
         assert!(
             error.contains("receivers[0].channel: expected a channel") && !error.contains("slack.com"),
