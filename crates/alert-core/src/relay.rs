@@ -12,14 +12,14 @@ use crate::alert::Alert;
 use crate::config::{BrokenConfiguration, Config, Receiver};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
-use crate::key::{AlertKey, DeliveryKey};
+use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Known, Past, Question, Shown};
 use crate::order;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
 use crate::render::{Entry, Message, Options, Rendering};
 use crate::source;
-use crate::target::{Act, Closed, Target, Way};
+use crate::target::{APP, Act, Closed, Target, WEBHOOK, Way};
 
 /// What is the same for every event of a deployment.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct Deployment {
     pub problems: Vec<String>,
     /// Where the alerts go of receivers that name no target.
     pub own: Target,
+    /// The second way: where alerts go when neither their receiver's target nor [`own`](Self::own) takes them.
+    pub second: Option<Target>,
     /// Targets that cannot be had, and why; who stands in for their receivers gets their alerts.
     pub unavailable: Vec<(Closed, String)>,
     /// The channel that messages by the deployment's own webhook ask for.
@@ -47,6 +49,7 @@ impl Deployment {
             broken: None,
             problems: Vec::new(),
             own: Target::OWN_WEBHOOK,
+            second: None,
             unavailable: Vec::new(),
             channel: None,
         }
@@ -55,7 +58,11 @@ impl Deployment {
     /// Where a receiver's messages go.
     #[must_use]
     pub fn target_of(&self, receiver: &Receiver) -> Target {
-        receiver.target.as_ref().unwrap_or(&self.own).clone()
+        match (&receiver.target, &receiver.channel) {
+            (Some(target), _) => target.clone(),
+            (None, Some(channel)) if self.own.way == APP => Target::channel(channel),
+            (None, _) => self.own.clone(),
+        }
     }
 }
 
@@ -79,6 +86,8 @@ pub struct Item {
 /// One message to one receiver.
 #[derive(Debug, Clone)]
 pub struct Post {
+    /// Names it at its target: the same when the same deliveries go to the same receiver again.
+    pub name: String,
     /// Who gets it.
     pub receiver: Arc<Receiver>,
     /// The receiver whose target cannot be had, where this one stands in for it.
@@ -93,6 +102,8 @@ pub struct Post {
     pub rendering: Rendering,
     /// The message.
     pub message: Message,
+    /// An earlier try of it may have arrived.
+    pub may_be_repeat: bool,
     /// Of one alert; a digest has none.
     destination: Option<Box<Destination>>,
 }
@@ -283,7 +294,7 @@ impl Plan<'_> {
     /// No post for an item that the stand-in gets by itself.
     #[must_use]
     pub fn stand_in(&self, post: &Post, why: &str, closed: &[Closed]) -> Option<Vec<Post>> {
-        let (receiver, target) = self.stand_in_for(&post.target, closed)?;
+        let (receiver, target) = self.stand_in_for(&post.receiver, &post.target, closed)?;
         let name = post.instead_of.as_deref().unwrap_or(&post.receiver.name);
         let is_other = receiver.name != post.receiver.name;
         let destinations: Vec<(usize, Destination)> = post
@@ -414,6 +425,7 @@ impl Plan<'_> {
             .into_iter()
             .map(|(message, items)| {
                 let post = Post {
+                    name: self.name(&destination.receiver, &items),
                     receiver: Arc::clone(&destination.receiver),
                     instead_of: destination.instead_of.clone(),
                     target: destination.target.clone(),
@@ -421,11 +433,24 @@ impl Plan<'_> {
                     items,
                     rendering: rendering.min(Rendering::Classic),
                     message,
+                    may_be_repeat: destination.may_be_repeat,
                     destination: None,
                 };
                 if rendering == Rendering::Plain { Self::plain(&post).unwrap_or(post) } else { post }
             })
             .collect()
+    }
+
+    /// Names the deliveries of these items to a receiver.
+    fn name(&self, receiver: &Receiver, items: &[usize]) -> String {
+        let items = items.iter().filter_map(|item| self.items.get(*item));
+        let deliveries: Vec<String> = items
+            .map(|Item { delivery: DeliveryKey { delivery, body, place }, .. }| {
+                format!("{delivery} {body:x} {place}")
+            })
+            .collect();
+        let parts = [receiver.name.as_str()].into_iter().chain(deliveries.iter().map(String::as_str));
+        key::hash(&parts.collect::<Vec<_>>())
     }
 
     fn plain(post: &Post) -> Option<Post> {
@@ -451,7 +476,7 @@ impl Plan<'_> {
             let target = self.deployment.target_of(receiver);
             let why = self.deployment.unavailable.iter().find(|(closed, _)| closed.covers(&target));
             let stand_in = why.and_then(|(_, why)| {
-                let (stand_in, target) = self.stand_in_for(&target, &[])?;
+                let (stand_in, target) = self.stand_in_for(receiver, &target, &[])?;
                 Some((stand_in, target, self.unavailable(&receiver.name, why)))
             });
             let (receiver, target, problem) = match stand_in {
@@ -480,11 +505,17 @@ impl Plan<'_> {
     }
 
     /// Who gets the alerts of a receiver whose target cannot be had, and where: the default receiver, at the deployment's
-    /// own target where its own cannot be had either.
-    fn stand_in_for(&self, target: &Target, closed: &[Closed]) -> Option<(Arc<Receiver>, Target)> {
+    /// own target where its own cannot be had either, and the receiver itself by the second way where neither can.
+    fn stand_in_for(
+        &self,
+        receiver: &Arc<Receiver>,
+        target: &Target,
+        closed: &[Closed],
+    ) -> Option<(Arc<Receiver>, Target)> {
         let deployment = self.deployment;
         let default = deployment.config.default_receiver();
         let by_own = || Receiver { target: None, channel: None, ..Receiver::clone(default) };
+        let second = deployment.second.clone().map(|second| (Arc::clone(receiver), second));
         let candidates = [
             (Arc::clone(default), deployment.target_of(default)),
             (Arc::new(by_own()), deployment.own.clone()),
@@ -493,7 +524,7 @@ impl Plan<'_> {
             let known = deployment.unavailable.iter().map(|(closed, _)| closed);
             other != target && !known.chain(closed).any(|closed| closed.covers(other))
         };
-        candidates.into_iter().find(|(_, other)| is_open(other))
+        candidates.into_iter().chain(second).find(|(_, other)| is_open(other))
     }
 
     fn single(&self, item: usize, destination: &Destination) -> Post {
@@ -505,6 +536,7 @@ impl Plan<'_> {
         let medium = destination.target.way.medium;
         let rendering = medium.rendering(rendering);
         Post {
+            name: self.name(&destination.receiver, &[item]),
             receiver: Arc::clone(&destination.receiver),
             instead_of: destination.instead_of.clone(),
             target: destination.target.clone(),
@@ -512,6 +544,7 @@ impl Plan<'_> {
             items: vec![item],
             rendering,
             message: medium.page(&page, &self.options(destination, rendering)),
+            may_be_repeat: destination.may_be_repeat,
             destination: Some(Box::new(destination.clone())),
         }
     }
@@ -532,11 +565,12 @@ impl Plan<'_> {
     }
 
     fn options<'o>(&'o self, destination: &'o Destination, rendering: Rendering) -> Options<'o> {
-        let Deployment { config, channel, own, .. } = self.deployment;
-        let own_channel = channel.as_deref().filter(|_| destination.target == *own);
+        let Deployment { config, channel, .. } = self.deployment;
+        let Destination { receiver, target, .. } = destination;
+        let own_channel = channel.as_deref().filter(|_| *target == Target::OWN_WEBHOOK);
         Options {
             rendering,
-            channel: destination.receiver.channel.as_deref().or(own_channel),
+            channel: receiver.channel.as_deref().or(own_channel).filter(|_| target.way == WEBHOOK),
             timezone: config.timezone,
             language: config.language,
         }

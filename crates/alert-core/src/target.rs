@@ -54,7 +54,22 @@ pub const WEBHOOK: Way = Way {
     timeout: answer::TIMEOUT,
 };
 
+/// The channels of the deployment's Slack app; the address is a channel's id or name.
+pub const APP: Way = Way {
+    name: "app",
+    can_reply: true,
+    can_edit: true,
+    // Source: Slack, "Rate limits", chat.postMessage: one a second and channel, and short bursts.
+    ..WEBHOOK
+};
+
 impl Target {
+    /// A channel of the deployment's Slack app.
+    #[must_use]
+    pub fn channel(channel: impl Into<String>) -> Self {
+        Self { way: APP, address: channel.into() }
+    }
+
     /// The deployment's own webhook.
     pub const OWN_WEBHOOK: Self = Self { way: WEBHOOK, address: String::new() };
 

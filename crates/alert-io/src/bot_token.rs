@@ -68,7 +68,6 @@ impl BotToken {
     }
 
     /// The token itself, for the request alone.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the app's sender is being built"))]
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
     }

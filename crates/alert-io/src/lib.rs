@@ -20,4 +20,5 @@ pub mod secret;
 pub mod sender;
 pub mod senders;
 pub mod settings;
+pub mod slack_app;
 pub mod webhook;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::relay::{self, Deployment, Plan};
-use alert_core::target::Target;
+use alert_core::target::{APP, Closed, Target};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -20,8 +20,11 @@ use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
 use crate::secret::{DecryptFailure, Decryptor};
-use crate::senders::Senders;
-use crate::settings::{self, AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_HOOK_URL, StartError};
+use crate::senders::{Own, Senders, TOKEN_MISSING};
+use crate::settings::{
+    self, AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_API,
+    SLACK_CHANNEL, StartError,
+};
 
 /// The relay, as long as its process lives.
 #[derive(Debug)]
@@ -45,26 +48,27 @@ impl Relay {
             tracing::error!(error_type = CONFIG_INVALID, "{warning}");
             metrics.print_config_invalid();
         }
-        let ciphertext = environment(KMS_ENCRYPTED_HOOK_URL).ok_or_else(|| {
-            StartError::new(
+        let own =
+            Own { webhook: environment(KMS_ENCRYPTED_HOOK_URL), token: environment(KMS_ENCRYPTED_BOT_TOKEN) };
+        if own.webhook.is_none() && own.token.is_none() {
+            return Err(StartError::new(
                 "hook_url_missing",
-                format!("{KMS_ENCRYPTED_HOOK_URL} is not set: expected the base64 text of the webhook's URL, encrypted by KMS; `alertctl encrypt-hook` makes it"),
-            )
-        })?;
+                format!(
+                    "neither {KMS_ENCRYPTED_HOOK_URL} nor {KMS_ENCRYPTED_BOT_TOKEN} is set: expected the base64 text of the webhook's URL, or of the Slack app's bot token, encrypted by KMS; `alertctl encrypt-secret` makes it"
+                ),
+            ));
+        }
         let function_name = environment(AWS_LAMBDA_FUNCTION_NAME).unwrap_or_default();
         let identity = Identity::from_environment(environment)?;
         let decryptor = Decryptor::new(aws::kms(environment, &identity, &http), function_name);
 
         let mut deployment = Deployment::new(loaded.config);
         deployment.broken = loaded.broken;
-        match settings::slack_channel(environment) {
-            Ok(channel) => deployment.channel = channel,
-            Err(problem) => {
-                tracing::error!(error_type = "channel_malformed", "{problem}");
-                deployment.problems.push(problem);
-            }
-        }
-        let senders = Senders::new(http, decryptor, &deployment, ciphertext);
+        let channel = heed(&mut deployment, "channel_malformed", settings::slack_channel(environment));
+        let api = heed(&mut deployment, "slack_api_url_malformed", settings::slack_api_url(environment));
+        place(&mut deployment, &own, channel.flatten())?;
+        let api = api.unwrap_or_else(|| SLACK_API.to_owned());
+        let senders = Senders::new(http, decryptor, api, &deployment, own);
         if let Some(DecryptFailure::Permanent { error_type, detail }) = senders.decrypt_at_start().await {
             return Err(StartError::new(error_type, detail));
         }
@@ -110,6 +114,46 @@ impl Relay {
         let done = json!({"alerts": plan.items.len(), "posts": plan.posts.len()});
         lambda::answer(reply, &plan.records, plan.items.len(), &failed, done)
     }
+}
+
+/// A setting's value; what is wrong with it is logged, and said by every message.
+fn heed<T>(deployment: &mut Deployment, error_type: &'static str, setting: Result<T, String>) -> Option<T> {
+    setting
+        .map_err(|problem| {
+            tracing::error!(error_type, "{problem}");
+            deployment.problems.push(problem);
+        })
+        .ok()
+}
+
+/// Decides where the deployment's own messages go: by its Slack app where there is one and its channel is known, and then
+/// its webhook is the second way.
+fn place(deployment: &mut Deployment, own: &Own, channel: Option<String>) -> Result<(), StartError> {
+    match (&own.token, &own.webhook, &channel) {
+        (Some(_), webhook, Some(channel)) => {
+            deployment.own = Target::channel(channel);
+            deployment.second = webhook.as_ref().map(|_| Target::OWN_WEBHOOK);
+        }
+        (Some(_), None, None) => {
+            return Err(StartError::new(
+                "channel_missing",
+                format!(
+                    "{SLACK_CHANNEL} is not set, or is none: expected the id or name of the channel that the Slack app posts to"
+                ),
+            ));
+        }
+        // The app is for the receivers that name a channel of it.
+        (Some(_), Some(_), None) => {
+            let mut targets =
+                deployment.config.receivers.iter().filter_map(|receiver| receiver.target.as_ref());
+            if targets.all(|target| target.way != APP) {
+                deployment.problems.push(format!("{KMS_ENCRYPTED_BOT_TOKEN} is set, but no channel of the Slack app is: set {SLACK_CHANNEL} to its id or name"));
+            }
+        }
+        (None, ..) => deployment.unavailable.push((Closed::Way(APP), TOKEN_MISSING.to_owned())),
+    }
+    deployment.channel = channel;
+    Ok(())
 }
 
 /// What the invocation counts.

@@ -5,11 +5,13 @@ use std::time::Duration;
 use alert_core::answer;
 use alert_core::outcome::{Failure, Outcome};
 use alert_core::relay::Post;
+use alert_core::render::Message;
 
 use crate::http::{describe, read_body};
+use crate::slack_app::SlackApp;
 use crate::webhook::WebhookUrl;
 
-/// Slack's answers are a word; more than this is a page of somebody in between.
+/// A webhook's answers are a word; more than this is a page of somebody in between.
 const ANSWER_MAX_BYTES: usize = 4_096;
 
 /// What became of one attempt.
@@ -37,23 +39,31 @@ pub enum Sender {
         /// Where to.
         url: WebhookUrl,
     },
+    /// A Slack app.
+    App(SlackApp),
 }
 
 impl Sends for Sender {
     async fn send(&self, post: &Post, limit: Duration) -> Attempt {
+        let Message::Slack(message) = &post.message else {
+            let failure = Failure::new(answer::MESSAGE_REFUSED, "the message is not written for Slack");
+            return Attempt { outcome: Outcome::MessageRefused(failure), connection_lost: false };
+        };
         match self {
             Self::Webhook { http, url } => {
-                let request = http.post(url.expose()).body(post.message.content());
-                request_slack(request, limit, answer::webhook::classify).await
+                let request = http.post(url.expose()).body(message.to_json());
+                request_slack(request, limit, ANSWER_MAX_BYTES, answer::webhook::classify).await
             }
+            Self::App(app) => app.send(post, message, limit).await,
         }
     }
 }
 
-/// Sends a request with a JSON body; `classify` makes an outcome of status, body and the header `Retry-After`.
-async fn request_slack(
+/// Sends a request with a JSON body, and reads so much of the answer; `classify` makes an outcome of status, body and the header `Retry-After`.
+pub(crate) async fn request_slack(
     request: reqwest::RequestBuilder,
     limit: Duration,
+    answer_max_bytes: usize,
     classify: impl Fn(u16, &str, Option<&str>) -> Outcome,
 ) -> Attempt {
     let sent = request
@@ -68,7 +78,7 @@ async fn request_slack(
     let status = response.status().as_u16();
     let retry_after = response.headers().get(reqwest::header::RETRY_AFTER);
     let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    match read_body(response, ANSWER_MAX_BYTES).await {
+    match read_body(response, answer_max_bytes).await {
         Ok((body, _)) => {
             let outcome = classify(status, &String::from_utf8_lossy(&body), retry_after.as_deref());
             Attempt { outcome, connection_lost: false }

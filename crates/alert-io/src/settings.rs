@@ -7,6 +7,7 @@ use std::path::Path;
 
 use alert_core::config::is_channel;
 use alert_core::text;
+use reqwest::Url;
 use thiserror::Error;
 
 /// Base64 of the KMS ciphertext of the webhook's URL; the name is that of AWS's blueprint.
@@ -26,6 +27,8 @@ pub const SNS_TOPIC_ARN: &str = "SNS_TOPIC_ARN";
 pub const ALERT_CONFIG: &str = "ALERT_CONFIG";
 /// The configuration's path.
 pub const ALERT_CONFIG_FILE: &str = "ALERT_CONFIG_FILE";
+/// Slack's own Web API.
+pub const SLACK_API: &str = "https://slack.com/api/";
 /// The function's name, set by Lambda; KMS's encryption context holds it.
 pub const AWS_LAMBDA_FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 /// Host and port of the Lambda Runtime API, set by Lambda.
@@ -90,6 +93,32 @@ pub fn slack_channel(environment: Environment<'_>) -> Result<Option<String>, Str
     ))
 }
 
+/// The base of Slack's Web API, ending with a slash, or what is wrong with the setting's value.
+///
+/// The token travels there, so it must be https, or this machine.
+pub fn slack_api_url(environment: Environment<'_>) -> Result<String, String> {
+    let Some(text) = environment(SLACK_API_URL) else { return Ok(SLACK_API.to_owned()) };
+    match Url::parse(&format!("{}/", text.trim().trim_end_matches('/'))) {
+        Ok(url) if is_safe_for_secrets(&url) && url.query().is_none() && url.fragment().is_none() => {
+            Ok(url.into())
+        }
+        _ => Err(format!(
+            "{SLACK_API_URL} is {}, which is no https URL of a host, and is ignored: expected one such as {SLACK_API}",
+            shown(&text)
+        )),
+    }
+}
+
+/// Whether a secret may travel to this URL: by https, or without leaving this machine.
+#[must_use]
+pub fn is_safe_for_secrets(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let is_loopback = matches!(host, "localhost" | "[::1]")
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    // Without a dot a host is a word: some other secret, or a mistake.
+    is_loopback && url.scheme() == "http" || url.scheme() == "https" && (is_loopback || host.contains('.'))
+}
+
 /// Reads a file that a setting names, of at most `max_bytes`: such a name may lead to anything, even to what never ends.
 pub fn read_file(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -129,6 +158,31 @@ mod tests {
         assert_eq!(shown(&"경".repeat(1_000)).chars().count(), 256);
         for secret in ["https://hooks.example/services/T0/B0/x", "xoxb-1-2-abc", "token xapp-1-A0-2-abc"] {
             assert_eq!(shown(secret), "(not shown: it may be a secret)");
+        }
+    }
+
+    #[test]
+    fn a_token_travels_by_https_alone() {
+        let read = |value: &str| slack_api_url(&|name| (name == SLACK_API_URL).then(|| value.to_owned()));
+        assert_eq!(slack_api_url(&|_| None).as_deref(), Ok("https://slack.com/api/"));
+        for (value, expected) in [
+            ("https://slack-gov.com/api", "https://slack-gov.com/api/"),
+            (" https://slack.example/api/ ", "https://slack.example/api/"),
+            ("http://127.0.0.1:8080/api/", "http://127.0.0.1:8080/api/"),
+            ("http://localhost:8080/api", "http://localhost:8080/api/"),
+        ] {
+            assert_eq!(read(value).as_deref(), Ok(expected), "{value}");
+        }
+        for value in [
+            "http://slack.com/api/",
+            "http://127.0.0.1@slack.example/",
+            "slack.com",
+            "https://x",
+            "ftp://a.b/",
+            "https://a.b/?c=d",
+        ] {
+            let problem = read(value).unwrap_err();
+            assert!(problem.starts_with("SLACK_API_URL is "), "{problem}");
         }
     }
 }

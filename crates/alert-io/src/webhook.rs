@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::bot_token::is_token;
 use crate::secret::{ErrorTypes, Secret};
+use crate::settings::is_safe_for_secrets;
 
 /// A webhook's URL. Debug is redacted, and there is no Display.
 #[derive(Debug, Clone)]
@@ -39,18 +40,13 @@ impl WebhookUrl {
         }
         let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
         let url = reqwest::Url::parse(&with_scheme).map_err(|_| WebhookUrlError::NotAUrl)?;
-        let host = url.host_str().unwrap_or_default();
-        let is_loopback = matches!(host, "localhost" | "[::1]")
-            || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
-        let has_path = url.path().len() > 1;
         match url.scheme() {
-            "http" if !is_loopback => return Err(WebhookUrlError::NotHttps),
+            "http" if !is_safe_for_secrets(&url) => return Err(WebhookUrlError::NotHttps),
             "http" | "https" => {}
             _ => return Err(WebhookUrlError::NotAUrl),
         }
-        // Without a dot a host is a word: some other secret, or a mistake.
-        let is_host = is_loopback || host.contains('.');
-        if !is_host || !has_path || text.contains(char::is_whitespace) {
+        let has_path = url.path().len() > 1;
+        if !is_safe_for_secrets(&url) || !has_path || text.contains(char::is_whitespace) {
             return Err(WebhookUrlError::NotAUrl);
         }
         Ok(Self(SecretString::from(String::from(url))))

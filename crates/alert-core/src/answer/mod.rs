@@ -2,6 +2,7 @@
 //!
 //! One module for each kind of target; all of them speak of an [`Outcome`].
 
+pub mod app;
 pub mod webhook;
 
 use std::time::Duration;
@@ -18,6 +19,11 @@ pub const TIMEOUT: &str = "slack_timeout";
 pub const MESSAGE_REFUSED: &str = "slack_message_refused";
 /// The webhook or its channel does not exist (any more), or may not be used.
 pub const WEBHOOK_REFUSED: &str = "slack_webhook_refused";
+
+/// The app's token may not do it, in no channel.
+pub const TOKEN_REFUSED: &str = "slack_token_refused";
+/// The channel does not exist (any more), or the app may not post there.
+pub const CHANNEL_REFUSED: &str = "slack_channel_refused";
 
 /// Slack answers with whole minutes at most; a larger number is a mistake that must not stop alerts for hours.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);

@@ -45,7 +45,8 @@ const CONFIG_KEYS: [&str; 11] = [
 ];
 const MESSAGES_KEYS: [&str; 1] = ["rendering"];
 const DROP_KEYS: [&str; 4] = ["name", "matchers", "active_time_intervals", "younger_than"];
-const RECEIVER_KEYS: [&str; 4] = ["name", "webhook", "channel", "mention"];
+const RECEIVER_KEYS: [&str; 5] = ["name", "webhook", "slack", "channel", "mention"];
+const SLACK_KEYS: [&str; 1] = ["channel"];
 
 pub(super) fn parse(text: &str) -> Result<Config, ConfigErrors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -221,13 +222,22 @@ impl Reader<'_> {
                 fields.get("channel").and_then(|(node, path)| self.value(node, &path, &value::CHANNEL));
             let mention =
                 fields.get("mention").and_then(|(node, path)| self.value(node, &path, &value::MENTION));
-            let Some(name) = name else { continue };
-            let receiver = Arc::new(Receiver {
-                name: name.clone(),
-                target: webhook.map(Target::webhook),
-                channel,
-                mention,
+            let app = fields.get("slack").and_then(|(node, path)| {
+                for (other, why) in
+                    [("webhook", "which is another target"), ("channel", "which belongs to a webhook")]
+                {
+                    if fields.get(other).is_some() {
+                        let message = format!("expected no `{other}` beside it, {why}");
+                        self.problem(node, &path, &message);
+                    }
+                }
+                let fields = self.fields(node, &path, &SLACK_KEYS)?;
+                let (node, path) = self.required(&fields, "channel")?;
+                self.value(node, &path, &value::CHANNEL)
             });
+            let Some(name) = name else { continue };
+            let target = webhook.map(Target::webhook).or(app.map(Target::channel));
+            let receiver = Arc::new(Receiver { name: name.clone(), target, channel, mention });
             all.push(Arc::clone(&receiver));
             by_name.insert(name, Some(receiver));
         }

@@ -1,4 +1,4 @@
-//! Rules, routes and receivers, and what people read when they cannot be had.
+//! Rules, routes and receivers, and what people read when they cannot be reached.
 
 use alert_sandbox::kms::KmsFault;
 use alert_sandbox::slack::Call;
@@ -129,12 +129,12 @@ async fn a_receiver_without_a_webhook_has_the_default_one_for_a_stand_in() {
         deliver(&stage, "1", alarm("critical disk")).await;
         let posts = to(&stage, "ops");
         assert_eq!(posts.len(), 1);
-        for text in ["oncall", "cannot be had", expected] {
+        for text in ["oncall", "cannot be reached", expected] {
             assert!(says(&posts[0]).contains(text), "no {text:?}: {posts:?}");
         }
         assert!(!says(&posts[0]).contains(&hook[72..]), "{posts:?}");
         deliver(&stage, "2", alarm("harmless")).await;
-        assert!(!says(&to(&stage, "ops")[1]).contains("cannot be had"));
+        assert!(!says(&to(&stage, "ops")[1]).contains("cannot be reached"));
         let log = stage.stop().await;
         assert!(log.contains("oncall") && !log.contains(&hook[72..]), "{log}");
     }
@@ -162,5 +162,5 @@ async fn a_default_receiver_whose_webhook_cannot_be_had_falls_back_on_the_functi
     deliver(&stage, "1", alarm("homeless")).await;
     let posts = to(&stage, "ops");
     assert_eq!(posts.len(), 1);
-    assert!(says(&posts[0]).contains("cannot be had"), "{posts:?}");
+    assert!(says(&posts[0]).contains("cannot be reached"), "{posts:?}");
 }

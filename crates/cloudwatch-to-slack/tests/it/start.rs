@@ -145,8 +145,8 @@ const HOOK: &str = "kmsEncryptedHookUrl";
 #[tokio::test]
 async fn settings_that_are_missing_or_no_ciphertext() {
     for (case, value, error_type, expected) in [
-        ("missing", "", "hook_url_missing", "alertctl encrypt-hook"),
-        ("blank", "  \n", "hook_url_missing", "alertctl encrypt-hook"),
+        ("missing", "", "hook_url_missing", "alertctl encrypt-secret"),
+        ("blank", "  \n", "hook_url_missing", "alertctl encrypt-secret"),
         (
             "the plain URL",
             "https://hooks.slack.com/services/T0/B0/abcdefghijkl",

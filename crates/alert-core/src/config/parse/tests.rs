@@ -462,3 +462,32 @@ fn regular_expressions_have_a_limit_together() {
         assert!(Config::parse(&config).is_ok(), "{matcher}");
     }
 }
+
+#[test]
+fn a_receiver_may_be_a_channel_of_the_app() {
+    let config = Config::parse(
+        "receivers:\n  - name: default\n  - name: db\n    slack: {channel: C0123456789}\n    mention: '<!here>'\n",
+    )
+    .unwrap();
+    let db = config.receiver("db").unwrap();
+    assert_eq!(db.target, Some(Target::channel("C0123456789")));
+    assert_eq!((db.channel.as_deref(), db.mention.as_deref()), (None, Some("<!here>")));
+    for (receiver, expected) in [
+        (
+            "slack: {channel: C1}, webhook: 'kms:AQICAHhw'",
+            "receivers[0].slack: expected no `webhook` beside it, which is another target",
+        ),
+        (
+            "slack: {channel: C1}, channel: '#a'",
+            "receivers[0].slack: expected no `channel` beside it, which belongs to a webhook",
+        ),
+        ("slack: {}", "receivers[0].slack: expected the key `channel`"),
+        ("slack: C1", "receivers[0].slack: expected a mapping"),
+        ("slack: {channel: 'https://hooks.slack.com/x'}", "receivers[0].slack.channel: expected a channel"),
+        ("slack: {chanel: C1}", "receivers[0].slack"),
+    ] {
+        let error =
+            Config::parse(&format!("receivers: [{{name: default, {receiver}}}]")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{receiver}: {error}");
+    }
+}

@@ -3,6 +3,7 @@
 //! What it says is decided in [`super::page`]. How its text is escaped is in [`mrkdwn`], the limits of its blocks in
 //! [`block`]; one alert's page is written by [`page`](page()), many alerts by [`digest`](digest()).
 
+pub mod arguments;
 pub mod block;
 mod digest;
 pub mod mrkdwn;
@@ -67,21 +68,27 @@ impl Message {
             block::write_text(channel, &mut json);
             json.push(',');
         }
+        self.write_content(&mut json, false);
+        json
+    }
+
+    /// The members of the content and the end of the object; `all` of them are named where what is left out may stay as it
+    /// was.
+    fn write_content(&self, json: &mut String, all: bool) {
         json.push_str(r#""text":"#);
-        block::write_text(&self.text, &mut json);
-        if !self.blocks.is_empty() {
+        block::write_text(&self.text, json);
+        if all || !self.blocks.is_empty() {
             json.push_str(r#","blocks":["#);
-            block::write_list(&self.blocks, &mut json, Block::write_json);
+            block::write_list(&self.blocks, json, Block::write_json);
             json.push(']');
         }
-        if !self.attachments.is_empty() {
+        if all || !self.attachments.is_empty() {
             json.push_str(r#","attachments":["#);
-            block::write_list(&self.attachments, &mut json, Attachment::write_json);
+            block::write_list(&self.attachments, json, Attachment::write_json);
             json.push(']');
         }
         // Neither links nor media are unfolded: a message is long enough.
         json.push_str(r#","unfurl_links":false,"unfurl_media":false}"#);
-        json
     }
 
     /// The fallback text: the headline that a lock screen shows.

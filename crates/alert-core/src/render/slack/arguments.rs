@@ -1,0 +1,138 @@
+//! A message as the arguments of Slack's Web API, which can do more with it than a webhook.
+
+use super::mrkdwn::Mrkdwn;
+use super::{Message, block};
+use crate::target::Act;
+
+/// The kind of the metadata by which a message is found again. Source: docs.slack.dev, "Message metadata".
+pub const EVENT_TYPE: &str = "alert_relay_delivery";
+/// The field of the metadata that holds the name of the delivery.
+pub const DELIVERY: &str = "delivery";
+
+/// An edit takes less text than a post, beyond which it is refused. Source: docs.slack.dev, `chat.update`.
+const UPDATE_TEXT_MAX_CHARS: usize = 4_000;
+
+/// A method of the Web API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `chat.postMessage`
+    Post,
+    /// `chat.update`
+    Update,
+}
+
+impl Method {
+    /// Its name, as it stands in the URL.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Post => "chat.postMessage",
+            Self::Update => "chat.update",
+        }
+    }
+}
+
+impl Message {
+    /// The method for an act, and its arguments as JSON.
+    ///
+    /// `channel` is an id or a name; `delivery` is what [`find`](crate::answer::app::find) finds the message by. A message
+    /// without blocks has none, because metadata, too, may be what was refused.
+    #[must_use]
+    pub fn arguments(&self, channel: &str, act: &Act, delivery: &str) -> (Method, String) {
+        let mut head = String::from("{");
+        let mut member = |name: &str, value: &str| {
+            block::write_text(name, &mut head);
+            head.push(':');
+            block::write_text(value, &mut head);
+            head.push(',');
+        };
+        let method = match act {
+            Act::Say => {
+                member("channel", channel);
+                Method::Post
+            }
+            Act::Reply { to, is_shown } => {
+                member("channel", &to.place);
+                member("thread_ts", &to.message);
+                if *is_shown {
+                    head.push_str(r#""reply_broadcast":true,"#);
+                }
+                Method::Post
+            }
+            Act::Edit(to) => {
+                member("channel", &to.place);
+                member("ts", &to.message);
+                Method::Update
+            }
+        };
+        if !self.blocks.is_empty() || !self.attachments.is_empty() {
+            head.push_str(r#""metadata":{"event_type":"#);
+            block::write_text(EVENT_TYPE, &mut head);
+            head.push_str(r#","event_payload":{"#);
+            block::write_text(DELIVERY, &mut head);
+            head.push(':');
+            block::write_text(delivery, &mut head);
+            head.push_str("}},");
+        }
+        match method {
+            Method::Post => self.write_content(&mut head, false),
+            // What an edit leaves out may stay as it was, so all of it is named.
+            Method::Update if self.text.chars().count() > UPDATE_TEXT_MAX_CHARS => {
+                let text = Mrkdwn::new().markup(&self.text).cut(UPDATE_TEXT_MAX_CHARS).into_string();
+                Self { text, ..self.clone() }.write_content(&mut head, true);
+            }
+            Method::Update => self.write_content(&mut head, true),
+        }
+        (method, head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::outcome::Receipt;
+
+    fn message(text: &str) -> Message {
+        Message { channel: None, text: text.to_owned(), blocks: Vec::new(), attachments: Vec::new() }
+    }
+
+    fn arguments(message: &Message, act: &Act) -> (Method, Value) {
+        let (method, arguments) = message.arguments("#ops", act, "name");
+        (method, serde_json::from_str(&arguments).unwrap())
+    }
+
+    #[test]
+    fn each_act_has_its_method_and_address() {
+        let to = Receipt { place: "C1".to_owned(), message: "1.2".to_owned() };
+        let text = message("a \"b\"");
+        let (method, post) = arguments(&text, &Act::Say);
+        assert_eq!(method, Method::Post);
+        let expected =
+            json!({"channel": "#ops", "text": "a \"b\"", "unfurl_links": false, "unfurl_media": false});
+        assert_eq!(post, expected);
+        let (method, reply) = arguments(&text, &Act::Reply { to: to.clone(), is_shown: true });
+        assert_eq!(method, Method::Post);
+        assert_eq!([&reply["channel"], &reply["thread_ts"]], ["C1", "1.2"]);
+        assert_eq!(reply["reply_broadcast"], true);
+        let (_, hidden) = arguments(&text, &Act::Reply { to: to.clone(), is_shown: false });
+        assert_eq!(hidden.get("reply_broadcast"), None);
+        let (method, edit) = arguments(&text, &Act::Edit(to));
+        assert_eq!(method, Method::Update);
+        assert_eq!([&edit["channel"], &edit["ts"]], ["C1", "1.2"]);
+        assert_eq!([&edit["blocks"], &edit["attachments"]], [&json!([]), &json!([])]);
+    }
+
+    #[test]
+    fn an_edit_s_text_is_cut_where_slack_would_refuse_it() {
+        let to = Receipt { place: "C1".to_owned(), message: "1.2".to_owned() };
+        let long = message(&"&amp;".repeat(2_000));
+        let (_, edit) = arguments(&long, &Act::Edit(to));
+        let text = edit["text"].as_str().unwrap();
+        assert!(text.chars().count() <= UPDATE_TEXT_MAX_CHARS && text.len() > 3_900);
+        assert!(text.trim_end_matches('…').ends_with("&amp;"), "{}", &text[text.len() - 20..]);
+        let (_, post) = arguments(&long, &Act::Say);
+        assert_eq!(post["text"].as_str().unwrap().len(), 10_000);
+    }
+}

@@ -1,0 +1,110 @@
+//! Slack's Web API with a bot token: posts, edits, and reading back what may have arrived.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use alert_core::answer;
+use alert_core::outcome::{Outcome, Receipt};
+use alert_core::relay::Post;
+use alert_core::render::slack;
+use alert_core::target::Act;
+use tokio::time::Instant;
+
+use crate::bot_token::BotToken;
+use crate::http::read_body;
+use crate::sender::{Attempt, request_slack};
+
+/// Slack's answers hold the whole message, and its history many of them; more is of somebody in between.
+const ANSWER_MAX_BYTES: usize = 2 << 20;
+/// Of what one post may take, so much is for reading back whether it arrived.
+const READ_BACK_SHARE: u32 = 4;
+/// Messages that are looked through: what may have arrived is among the newest.
+const READ_BACK_MESSAGES: u32 = 50;
+
+/// A Slack app, by its token.
+#[derive(Debug, Clone)]
+pub struct SlackApp {
+    http: reqwest::Client,
+    api: String,
+    token: BotToken,
+    /// The ids of channels that are addressed by name, as Slack tells them with each post: nothing but posts takes a name.
+    ids: Arc<Mutex<HashMap<String, String>>>,
+}
+
+impl SlackApp {
+    /// An app at the Web API whose URLs begin like this, with a slash at the end.
+    #[must_use]
+    pub fn new(http: reqwest::Client, api: String, token: BotToken) -> Self {
+        Self { http, api, token, ids: Arc::default() }
+    }
+
+    /// Does what the post asks for, once and within `limit`.
+    pub async fn send(&self, post: &Post, message: &slack::Message, limit: Duration) -> Attempt {
+        let end = Instant::now() + limit;
+        if post.may_be_repeat
+            && let Some(receipt) = self.find(post, limit / READ_BACK_SHARE).await
+        {
+            return Attempt { outcome: Outcome::Delivered(Some(receipt)), connection_lost: false };
+        }
+        let channel = &post.target.address;
+        let act = post.act.clone().by(post.target.way);
+        let (method, arguments) = message.arguments(channel, &act, &post.name);
+        let request =
+            self.http.post(self.url(method.name())).bearer_auth(self.token.expose()).body(arguments);
+        let left = end.saturating_duration_since(Instant::now());
+        let classify =
+            |status, body: &str, wait: Option<&str>| answer::app::classify(channel, status, body, wait);
+        let attempt = request_slack(
+            request,
+            left * (READ_BACK_SHARE - 1) / READ_BACK_SHARE,
+            ANSWER_MAX_BYTES,
+            classify,
+        )
+        .await;
+        if let Outcome::Delivered(Some(receipt)) = &attempt.outcome {
+            let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.insert(channel.clone(), receipt.place.clone());
+        }
+        // Nobody said that it arrived; the channel may tell.
+        if (attempt.connection_lost || matches!(attempt.outcome, Outcome::Unsure(_)))
+            && let Some(receipt) = self.find(post, end.saturating_duration_since(Instant::now())).await
+        {
+            return Attempt { outcome: Outcome::Delivered(Some(receipt)), connection_lost: false };
+        }
+        attempt
+    }
+
+    /// The message that an earlier try made, where the app may read the channel's history.
+    ///
+    /// Only for a new message: an edit may simply be done again.
+    async fn find(&self, post: &Post, limit: Duration) -> Option<Receipt> {
+        if matches!(post.act, Act::Edit(_)) {
+            return None;
+        }
+        let channel = self.id_of(&post.target.address)?;
+        // An id needs no escaping.
+        let query = format!("channel={channel}&limit={READ_BACK_MESSAGES}&include_all_metadata=true");
+        let url = format!("{}?{query}", self.url("conversations.history"));
+        let request = self.http.get(url).bearer_auth(self.token.expose()).timeout(limit);
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        let (body, _) = read_body(response, ANSWER_MAX_BYTES).await.ok()?;
+        answer::app::find(&post.name, &channel, status, &String::from_utf8_lossy(&body))
+    }
+
+    fn id_of(&self, channel: &str) -> Option<String> {
+        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.get(channel).cloned().or_else(|| is_id(channel).then(|| channel.to_owned()))
+    }
+
+    fn url(&self, method: &str) -> String {
+        format!("{}{method}", self.api)
+    }
+}
+
+/// Whether a channel is named by its id: C, D or G, and capital letters and digits. Names are small letters.
+fn is_id(channel: &str) -> bool {
+    let is_inner = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    channel.len() > 8 && channel.starts_with(['C', 'D', 'G']) && channel.bytes().all(is_inner)
+}
