@@ -54,7 +54,8 @@ impl Sends for Sender {
                 let request = http.post(url.expose()).body(message.to_json());
                 request_slack(request, limit, ANSWER_MAX_BYTES, answer::webhook::classify).await
             }
-            Self::App(app) => app.send(post, message, limit).await,
+            // Rarely used by most, and larger than all the rest.
+            Self::App(app) => Box::pin(app.send(post, message, limit)).await,
         }
     }
 }
