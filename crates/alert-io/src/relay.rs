@@ -69,7 +69,9 @@ impl Relay {
         place(&mut deployment, &own, channel.flatten())?;
         let api = api.unwrap_or_else(|| SLACK_API.to_owned());
         let senders = Senders::new(http, decryptor, api, &deployment, own);
-        if let Some(DecryptFailure::Permanent { error_type, detail }) = senders.decrypt_at_start().await {
+        // Boxed, because every invocation would carry its room along.
+        let refused = Box::pin(senders.decrypt_at_start()).await;
+        if let Some(DecryptFailure::Permanent { error_type, detail }) = refused {
             return Err(StartError::new(error_type, detail));
         }
         Ok(Self {
