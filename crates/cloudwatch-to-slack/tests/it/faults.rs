@@ -9,7 +9,31 @@ use alert_sandbox::sqs::{Queue, QueueOptions};
 use serde_json::{Value, json};
 
 use crate::events::{alarm, alarm_in, alarm_name, alarms, sns, sqs, sqs_id, walkthrough};
-use crate::stage::{SOON, Setup, Stage, answer, at_once, error, says};
+use crate::stage::{By, SOON, Setup, Stage, answer, at_once, both_ways, error, says};
+
+both_ways!(
+    a_short_pause_is_waited_out,
+    a_pause_that_is_too_long_fails_at_once_and_holds_for_the_next_invocation,
+    the_rate_of_the_real_slack_loses_nothing,
+    what_passes_is_tried_again,
+    what_does_not_pass_is_an_error_before_the_deadline,
+    one_post_that_hangs_leaves_time_for_the_others,
+    changes_of_one_alarm_never_overtake_each_other,
+    what_has_been_overtaken_says_so,
+    one_text_that_slack_takes_ill_takes_no_other_along,
+    a_slow_slack_gets_an_alert_once_in_an_invocation_and_less_and_less_after_it,
+    what_comes_twice_in_a_batch_is_one_message_and_what_only_shares_an_id_is_two,
+    refused_blocks_come_once_more_as_plain_text_with_the_same_content,
+    a_target_that_refuses_the_newest_blocks_gets_the_older_ones_and_is_not_asked_again,
+    a_connection_that_died_in_the_frozen_process_is_no_failure,
+    one_refused_of_ten_takes_no_other_along,
+    cloudwatch_hears_what_was_delivered_and_what_was_not,
+    a_queue_hears_exactly_which_messages_failed,
+    the_same_event_again_is_posted_once_and_another_with_the_same_content_again,
+    a_storm_is_one_digest_that_names_all,
+    a_refused_digest_is_taken_apart,
+    one_target_s_trouble_is_not_the_other_s,
+);
 
 fn status(code: u16, body: &str) -> Answer {
     Answer::Status { code, body: body.to_owned(), retry_after: None }
@@ -27,9 +51,8 @@ fn refuse(stage: &Stage, text: &'static str, answer: Answer) {
         .set_plan(Box::new(move |post| post.payload.to_string().contains(text).then(|| answer.clone())));
 }
 
-#[tokio::test]
-async fn a_short_pause_is_waited_out() {
-    let stage = Setup::new().await.start().await;
+async fn a_short_pause_is_waited_out(by: By) {
+    let stage = Setup::by(by).await.start().await;
     stage.sandbox.slack.then(rate_limited(1));
     assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
     let posts = stage.sandbox.slack.posts();
@@ -37,9 +60,8 @@ async fn a_short_pause_is_waited_out() {
     assert!(posts[1].at.duration_since(posts[0].at).unwrap() >= Duration::from_millis(900), "{posts:?}");
 }
 
-#[tokio::test]
-async fn a_pause_that_is_too_long_fails_at_once_and_holds_for_the_next_invocation() {
-    let stage = Setup::new().await.timeout(30).start().await;
+async fn a_pause_that_is_too_long_fails_at_once_and_holds_for_the_next_invocation(by: By) {
+    let stage = Setup::by(by).await.timeout(30).start().await;
     stage.sandbox.slack.then(rate_limited(600));
     let invocation = stage.invoke(&walkthrough()).await;
     assert_eq!(error(&invocation).0, "slack_rate_limited");
@@ -69,9 +91,8 @@ async fn an_answer_without_an_end_is_read_no_further_than_it_says_anything() {
     assert!(after < before + 8 * MEBIBYTE, "{before} bytes before, {after} after");
 }
 
-#[tokio::test]
-async fn the_rate_of_a_real_webhook_loses_nothing() {
-    let setup = Setup::new().await.set("ALERT_CONFIG", "digest_after: 100").timeout(30);
+async fn the_rate_of_the_real_slack_loses_nothing(by: By) {
+    let setup = Setup::by(by).await.set("ALERT_CONFIG", "digest_after: 100").timeout(30);
     let stage = setup.start().await;
     stage.sandbox.slack.set_rate_limit(Some(RateLimit { burst: 10, per_second: 1.0 }));
     assert!(stage.invoke(&sns("many", &alarms(12))).await.outcome.is_success());
@@ -80,8 +101,7 @@ async fn the_rate_of_a_real_webhook_loses_nothing() {
     }
 }
 
-#[tokio::test]
-async fn what_passes_is_tried_again() {
+async fn what_passes_is_tried_again(by: By) {
     let faults = [
         status(500, "rollup_error"),
         status(503, "<html>Service Unavailable</html>"),
@@ -89,7 +109,7 @@ async fn what_passes_is_tried_again() {
         status(200, "<html>login</html>"),
     ];
     at_once(faults.into_iter().map(|fault| async move {
-        let stage = Setup::new().await.start().await;
+        let stage = Setup::by(by).await.start().await;
         stage.sandbox.slack.then(fault.clone());
         let invocation = stage.invoke(&sns("a", &["first text", "second text"])).await;
         assert!(invocation.outcome.is_success(), "{fault:?}: {invocation:?}");
@@ -99,8 +119,7 @@ async fn what_passes_is_tried_again() {
     .await;
 }
 
-#[tokio::test]
-async fn what_does_not_pass_is_an_error_before_the_deadline() {
+async fn what_does_not_pass_is_an_error_before_the_deadline(by: By) {
     let hang = Answer::Hang(Duration::from_mins(2));
     let faults = [
         (hang.clone(), "slack_timeout"),
@@ -109,7 +128,7 @@ async fn what_does_not_pass_is_an_error_before_the_deadline() {
         (Answer::Reset { accepted: false }, "slack_unavailable"),
     ];
     at_once(faults.into_iter().map(|(fault, expected)| async move {
-        let stage = Setup::new().await.timeout(3).start().await;
+        let stage = Setup::by(by).await.timeout(3).start().await;
         refuse(&stage, "Example alarm name", fault.clone());
         let invocation = stage.invoke(&walkthrough()).await;
         let (error_type, message) = error(&invocation);
@@ -122,7 +141,7 @@ async fn what_does_not_pass_is_an_error_before_the_deadline() {
     }))
     .await;
     // A queue hears which of its messages it was, and of a lone one as everybody does.
-    let stage = Setup::new().await.timeout(3).start().await;
+    let stage = Setup::by(by).await.timeout(3).start().await;
     refuse(&stage, "Example alarm name", hang);
     let body = walkthrough()["Records"][0]["Sns"]["Message"].as_str().unwrap().to_owned();
     let answer = answer(&stage.invoke(&sqs(&[body.clone(), alarm("other").to_string()])).await);
@@ -131,9 +150,8 @@ async fn what_does_not_pass_is_an_error_before_the_deadline() {
     assert_eq!(error(&stage.invoke(&sqs(&[body])).await).0, "slack_timeout");
 }
 
-#[tokio::test]
-async fn one_post_that_hangs_leaves_time_for_the_others() {
-    let stage = Setup::new().await.timeout(6).start().await;
+async fn one_post_that_hangs_leaves_time_for_the_others(by: By) {
+    let stage = Setup::by(by).await.timeout(6).start().await;
     refuse(&stage, "alarm-01", Answer::Hang(Duration::from_mins(2)));
     let invocation = stage.invoke(&sns("hang", &alarms(3))).await;
     assert_eq!(error(&invocation).0, "slack_timeout");
@@ -169,17 +187,16 @@ fn arrived(stage: &Stage) -> Vec<&'static str> {
     stage.messages().iter().filter_map(state_of).collect()
 }
 
-#[tokio::test]
-async fn changes_of_one_alarm_never_overtake_each_other() {
+async fn changes_of_one_alarm_never_overtake_each_other(by: By) {
     let troubles = [
         vec![rate_limited(1)],
         vec![status(503, "")],
         vec![status(500, ""), rate_limited(1), status(502, "")],
         vec![Answer::Reset { accepted: false }, status(500, "")],
-        vec![status(400, "invalid_blocks"), status(503, "")],
+        vec![Answer::Error("invalid_blocks".to_owned()), status(503, "")],
     ];
     at_once(troubles.into_iter().map(|trouble| async move {
-        let stage = Setup::new().await.timeout(20).start().await;
+        let stage = Setup::by(by).await.timeout(20).start().await;
         answer_in_turn(&stage, "one alarm", trouble.clone());
         let [alarm, ok, again] = &changes(&["ALARM", "OK", "ALARM"])[..] else { panic!() };
         // A queue keeps no order of its own.
@@ -191,9 +208,8 @@ async fn changes_of_one_alarm_never_overtake_each_other() {
     .await;
 }
 
-#[tokio::test]
-async fn what_has_been_overtaken_says_so() {
-    let stage = Setup::new().await.timeout(20).start().await;
+async fn what_has_been_overtaken_says_so(by: By) {
+    let stage = Setup::by(by).await.timeout(20).start().await;
     let [alarm, ok] = &changes(&["ALARM", "OK"])[..] else { panic!() };
     // The first is given up, so that the second must not wait for it.
     answer_in_turn(&stage, "🔴", vec![status(422, ""), status(422, "")]);
@@ -206,13 +222,12 @@ async fn what_has_been_overtaken_says_so() {
     assert!(!stage.messages()[0].contains("older news"));
 }
 
-#[tokio::test]
-async fn one_text_that_slack_takes_ill_takes_no_other_along() {
+async fn one_text_that_slack_takes_ill_takes_no_other_along(by: By) {
     let answers = [status(500, "fatal_error"), status(422, ""), status(403, "<html>Forbidden</html>")];
     at_once(answers.into_iter().map(|fault| async move {
         // In a digest, and one by one.
         for count in [7, 3] {
-            let stage = Setup::new().await.timeout(30).start().await;
+            let stage = Setup::by(by).await.timeout(30).start().await;
             refuse(&stage, "alarm-02", fault.clone());
             let answered = answer(&stage.invoke(&sqs(&alarms(count))).await);
             let failed = json!({"batchItemFailures": [{"itemIdentifier": sqs_id(1)}]});
@@ -225,10 +240,9 @@ async fn one_text_that_slack_takes_ill_takes_no_other_along() {
     .await;
 }
 
-#[tokio::test]
-async fn a_slow_slack_gets_an_alert_once_in_an_invocation_and_less_and_less_after_it() {
+async fn a_slow_slack_gets_an_alert_once_in_an_invocation_and_less_and_less_after_it(by: By) {
     // It takes what it is given, only that its answer comes too late.
-    let stage = Setup::new().await.timeout(3).start().await;
+    let stage = Setup::by(by).await.timeout(3).start().await;
     stage.sandbox.slack.set_plan(Box::new(|_| Some(Answer::Slow(Duration::from_secs(6)))));
     for _ in 0..3 {
         let invocation = stage.invoke(&walkthrough()).await;
@@ -245,12 +259,15 @@ async fn a_slow_slack_gets_an_alert_once_in_an_invocation_and_less_and_less_afte
     assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
     let posts = stage.sandbox.slack.posts();
     let repeats: Vec<bool> = posts.iter().map(|post| says(post).contains("may be a repeat")).collect();
-    assert_eq!(repeats, [false, true, true, false, true]);
+    match by {
+        By::Webhook => assert_eq!(repeats, [false, true, true, false, true]),
+        // It finds what has arrived, and need not say it again.
+        By::App => assert_eq!(repeats, [false, true, true, false]),
+    }
 }
 
-#[tokio::test]
-async fn what_comes_twice_in_a_batch_is_one_message_and_what_only_shares_an_id_is_two() {
-    let stage = Setup::new().await.start().await;
+async fn what_comes_twice_in_a_batch_is_one_message_and_what_only_shares_an_id_is_two(by: By) {
+    let stage = Setup::by(by).await.start().await;
     let once = sqs(&[alarm("twice")]);
     let mut batch = once.clone();
     batch["Records"].as_array_mut().unwrap().push(once["Records"][0].clone());
@@ -274,8 +291,9 @@ async fn what_comes_twice_in_a_batch_is_one_message_and_what_only_shares_an_id_i
 async fn a_receiver_whose_webhook_kms_holds_back_delays_nobody_else() {
     let mut setup = Setup::new().await.timeout(20);
     let hook = setup.receiver("other");
+    let other = json!({"webhook": format!("kms:{hook}")});
     setup.sandbox.kms.set_fault_for(&hook, KmsFault::Hang(Duration::from_mins(2)));
-    let stage = setup.set("ALERT_CONFIG", &two_webhooks(&hook)).start().await;
+    let stage = setup.set("ALERT_CONFIG", &two_targets(&other)).start().await;
     let event = sns("two", &[alarm("pager"), alarm("ordinary"), alarm("both")]);
     let invocation = stage.invoke(&event).await;
     assert!(invocation.outcome.is_success(), "{invocation:?}");
@@ -336,10 +354,9 @@ fn texts(payload: &Value, into: &mut Vec<String>) {
     }
 }
 
-#[tokio::test]
-async fn refused_blocks_come_once_more_as_plain_text_with_the_same_content() {
-    let stage = Setup::new().await.start().await;
-    stage.sandbox.slack.then(status(400, "invalid_blocks"));
+async fn refused_blocks_come_once_more_as_plain_text_with_the_same_content(by: By) {
+    let stage = Setup::by(by).await.start().await;
+    stage.sandbox.slack.then(Answer::Error("invalid_blocks".to_owned()));
     assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
     let posts = stage.sandbox.slack.posts();
     assert_eq!(posts.len(), 2, "{posts:?}");
@@ -355,16 +372,15 @@ async fn refused_blocks_come_once_more_as_plain_text_with_the_same_content() {
     }
 
     // Once, and no more than that.
-    stage.sandbox.slack.then(status(400, "invalid_blocks"));
-    stage.sandbox.slack.then(status(400, "invalid_blocks"));
+    stage.sandbox.slack.then(Answer::Error("invalid_blocks".to_owned()));
+    stage.sandbox.slack.then(Answer::Error("invalid_blocks".to_owned()));
     let invocation = stage.invoke(&sns("b", &[alarm("b")])).await;
     assert_eq!(error(&invocation).0, "slack_message_refused");
     assert!(error(&invocation).1.contains("invalid_blocks"));
     assert_eq!(stage.sandbox.slack.posts().len(), 4);
 }
 
-#[tokio::test]
-async fn a_webhook_that_refuses_the_newest_blocks_gets_the_older_ones_and_is_not_asked_again() {
+async fn a_target_that_refuses_the_newest_blocks_gets_the_older_ones_and_is_not_asked_again(by: By) {
     let kinds = |stage: &Stage| -> Vec<&'static str> {
         let kind = |post: &alert_sandbox::slack::Call| {
             let said = says(post);
@@ -378,7 +394,7 @@ async fn a_webhook_that_refuses_the_newest_blocks_gets_the_older_ones_and_is_not
         };
         stage.sandbox.slack.posts().iter().map(kind).collect()
     };
-    let setup = Setup::new().await.set("ALERT_CONFIG", "messages: {rendering: modern}");
+    let setup = Setup::by(by).await.set("ALERT_CONFIG", "messages: {rendering: modern}");
     let stage = setup.start().await;
     assert!(stage.invoke(&sns("a", &[alarm("taken")])).await.outcome.is_success());
     assert_eq!(kinds(&stage), ["modern"]);
@@ -391,20 +407,19 @@ async fn a_webhook_that_refuses_the_newest_blocks_gets_the_older_ones_and_is_not
         assert_eq!(stage.count(&format!("🔴 *{name}*")), 1);
     }
     // What is refused in every form says nothing of the webhook's blocks.
-    let setup = Setup::new().await.set("ALERT_CONFIG", "messages: {rendering: modern}");
+    let setup = Setup::by(by).await.set("ALERT_CONFIG", "messages: {rendering: modern}");
     let stage = setup.start().await;
-    refuse(&stage, "bad text", status(400, "invalid_blocks"));
+    refuse(&stage, "bad text", Answer::Error("invalid_blocks".to_owned()));
     let invocation = stage.invoke(&sns("d", &[alarm("bad text"), alarm("good text")])).await;
     assert_eq!(error(&invocation).0, "slack_message_refused");
     assert_eq!(kinds(&stage), ["modern", "classic", "plain", "modern"]);
 }
 
-#[tokio::test]
-async fn a_connection_that_died_in_the_frozen_process_is_no_failure() {
+async fn a_connection_that_died_in_the_frozen_process_is_no_failure(by: By) {
     // Two webhooks, and so two connections that die.
-    let mut setup = Setup::new().await;
-    let hook = setup.receiver("other");
-    let stage = setup.set("ALERT_CONFIG", &two_webhooks(&hook)).start().await;
+    let mut setup = Setup::by(by).await;
+    let other = setup.target("other");
+    let stage = setup.set("ALERT_CONFIG", &two_targets(&other)).start().await;
     let slack = &stage.sandbox.slack;
     assert!(stage.invoke(&sns("0", &[alarm("both")])).await.outcome.is_success());
     assert_eq!(slack.posts().len(), 2);
@@ -428,10 +443,9 @@ async fn a_connection_that_died_in_the_frozen_process_is_no_failure() {
     }
 }
 
-#[tokio::test]
-async fn one_refused_of_ten_takes_no_other_along() {
-    let stage = Setup::new().await.start().await;
-    refuse(&stage, "alarm-07", status(400, "invalid_payload"));
+async fn one_refused_of_ten_takes_no_other_along(by: By) {
+    let stage = Setup::by(by).await.start().await;
+    refuse(&stage, "alarm-07", Answer::Error("invalid_attachments".to_owned()));
     let attempts = stage.invoke_async(&sns("ten", &alarms(10))).await;
     assert_eq!(attempts.len(), 3);
     for attempt in &attempts {
@@ -451,10 +465,9 @@ async fn one_refused_of_ten_takes_no_other_along() {
     assert_eq!(stage.messages().len(), 10);
 }
 
-#[tokio::test]
-async fn cloudwatch_hears_what_was_delivered_and_what_was_not() {
-    let stage = Setup::new().await.start().await;
-    refuse(&stage, "alarm-01", status(400, "invalid_payload"));
+async fn cloudwatch_hears_what_was_delivered_and_what_was_not(by: By) {
+    let stage = Setup::by(by).await.start().await;
+    refuse(&stage, "alarm-01", Answer::Error("invalid_attachments".to_owned()));
     stage.invoke(&sqs(&alarms(3))).await;
     let log = stage.stop().await;
     let lines: Vec<Value> = log
@@ -474,15 +487,14 @@ async fn cloudwatch_hears_what_was_delivered_and_what_was_not() {
     );
 }
 
-#[tokio::test]
-async fn a_queue_hears_exactly_which_messages_failed() {
-    let stage = Setup::new().await.set("ALERT_CONFIG", "digest_after: 100").timeout(30).start().await;
+async fn a_queue_hears_exactly_which_messages_failed(by: By) {
+    let stage = Setup::by(by).await.set("ALERT_CONFIG", "digest_after: 100").timeout(30).start().await;
     stage.sandbox.slack.set_plan(Box::new(|post| {
         let text = post.payload.to_string();
         ["alarm-02", "alarm-09"]
             .iter()
             .any(|name| text.contains(name))
-            .then(|| status(400, "invalid_payload"))
+            .then(|| Answer::Error("invalid_attachments".to_owned()))
     }));
     let event = sqs(&alarms(10));
     let first = answer(&stage.invoke(&event).await);
@@ -500,9 +512,8 @@ async fn a_queue_hears_exactly_which_messages_failed() {
     }
 }
 
-#[tokio::test]
-async fn the_same_event_again_is_posted_once_and_another_with_the_same_content_again() {
-    let stage = Setup::new().await.start().await;
+async fn the_same_event_again_is_posted_once_and_another_with_the_same_content_again(by: By) {
+    let stage = Setup::by(by).await.start().await;
     for _ in 0..3 {
         assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
     }
@@ -521,9 +532,8 @@ async fn the_same_event_again_is_posted_once_and_another_with_the_same_content_a
     assert_eq!(stage.count("🔴 *direct*"), 2);
 }
 
-#[tokio::test]
-async fn a_storm_is_one_digest_that_names_all() {
-    let stage = Setup::new().await.start().await;
+async fn a_storm_is_one_digest_that_names_all(by: By) {
+    let stage = Setup::by(by).await.start().await;
     let invocation = stage.invoke(&sqs(&alarms(12))).await;
     assert_eq!(answer(&invocation), json!({"batchItemFailures": []}));
     let posts = stage.sandbox.slack.posts();
@@ -536,17 +546,16 @@ async fn a_storm_is_one_digest_that_names_all() {
     assert_eq!(stage.sandbox.slack.posts().len(), 1);
 }
 
-#[tokio::test]
-async fn a_refused_digest_is_taken_apart() {
-    let stage = Setup::new().await.timeout(30).start().await;
-    refuse(&stage, "alarm-04", status(400, "invalid_blocks"));
+async fn a_refused_digest_is_taken_apart(by: By) {
+    let stage = Setup::by(by).await.timeout(30).start().await;
+    refuse(&stage, "alarm-04", Answer::Error("invalid_blocks".to_owned()));
     let invocation = stage.invoke(&sqs(&alarms(6))).await;
     assert_eq!(answer(&invocation), json!({"batchItemFailures": [{"itemIdentifier": sqs_id(3)}]}));
     for number in (1..=6).filter(|number| *number != 4) {
         assert_eq!(stage.count(&alarm_name(number)), 1, "{number}: {:?}", stage.messages());
     }
     // Blocks are refused in general: then it is all in one plain text.
-    let stage = Setup::new().await.timeout(30).start().await;
+    let stage = Setup::by(by).await.timeout(30).start().await;
     stage.sandbox.slack.set_plan(Box::new(|_| Some(Answer::RefuseBlocks)));
     let messages: Vec<Value> = (1..=6).map(|n| alarm_in(&alarm_name(n), "OK", "ALARM")).collect();
     assert_eq!(answer(&stage.invoke(&sqs(&messages)).await), json!({"batchItemFailures": []}));
@@ -569,10 +578,12 @@ async fn nobody_listening_is_an_error_and_no_crash() {
     assert!(!said.contains("abcdefghijkl") && !said.contains("/services/"), "{said}");
 }
 
-/// A configuration by which the alarm `both` goes to two webhooks, and `pager` to the second alone.
-fn two_webhooks(hook: &str) -> String {
+/// A configuration by which the alarm `both` goes to two targets, and `pager` to the second alone.
+fn two_targets(other: &Value) -> String {
+    let mut receiver = other.clone();
+    receiver["name"] = "other".into();
     json!({
-        "receivers": [{"name": "default"}, {"name": "other", "webhook": format!("kms:{hook}")}],
+        "receivers": [{"name": "default"}, receiver],
         "route": {"receiver": "default", "routes": [
             {"matchers": ["alertname=\"both\""], "receiver": "other", "continue": true},
             {"matchers": ["alertname=\"both\""], "receiver": "default"},
@@ -591,8 +602,8 @@ fn count_at(stage: &Stage, webhook: &str, text: &str) -> usize {
 #[tokio::test]
 async fn what_a_receiver_s_webhook_refuses_for_good_goes_to_the_default_receiver_and_says_why() {
     let mut setup = Setup::new().await;
-    let hook = setup.receiver("other");
-    let stage = setup.set("ALERT_CONFIG", &two_webhooks(&hook)).start().await;
+    let other = setup.target("other");
+    let stage = setup.set("ALERT_CONFIG", &two_targets(&other)).start().await;
     stage.sandbox.slack.set_state("other", WebhookState::Removed);
     let event = sns("two", &[alarm("both"), alarm("pager"), alarm("ordinary"), alarm("pager")]);
     assert!(stage.invoke(&event).await.outcome.is_success());
@@ -613,13 +624,12 @@ async fn what_a_receiver_s_webhook_refuses_for_good_goes_to_the_default_receiver
     assert_eq!(count_at(&stage, "other", ""), 0);
 }
 
-#[tokio::test]
-async fn one_webhook_s_trouble_is_not_the_other_s() {
+async fn one_target_s_trouble_is_not_the_other_s(by: By) {
     let answers = [rate_limited(600), Answer::Hang(Duration::from_mins(2))];
     at_once(answers.into_iter().map(|answer| async move {
-        let mut setup = Setup::new().await.timeout(3);
-        let hook = setup.receiver("other");
-        let stage = setup.set("ALERT_CONFIG", &two_webhooks(&hook)).start().await;
+        let mut setup = Setup::by(by).await.timeout(3);
+        let other = setup.target("other");
+        let stage = setup.set("ALERT_CONFIG", &two_targets(&other)).start().await;
         let fault = answer.clone();
         stage.sandbox.slack.set_plan(Box::new(move |post| (post.channel == "other").then(|| fault.clone())));
         let event = sns("two", &[alarm("both"), alarm("pager"), alarm("ordinary")]);

@@ -4,19 +4,46 @@
 use std::time::Duration;
 
 use alert_sandbox::lambda::{Function, FunctionSpec, Invocation, Outcome};
-use alert_sandbox::slack::{Call, Webhook};
+use alert_sandbox::slack::{App, Call, Webhook};
 use alert_sandbox::{Sandbox, SandboxOptions};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 pub(crate) const NAME: &str = "relay";
 /// Long enough on a busy machine, short enough that a hang is no pause for coffee.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// The way to Slack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Webhook,
+    App,
+}
+
+/// Runs tests that take the way as their argument by each of them.
+macro_rules! both_ways {
+    ($($name:ident),* $(,)?) => {
+        mod by_webhook {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::stage::By::Webhook).await;
+            })*
+        }
+        mod by_app {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::stage::By::App).await;
+            })*
+        }
+    };
+}
+pub(crate) use both_ways;
+
 /// A sandbox with a function in it.
 pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
     pub(crate) function: Function,
+    pub(crate) app: App,
     secrets: Secrets,
 }
 
@@ -24,6 +51,8 @@ pub(crate) struct Stage {
 pub(crate) struct Setup {
     pub(crate) sandbox: Sandbox,
     pub(crate) webhook: Webhook,
+    pub(crate) app: App,
+    way: By,
     spec: FunctionSpec,
     secrets: Secrets,
 }
@@ -85,7 +114,38 @@ impl Setup {
             .with_environment([("AWS_LAMBDA_LOG_LEVEL", "TRACE")])
             .with_timeout(Duration::from_secs(10));
         let hook = sandbox.kms.encrypt(&webhook.url, &context());
-        Self { sandbox, webhook, spec, secrets }.hook(&hook)
+        let app = sandbox.slack.app("relay", &["chat:write", "chat:write.public", "channels:history"]);
+        sandbox.slack.set_member("ops", &app, true);
+        secrets.0.push(app.token.clone());
+        Self { sandbox, webhook, app, way: By::Webhook, spec, secrets }.hook(&hook)
+    }
+
+    /// A function that has one way alone.
+    pub(crate) async fn by(way: By) -> Self {
+        let setup = Self::new().await;
+        match way {
+            By::Webhook => setup,
+            By::App => Self { way, ..setup.token() }.set("kmsEncryptedHookUrl", ""),
+        }
+    }
+
+    /// Sets `kmsEncryptedBotToken`, and the channel.
+    pub(crate) fn token(mut self) -> Self {
+        let ciphertext = self.sandbox.kms.encrypt(&self.app.token, &context());
+        self.secrets.add_ciphertext(&ciphertext);
+        self.set("kmsEncryptedBotToken", &ciphertext).set("slackChannel", "ops")
+    }
+
+    /// Another target by the same way, as the keys of a receiver.
+    pub(crate) fn target(&mut self, name: &str) -> Value {
+        match self.way {
+            By::Webhook => json!({"webhook": format!("kms:{}", self.receiver(name))}),
+            By::App => {
+                let channel = self.sandbox.slack.channel(name);
+                self.sandbox.slack.set_member(name, &self.app, true);
+                json!({"slack": {"channel": channel.id}})
+            }
+        }
     }
 
     /// Sets `kmsEncryptedHookUrl`.
@@ -109,6 +169,12 @@ impl Setup {
         self
     }
 
+    /// The value of a setting.
+    pub(crate) fn setting(&self, name: &str) -> String {
+        let set = self.spec.environment.iter().rev().find(|(known, _)| known == name);
+        set.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     pub(crate) fn timeout(mut self, seconds: u64) -> Self {
         self.spec = self.spec.with_timeout(Duration::from_secs(seconds));
         self
@@ -126,7 +192,7 @@ impl Setup {
     /// Starts the function, whether it succeeds or not.
     pub(crate) async fn try_start(self) -> Stage {
         let function = Function::start(self.spec).await.unwrap();
-        Stage { sandbox: self.sandbox, function, secrets: self.secrets }
+        Stage { sandbox: self.sandbox, function, app: self.app, secrets: self.secrets }
     }
 
     /// Starts the function, which must succeed.
