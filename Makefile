@@ -71,7 +71,7 @@ bless: cargo ## Rewrite the golden files; read the difference before you commit 
 	@git --no-pager diff --stat -- fixtures
 
 .PHONY: deploy
-deploy: cargo ## Build, deploy to AWS with SAM, encrypt the webhook, send a test alarm
+deploy: cargo ## Build, deploy to AWS with SAM, encrypt what leads to Slack, send a test alarm
 	infra/deploy.sh
 
 .PHONY: package

@@ -2,20 +2,21 @@
 # Deploys the stack, and shows that an alarm arrives: `make deploy`, or
 #
 #   infra/deploy.sh [--stack NAME] [--region REGION] [--email ADDRESS] [--config FILE] [--arm64]
-#                   [--new-webhook] [--new-credential] [--no-test] [PARAMETER=VALUE …]
+#                   [--new-secret] [--new-credential] [--no-test] [PARAMETER=VALUE …]
 #
 # PARAMETER=VALUE are parameters of template.yaml (Way=direct, SlackChannel=#ops). What is not given stays as it was.
 #
-# On the first deployment, and with --new-webhook, the webhook's URL is asked for without echo, or read from standard input
-# (one line; a second line is Grafana's credential, with the ingress). It goes through pipes alone: it is in no file, no
-# argument and no variable that another program sees, and what is stored is KMS's ciphertext.
+# On the first deployment, and with --new-secret (or its older name, --new-webhook), what leads to Slack is asked for without
+# echo, or read from standard input: a webhook's URL or an app's bot token, either will do (one line; a second line is
+# Grafana's credential, with the ingress). It goes through pipes alone: it is in no file, no argument and no variable that
+# another program sees, and what is stored is KMS's ciphertext. An app needs a channel, SlackChannel=…, which is asked for, too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # What people type or pipe in is for our questions alone: no tool below may read it away.
 exec 3<&0 </dev/null
 
 stack=alerts region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} email='' config='' architecture='' test=yes
-new_webhook=no new_credential=no
+new_secret=no new_credential=no
 parameters=()
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*" >&2; }
@@ -32,20 +33,27 @@ value_of() { # the value of an option, which must have one
     printf %s "$2"
 }
 
+leads_to_slack() { # whether a text holds a webhook's URL or a token; the tokens are those of crates/alert-core/src/text.rs
+    [[ $1 =~ ^https?://|hooks\.slack\.com|xox[a-eprs]-|xoxe\.|xapp-|xwfp- ]]
+}
+
 while (($#)); do
+    if leads_to_slack "$1"; then
+        fail "a webhook's URL or a token does not belong into an argument: it is in the shell history now" \
+            'Revoke it in Slack, make another, and run this again without it: you will be asked.'
+    fi
     case $1 in
         --stack) stack=$(value_of "$1" "${2-}"); shift ;;
         --region) region=$(value_of "$1" "${2-}"); shift ;;
         --email) email=$(value_of "$1" "${2-}"); shift ;;
         --config) config=$(value_of "$1" "${2-}"); shift ;;
         --arm64) architecture=arm64 ;;
-        --new-webhook) new_webhook=yes ;;
+        --new-secret | --new-webhook) new_secret=yes ;;
         --new-credential) new_credential=yes ;;
         --no-test) test=no ;;
         -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' infra/deploy.sh; exit ;;
         KmsEncrypted*=*) fail "${1%%=*} is set by this script: it asks for the secret and encrypts it" ;;
-        http://* | https://*) fail 'a webhook URL does not belong into an argument: it is in the shell history now' \
-            'Revoke it in Slack, make another, and run this again without it: you will be asked.' ;;
+        SlackSecretFollows=*) fail 'SlackSecretFollows is set by this script: it knows whether there is a way to Slack' ;;
         OperatorEmail=*) email=${1#*=} ;;
         Architecture=*) architecture=${1#*=} ;;
         [A-Z]*=*) parameters+=("$1") ;;
@@ -93,6 +101,13 @@ describe() { aws cloudformation describe-stacks --stack-name "$stack" --query "$
 output() { describe "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue | [0]"; }
 parameter() { describe "Stacks[0].Parameters[?ParameterKey=='$1'].ParameterValue | [0]"; }
 
+is_unset() { # parameter
+    local value
+    value=$(parameter "$1")
+    [[ -z $value || $value == None ]]
+}
+has_no_way() { is_unset KmsEncryptedHookUrl && is_unset KmsEncryptedBotToken; }
+
 is_new=no
 if ! status=$(describe 'Stacks[0].StackStatus' 2>&1); then
     [[ $status == *'does not exist'* ]] || fail 'CloudFormation does not say whether the stack exists:' "$status"
@@ -127,6 +142,8 @@ done
 
 say "Deploying $stack to $region as $who"
 parameters+=("Architecture=$architecture")
+# The stack's key encrypts what leads to Slack, so the first deployment must be let through without it.
+if [[ $is_new == yes ]] || has_no_way; then parameters+=(SlackSecretFollows=yes); fi
 if [[ -n $email ]]; then parameters+=("OperatorEmail=$email"); fi
 quoted=()
 for parameter in "${parameters[@]}"; do quoted+=("${parameter%%=*}=\"${parameter#*=}\""); done
@@ -138,16 +155,16 @@ sam deploy --template-file infra/template.yaml --stack-name "$stack" --region "$
 
 # The circle of function name, key and ciphertext: the ciphertext needs the key and is bound to the name, so the stack comes
 # first and gets the ciphertext as a parameter afterwards. Every other parameter stays.
-set_parameter() { # name, value; a ciphertext is no secret
-    local all
-    all=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].Parameters[].ParameterKey' --output text)
-    local settings=()
+set_parameters() { # NAME=VALUE …; a ciphertext is no secret
+    local all name change settings=()
+    all=$(describe 'Stacks[0].Parameters[].ParameterKey')
     for name in $all; do
-        if [[ $name == "$1" ]]; then
-            settings+=("ParameterKey=$name,ParameterValue=$2")
-        else
-            settings+=("ParameterKey=$name,UsePreviousValue=true")
-        fi
+        local setting="ParameterKey=$name,UsePreviousValue=true"
+        for change in "$@"; do
+            # In quotes, because a channel may hold what the command line would read as the end of the value.
+            if [[ $name == "${change%%=*}" ]]; then setting="ParameterKey=$name,ParameterValue=\"${change#*=}\""; fi
+        done
+        settings+=("$setting")
     done
     aws cloudformation update-stack --stack-name "$stack" --use-previous-template --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND \
         --parameters "${settings[@]}" --output text >/dev/null
@@ -165,21 +182,26 @@ ask() { # prompt; prints what was entered, to a pipe
     printf %s "$secret"
 }
 
-is_unset() { # parameter
-    local value
-    value=$(parameter "$1")
-    [[ -z $value || $value == None ]]
-}
-
 key=$(output WebhookKeyAlias)
 relay=$(output RelayFunction)
-if [[ $new_webhook == yes ]] || is_unset KmsEncryptedHookUrl; then
-    say "The webhook of $relay"
-    ciphertext=$(ask 'URL of the Slack webhook (not shown)' |
-        "${alertctl[@]}" encrypt-hook --key-id "$key" --function-name "$relay" --region "$region") ||
-        fail 'the webhook was not encrypted (the reason is above)' \
-            'The functions are deployed; alarms wait for the webhook. Run this again.'
-    set_parameter KmsEncryptedHookUrl "$ciphertext"
+if [[ $new_secret == yes ]] || has_no_way; then
+    say "What leads $relay to Slack"
+    printf '%s\n' "A webhook's URL (https://hooks.slack.com/services/…) or an app's bot token (xoxb-…): infra/slack/README.md compares them." >&2
+    way=$(ask 'Webhook URL or bot token (not shown)' | # NAME=CIPHERTEXT
+        "${alertctl[@]}" encrypt-secret --as-parameter --key-id "$key" --function-name "$relay" --region "$region") ||
+        fail 'what leads to Slack was not encrypted (the reason is above)' \
+            'The functions are deployed; alarms wait for it. Run this again.'
+    changes=("$way" SlackSecretFollows=no)
+    if [[ $way == KmsEncryptedBotToken=* ]] && is_unset SlackChannel; then
+        [[ -t 3 ]] || fail 'an app needs a channel' \
+            'The functions are deployed; alarms wait for it. Run this again with SlackChannel=C0123456789 or SlackChannel=#alerts.'
+        read -ru 3 -p 'Channel of the app, by id (C0123456789) or name (#alerts): ' channel
+        if [[ -z $channel ]] || leads_to_slack "$channel"; then
+            fail 'that is no channel' 'The functions are deployed; alarms wait for it. Run this again.'
+        fi
+        changes+=("SlackChannel=$channel")
+    fi
+    set_parameters "${changes[@]}"
 fi
 
 authorizer=$(output AuthorizerFunction)
@@ -193,7 +215,7 @@ if [[ -n $authorizer && $authorizer != None ]] && { [[ $new_credential == yes ]]
         printf %s "$credential" | aws kms encrypt --key-id "$key" --encryption-context "LambdaFunctionName=$authorizer" \
             --plaintext fileb:///dev/stdin --query CiphertextBlob --output text
     }) || fail 'the credential was not encrypted (the reason is above)'
-    if [[ -n $ciphertext ]]; then set_parameter KmsEncryptedCredential "$ciphertext"; fi
+    if [[ -n $ciphertext ]]; then set_parameters "KmsEncryptedCredential=$ciphertext"; fi
     if is_unset KmsEncryptedCredential; then
         loud 'The ingress lets nobody in: it has no credential. Run infra/deploy.sh --new-credential'
     fi

@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -8,7 +9,14 @@ import stack
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 WAYS = ("buffered", "direct")
-EVERYTHING = {"WatchedInstanceId": "i-0123456789abcdef0", "KmsEncryptedHookUrl": "QUJD", "KmsEncryptedCredential": "QUJD"}
+EVERYTHING = {
+    "WatchedInstanceId": "i-0123456789abcdef0",
+    "KmsEncryptedHookUrl": "QUJD",
+    "KmsEncryptedBotToken": "QUJE",
+    "SlackChannel": "C0123456789",
+    "SlackSecretFollows": "no",
+    "KmsEncryptedCredential": "QUJD",
+}
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +46,14 @@ def deployed(request, moto):
     way = request.param
     parameters = {**EVERYTHING, "Way": way}
     return moto, way, stack.deploy(moto, parameters, stack=f"alerts-{way}")
+
+
+def slack_tokens():
+    """How Slack's tokens begin, as the functions know it."""
+    code = (stack.TEMPLATE.parent.parent / "crates" / "alert-core" / "src" / "text.rs").read_text()
+    beginnings = re.findall(r'"([^"]+)"', re.search(r"SLACK_TOKENS: .*?=\s*\[(.*?)\];", code, re.DOTALL)[1])
+    assert {"xoxb-", "xoxe.", "xapp-"} <= set(beginnings), beginnings
+    return beginnings
 
 
 def pretty(value):

@@ -44,6 +44,16 @@ class Stack:
     def exists(self, resource):
         return "Condition" not in resource or self.holds(resource["Condition"])
 
+    def broken_rules(self):
+        """What CloudFormation refuses these parameters with, before it makes anything."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self.template["Rules"].values()
+            if "RuleCondition" not in rule or self._truth(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self._truth(assertion["Assert"])
+        ]
+
     def holds(self, condition):
         return self._truth(self.template["Conditions"][condition])
 
@@ -57,6 +67,8 @@ class Stack:
                 return not self._truth(argument[0])
             case "Fn::And":
                 return all(self._truth(part) for part in argument)
+            case "Fn::Or":
+                return any(self._truth(part) for part in argument)
             case "Condition":
                 return self.holds(argument)
         raise ValueError(f"unknown condition {function}")

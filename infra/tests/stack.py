@@ -20,7 +20,8 @@ from samtranslator.yaml_helper import yaml_parse
 from resolve import REGION, Stack
 
 TEMPLATE = pathlib.Path(__file__).resolve().parent.parent / "template.yaml"
-PARAMETERS = {"OperatorEmail": "operators@example.com"}
+# As at a first deployment.
+PARAMETERS = {"OperatorEmail": "operators@example.com", "SlackSecretFollows": "yes"}
 FUNCTIONS = {"Relay": "cloudwatch-to-slack", "Filter": "grafana-filter-to-sns", "Authorizer": "grafana-webhook-authorizer"}
 
 
@@ -53,6 +54,10 @@ def client(service, endpoint):
 def deploy(endpoint, parameters=None, stack="alerts"):
     """Creates the stack, and returns its outputs by name."""
     parameters = {**PARAMETERS, **(parameters or {})}
+    # The emulator asks no rules.
+    broken = Stack(source(), parameters).broken_rules()
+    if broken:
+        raise ValueError("; ".join(broken))
     bucket = f"{stack}-code"
     s3 = client("s3", endpoint)
     s3.create_bucket(Bucket=bucket)

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import stack
-from conftest import pretty
+from conftest import pretty, slack_tokens
 
 BIN = pathlib.Path(sys.executable).parent
 
@@ -36,11 +36,51 @@ def test_every_parameter_is_described():
 
 
 def test_no_secret_can_be_pasted_into_a_parameter():
-    for name in ("KmsEncryptedHookUrl", "KmsEncryptedCredential"):
+    secrets = ["https://hooks.slack.com/services/T0/B0/x", "hooks.slack.com/services/T0/B0/x", "grafana:password"]
+    secrets += [f"{beginning}1-2-x" for beginning in slack_tokens()]
+    ciphertext, channels = "AQICAHg+/abc==", ("C0123456789", "#alerts", "@somebody", "#온콜", "#xo-xob")
+    for name, good in {
+        "KmsEncryptedHookUrl": [ciphertext],
+        "KmsEncryptedBotToken": [ciphertext],
+        "KmsEncryptedCredential": [ciphertext],
+        "SlackChannel": channels,
+    }.items():
         pattern = stack.source()["Parameters"][name]["AllowedPattern"]
-        assert re.fullmatch(pattern, "AQICAHg+/abc==") and re.fullmatch(pattern, "")
-        for secret in ("https://hooks.slack.com/services/T0/B0/x", "hooks.slack.com/services/T0/B0/x", "grafana:password"):
+        assert all(re.fullmatch(pattern, value) for value in ["", *good]), name
+        for secret in secrets:
             assert not re.fullmatch(pattern, secret), (name, secret)
+
+
+@pytest.mark.parametrize("hook, token, channel, follows, broken", [
+    ("", "", "", "no", ["KmsEncryptedHookUrl", "KmsEncryptedBotToken", "SlackSecretFollows=yes", "infra/deploy.sh"]),
+    ("", "", "#alerts", "no", ["Nothing leads to Slack"]),
+    ("", "QUJD", "", "no", ["SlackChannel"]),
+    ("QUJD", "QUJD", "", "no", ["SlackChannel"]),
+    ("", "QUJD", "", "yes", ["SlackChannel"]),
+    ("", "", "", "yes", None),
+    ("QUJD", "", "", "no", None),
+    ("QUJD", "", "#alerts", "no", None),
+    ("", "QUJD", "#alerts", "no", None),
+    ("QUJD", "QUJD", "C0123456789", "no", None),
+])
+def test_a_stack_that_leads_nowhere_is_refused_before_it_is_made(hook, token, channel, follows, broken):
+    parameters = {
+        "KmsEncryptedHookUrl": hook, "KmsEncryptedBotToken": token, "SlackChannel": channel, "SlackSecretFollows": follows
+    }
+    told = stack.Stack(stack.source(), {**stack.PARAMETERS, **parameters}).broken_rules()
+    assert len(told) == (0 if broken is None else 1), told
+    assert all(word in told[0] for word in broken or []), told
+
+
+def test_the_functions_get_the_way_that_is_set(template):
+    def relay(**parameters):
+        resources = stack.Stack(template, {**stack.PARAMETERS, **parameters}).resources()
+        return resources["Relay"].get("Environment", {}).get("Variables", {})
+
+    assert relay() == {}
+    assert relay(KmsEncryptedHookUrl="QUJD") == {"kmsEncryptedHookUrl": "QUJD"}
+    app = {"KmsEncryptedBotToken": "QUJD", "SlackChannel": "#alerts"}
+    assert relay(**app) == {"kmsEncryptedBotToken": "QUJD", "slackChannel": "#alerts"}
 
 
 # ------------------------------------------------------------------------------------------------------------ nothing is lost
@@ -200,7 +240,9 @@ def test_the_functions_are_made_with_their_settings(deployed):
     endpoint, _, outputs = deployed
     functions = stack.client("lambda", endpoint)
     relay = functions.get_function_configuration(FunctionName=outputs["RelayFunction"])
-    assert relay["Environment"]["Variables"] == {"kmsEncryptedHookUrl": "QUJD"}
+    assert relay["Environment"]["Variables"] == {
+        "kmsEncryptedHookUrl": "QUJD", "kmsEncryptedBotToken": "QUJE", "slackChannel": "C0123456789"
+    }
     assert (relay["Runtime"], relay["Timeout"], relay["Architectures"]) == ("provided.al2023", 30, ["x86_64"])
     filter_ = functions.get_function_configuration(FunctionName=outputs["FilterFunction"])
     assert filter_["Environment"]["Variables"] == {"SNS_TOPIC_ARN": outputs["AlarmsTopicArn"]}
