@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every check of infra/: makes the two Python environments where they are missing or old, and runs pytest in them.
+# Every check of infra/: makes the two Python environments where they are missing or old, and runs pytest in them; Slack's types
+# for the manifest come from npm.
 # Arguments go to pytest: `infra/tests/run.sh -k rights`. `--install` makes the environments, and no more.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -19,6 +20,7 @@ environment() {
 mkdir -p target
 environment target/venv infra/requirements-test.txt
 environment target/venv-checkov infra/requirements-checkov.txt
+.ci/npm infra/tests/slack slack-types
 [[ ${1-} == --install ]] && exit
 
 # The emulator wants some credentials, and must never meet real ones.

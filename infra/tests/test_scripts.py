@@ -22,7 +22,7 @@ TOKEN = "xoxb-1-2-secretpart"
 
 def test_shellcheck_has_nothing_to_say():
     ci = INFRA.parent / ".ci"
-    scripts = [INFRA / "deploy.sh", INFRA / "tests" / "run.sh", ci / "run", ci / "foreign", ci / "in-root"]
+    scripts = [INFRA / "deploy.sh", INFRA / "tests" / "run.sh", ci / "run", ci / "foreign", ci / "in-root", ci / "npm"]
     result = subprocess.run([SHELLCHECK, "--enable", "check-unassigned-uppercase", *scripts], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 
