@@ -19,7 +19,7 @@ use crate::sender::{Attempt, request_slack};
 const ANSWER_MAX_BYTES: usize = 2 << 20;
 /// Of what one post may take, so much is for reading back whether it arrived.
 const READ_BACK_SHARE: u32 = 4;
-/// Messages that are looked through: what may have arrived is among the newest.
+/// Messages that are looked through: what may have arrived is among the newest of a channel, and threads are short.
 const READ_BACK_MESSAGES: u32 = 50;
 
 /// A Slack app, by its token.
@@ -77,15 +77,18 @@ impl SlackApp {
 
     /// The message that an earlier try made, where the app may read the channel's history.
     ///
-    /// Only for a new message: an edit may simply be done again.
+    /// An edit may simply be done again.
     async fn find(&self, post: &Post, limit: Duration) -> Option<Receipt> {
-        if matches!(post.act, Act::Edit(_)) {
-            return None;
-        }
-        let channel = self.id_of(&post.target.address)?;
-        // An id needs no escaping.
-        let query = format!("channel={channel}&limit={READ_BACK_MESSAGES}&include_all_metadata=true");
-        let url = format!("{}?{query}", self.url("conversations.history"));
+        let (method, channel, thread) = match &post.act {
+            Act::Say => ("conversations.history", self.id_of(&post.target.address)?, String::new()),
+            Act::Reply { to, .. } => {
+                ("conversations.replies", to.place.clone(), format!("&ts={}", to.message))
+            }
+            Act::Edit(_) => return None,
+        };
+        // Ids need no escaping.
+        let query = format!("channel={channel}{thread}&limit={READ_BACK_MESSAGES}&include_all_metadata=true");
+        let url = format!("{}?{query}", self.url(method));
         let request = self.http.get(url).bearer_auth(self.token.expose()).timeout(limit);
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();

@@ -263,27 +263,21 @@ async fn the_app_for_some_receivers_and_the_webhook_for_the_rest() {
 #[tokio::test]
 async fn settings_that_do_not_do() {
     let encrypted = |setup: &Setup, text: &str| setup.sandbox.kms.encrypt(text, &context());
-    let cases: [(&str, fn(Setup) -> Setup, &str, &str); 3] = [
-        ("no channel", |setup| setup.set("slackChannel", ""), "channel_missing", "slackChannel is not set"),
+    for (setting, value, error_type, expected) in [
+        ("slackChannel", "", "channel_missing", "slackChannel is not set"),
+        ("kmsEncryptedBotToken", "xoxb-1-2", "bot_token_not_base64", "kmsEncryptedBotToken is not base64"),
         (
-            "no base64",
-            |setup| setup.set("kmsEncryptedBotToken", "xoxb-1-2"),
-            "bot_token_not_base64",
-            "kmsEncryptedBotToken is not base64",
-        ),
-        (
-            "no secret at all",
-            |setup| setup.set("kmsEncryptedBotToken", ""),
+            "kmsEncryptedBotToken",
+            "",
             "hook_url_missing",
             "neither kmsEncryptedHookUrl nor kmsEncryptedBotToken is set",
         ),
-    ];
-    for (case, change, error_type, expected) in cases {
-        let stage = change(Setup::by(By::App).await).try_start().await;
+    ] {
+        let stage = Setup::by(By::App).await.set(setting, value).try_start().await;
         let Some(Outcome::InitError { error_type: found, message, .. }) = stage.function.init_error() else {
-            panic!("{case} starts")
+            panic!("it starts with {setting}={value}")
         };
-        assert!(found == error_type && message.contains(expected), "{case}: {found}: {message}");
+        assert!(found == error_type && message.contains(expected), "{setting}: {found}: {message}");
     }
     let setup = Setup::by(By::App).await;
     let user = encrypted(&setup, "xoxp-1-2-secretpart");
