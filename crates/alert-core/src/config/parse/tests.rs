@@ -303,7 +303,7 @@ fn a_secret_is_never_shown() {
     check(
         &format!("receivers: [{{name: a, webhook: '{url}'}}]"),
         &[
-            "line 1, column 32: receivers[0].webhook: expected `kms:` and the base64 ciphertext of the webhook's URL, as `alertctl encrypt-hook` makes it, found a plain URL (not shown: it is a secret)",
+            "line 1, column 32: receivers[0].webhook: expected `kms:` and the base64 ciphertext of the webhook's URL, as `alertctl encrypt-secret` makes it, found a plain URL (not shown: it is a secret)",
         ],
     );
 }

@@ -26,7 +26,7 @@ pub(super) const MENTION: Parse<String> = Parse {
     parse: mention,
 };
 pub(super) const WEBHOOK: Parse<String> = Parse {
-    expected: "`kms:` and the base64 ciphertext of the webhook's URL, as `alertctl encrypt-hook` makes it",
+    expected: "`kms:` and the base64 ciphertext of the webhook's URL, as `alertctl encrypt-secret` makes it",
     parse: webhook,
 };
 pub(super) const DURATION: Parse<TimeDelta> =
