@@ -1,6 +1,7 @@
 //! Times and time intervals: every way to write them, and what they hold.
 #![no_main]
 
+use alert_core::render::page::Language;
 use alert_core::time;
 use alert_core::time_interval::{
     DayOfMonthRange, MonthRange, TimeRange, WeekdayRange, YearRange, parse_location,
@@ -21,6 +22,6 @@ fuzz_target!(|text: &str| {
     let _ = parse_location(text);
     if let Ok(number) = text.trim().parse() {
         let _ = time::from_epoch_millis(number).map(|moment| moment.to_rfc3339());
-        let _ = chrono::TimeDelta::try_milliseconds(number).map(time::span);
+        let _ = chrono::TimeDelta::try_milliseconds(number).map(|span| Language::Korean.words().span(span));
     }
 });
