@@ -17,14 +17,14 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
 
 .PHONY: run
-run: cargo ## Run both functions on the sandbox and show what Slack gets; no AWS account needed
+run: cargo ## Run both functions on the sandbox and show what Slack gets; no AWS account needed (APP=1 by a Slack app)
 	@cargo build --quiet --workspace --bins
-	@target/debug/alertctl demo
+	@target/debug/alertctl demo $(if $(APP),--app)
 
 .PHONY: playground
 playground: cargo ## A page on loopback: events and rules in, Slack messages out, and why (PORT=4000 chooses the port)
 	@cargo build --quiet --workspace --bins
-	@target/debug/alertctl playground $(if $(PORT),--port $(PORT))
+	@target/debug/alertctl playground $(if $(PORT),--port $(PORT)) $(if $(APP),--app)
 
 .PHONY: test
 test: cargo venv ## Run every test, also against published emulators

@@ -73,6 +73,17 @@ impl Target {
     /// The deployment's own webhook.
     pub const OWN_WEBHOOK: Self = Self { way: WEBHOOK, address: String::new() };
 
+    /// What people call it, without anything that leads there.
+    #[must_use]
+    pub fn described(&self) -> String {
+        match self.way {
+            WEBHOOK if self.address.is_empty() => "the deployment's webhook".to_owned(),
+            WEBHOOK => "its own webhook".to_owned(),
+            APP => format!("channel {} of the Slack app", self.address),
+            way => format!("{} {}", way.name, self.address),
+        }
+    }
+
     /// The webhook whose URL has this ciphertext.
     #[must_use]
     pub fn webhook(ciphertext: impl Into<String>) -> Self {

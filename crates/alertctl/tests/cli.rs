@@ -58,6 +58,22 @@ fn a_message_is_shown_in_each_rendering() {
 }
 
 #[test]
+fn the_demo_goes_by_either_way() {
+    for arguments in [&["demo"][..], &["demo", "--app"]] {
+        let output = run(arguments, "");
+        let told = text(&output.stdout);
+        assert!(
+            output.status.success() && told.ends_with("All of it was delivered.\n"),
+            "{arguments:?}: {told}"
+        );
+        assert_eq!(told.matches("slack  ").count(), 8, "{arguments:?}: {told}");
+    }
+    // What the app gets is addressed, and can be found again.
+    let told = text(&run(&["demo", "--app", "--json"], "").stdout);
+    assert!(told.contains(r#""channel": "alerts""#) && told.contains("alert_relay_delivery"), "{told}");
+}
+
+#[test]
 fn what_never_ends_is_not_read_to_its_end() {
     let output = run(&["check", "/dev/zero"], "");
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -262,3 +262,24 @@ fn what_comes_in_is_delivered_by_the_real_functions_and_shows_in_the_inbox() {
     assert!(inbox.contains("of grafana-filter-to-sns"), "what was dropped is told, too: {inbox}");
     playground.wait_for("Grafana FIRING", Duration::from_secs(20));
 }
+
+#[test]
+fn an_app_delivers_as_a_webhook_does_and_receivers_have_their_channels() {
+    let folder = page::Directory::new("app");
+    let file = folder.0.join("alerts.yaml");
+    std::fs::write(&file, CHANNELS).unwrap();
+    let event = fixture("cloudwatch/walkthrough.sns.json");
+    for more in [&["--app"][..], &[]] {
+        let arguments: Vec<&str> = ["--config", file.to_str().unwrap()].iter().chain(more).copied().collect();
+        let playground = Playground::start(&arguments);
+        let answer = playground.post("/event", event.as_bytes());
+        assert!(answer.body.contains("\"posts\":1"), "{}", answer.body);
+        let inbox = playground.wait_for(" in #db", Duration::from_secs(20));
+        assert!(inbox.contains("Example alarm name") && !inbox.contains("asks for"), "{inbox}");
+        let shown = playground.preview(&event, CHANNELS).body;
+        assert!(shown.contains("by channel #db of the Slack app"), "{shown}");
+    }
+}
+
+/// A configuration whose alarms go to a channel of the app.
+const CHANNELS: &str = "receivers: [{name: default}, {name: db, slack: {channel: '#db'}}]\nroute: {receiver: default, routes: [{matchers: ['alertname=~\"Example.*\"'], receiver: db}]}\n";

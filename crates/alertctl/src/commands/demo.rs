@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alert_core::config::Config;
 use alert_core::envelope::{self, Hop};
 use alert_core::source;
-use alert_io::settings::ALERT_CONFIG;
+use alert_core::target::APP;
+use alert_io::settings::{ALERT_CONFIG, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_CHANNEL};
 use alert_sandbox::lambda::{Function, FunctionSpec, Invocation, Outcome};
 use alert_sandbox::slack::Call;
 use alert_sandbox::{Sandbox, SandboxOptions};
@@ -19,6 +21,7 @@ use crate::plain::{self, Plain};
 const RELAY: &str = "cloudwatch-to-slack";
 const FILTER: &str = "grafana-filter-to-sns";
 const TOPIC: &str = "alerts";
+const CHANNEL: &str = "alerts";
 /// SNS hands a message on within this, on loopback.
 const CHAIN_LIMIT: Duration = Duration::from_secs(30);
 
@@ -26,6 +29,13 @@ const CHAIN_LIMIT: Duration = Duration::from_secs(30);
 struct Scene {
     title: String,
     event: Vec<u8>,
+}
+
+/// The way by which the relay reaches Slack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Webhook,
+    App,
 }
 
 /// Both functions on one sandbox, as the template deploys them.
@@ -36,9 +46,9 @@ pub(crate) struct Stage {
 }
 
 /// Runs the demo, with the user's own events where there are any.
-pub(crate) async fn run(files: &[PathBuf], json: bool) -> Result<bool, String> {
+pub(crate) async fn run(files: &[PathBuf], json: bool, way: Way) -> Result<bool, String> {
     let scenes = if files.is_empty() { walkthrough() } else { own(files)? };
-    let stage = Stage::build(None).await?;
+    let stage = Stage::build(None, way).await?;
     let mut is_well = true;
     for scene in scenes {
         is_well &= stage.play(&scene, json).await?;
@@ -73,16 +83,15 @@ fn own(files: &[PathBuf]) -> Result<Vec<Scene>, String> {
 
 impl Stage {
     /// Starts everything; `config` is the configuration of both functions.
-    pub(crate) async fn build(config: Option<&str>) -> Result<Self, String> {
+    pub(crate) async fn build(config: Option<&str>, way: Way) -> Result<Self, String> {
         let io = |error: std::io::Error| format!("the sandbox does not start: {error}");
         let sandbox = Sandbox::start(SandboxOptions { tls: true, seed: 1 }).await.map_err(io)?;
-        let webhook = sandbox.slack.webhook("alerts");
-        let ciphertext = sandbox.kms.encrypt(&webhook.url, &[("LambdaFunctionName", RELAY)]);
+        let slack = to_slack(&sandbox, config, way);
         let topic = sandbox.sns.create_topic(TOPIC);
         let config: Vec<_> = config.iter().map(|text| (ALERT_CONFIG, *text)).collect();
         let relay = FunctionSpec::new(RELAY, binary(RELAY)?)
             .with_environment(sandbox.environment())
-            .with_environment([("kmsEncryptedHookUrl", ciphertext)])
+            .with_environment(slack)
             .with_environment(config.clone());
         let filter = FunctionSpec::new(FILTER, binary(FILTER)?)
             .with_environment(sandbox.environment())
@@ -124,6 +133,30 @@ impl Stage {
         anstream::println!();
         Ok(is_well)
     }
+}
+
+/// The settings that lead the relay to Slack.
+fn to_slack(sandbox: &Sandbox, config: Option<&str>, way: Way) -> Vec<(&'static str, String)> {
+    let encrypt = |secret: &str| sandbox.kms.encrypt(secret, &[("LambdaFunctionName", RELAY)]);
+    let app = sandbox.slack.app("Alert relay", &["chat:write", "chat:write.public", "channels:history"]);
+    // Every channel that the configuration names is there, with the app in it.
+    let config = config.and_then(|text| Config::parse(text).ok()).unwrap_or_default();
+    let targets = config.receivers.iter().filter_map(|receiver| receiver.target.as_ref());
+    let of_receivers: Vec<&str> =
+        targets.filter(|target| target.way == APP).map(|target| target.address.as_str()).collect();
+    let by_name = config.receivers.iter().filter_map(|receiver| receiver.channel.as_deref());
+    for channel in of_receivers.iter().copied().chain(by_name).chain([CHANNEL]) {
+        // Making it is all that is wanted of it.
+        let made = sandbox.slack.channel(channel.trim_start_matches('#'));
+        sandbox.slack.set_member(&made.name, &app, true);
+    }
+    let own = match way {
+        Way::Webhook => (KMS_ENCRYPTED_HOOK_URL, encrypt(&sandbox.slack.webhook(CHANNEL).url)),
+        Way::App => (SLACK_CHANNEL, CHANNEL.to_owned()),
+    };
+    // With a webhook, receivers may name channels of the app all the same.
+    let needs_app = way == Way::App || !of_receivers.is_empty();
+    needs_app.then(|| (KMS_ENCRYPTED_BOT_TOKEN, encrypt(&app.token))).into_iter().chain([own]).collect()
 }
 
 /// The function's binary, which is built beside this one.

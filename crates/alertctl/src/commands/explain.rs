@@ -10,6 +10,7 @@ use alert_core::envelope::{self, Decoded, Hop, Record, Reply};
 use alert_core::filter;
 use alert_core::relay::{self, Deployment};
 use alert_core::render::page::Language;
+use alert_core::target::Target;
 use chrono::{DateTime, Utc};
 
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
@@ -159,7 +160,13 @@ fn explain_relay(text: &mut String, decoded: Decoded, config: &Config, now: Date
         }
     }
     for post in &plan.posts {
-        let _ = writeln!(text, "\n    {GREY}to Slack, receiver {}:{GREY:#}", Plain(&post.receiver.name));
+        let by = if post.target == Target::OWN_WEBHOOK {
+            String::new()
+        } else {
+            format!(", by {}", post.target.described())
+        };
+        let name = Plain(&post.receiver.name);
+        let _ = writeln!(text, "\n    {GREY}to Slack, receiver {name}{}:{GREY:#}", Plain(&by));
         for line in terminal::post(&plan, post, config) {
             let _ = writeln!(text, "      {line}");
         }

@@ -34,6 +34,9 @@ pub(crate) enum Command {
         /// Print the exact JSON that Slack received.
         #[arg(long)]
         json: bool,
+        /// Reach Slack by an app's bot token instead of a webhook.
+        #[arg(long)]
+        app: bool,
     },
     /// Serve a page on loopback that shows what Slack would show, and why.
     ///
@@ -47,6 +50,9 @@ pub(crate) enum Command {
         /// The configuration of the running functions, which the page begins with; `-` is standard input.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Reach Slack by an app's bot token instead of a webhook.
+        #[arg(long)]
+        app: bool,
     },
     /// Show the Slack message of an event.
     Render {
@@ -95,14 +101,18 @@ pub(crate) enum Command {
 /// Runs one: whether all went well, or what is in the way.
 pub(crate) async fn run(command: Command) -> Result<bool, String> {
     match command {
-        Command::Demo { files, json } => demo::run(&files, json).await,
+        Command::Demo { files, json, app } => demo::run(&files, json, way(app)).await,
         Command::Render { file, format, rendering, config, at } => {
             render::run(&file, format, rendering, config.as_deref(), at.as_deref())
         }
         Command::Explain { file, config, at } => explain::run(&file, config.as_deref(), at.as_deref()),
-        Command::Playground { port, config } => playground::run(port, config.as_deref()).await,
+        Command::Playground { port, config, app } => playground::run(port, config.as_deref(), way(app)).await,
         Command::Check { file } => check::run(&file),
         Command::EncryptSecret(options) => encrypt_secret::run(options).await,
         Command::Redrive(options) => redrive::run(options).await,
     }
+}
+
+fn way(by_app: bool) -> demo::Way {
+    if by_app { demo::Way::App } else { demo::Way::Webhook }
 }

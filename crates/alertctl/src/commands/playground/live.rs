@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alert_sandbox::eventbridge::{GRAFANA_DETAIL_TYPE, GRAFANA_SOURCE};
 use alert_sandbox::lambda::{Invocation, Outcome};
-use alert_sandbox::slack::Call;
+use alert_sandbox::slack::{Call, Method};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -132,9 +132,15 @@ impl Live {
 }
 
 fn delivered(post: &Call) -> Markup {
-    let at = page::moment(DateTime::<Utc>::from(post.at));
+    let mut message = Message::read(&post.payload);
+    let mut at = page::moment(DateTime::<Utc>::from(post.at));
+    if post.method == Method::PostMessage {
+        // An app does not ask for a channel: it is there.
+        message.channel = None;
+        at = html! { (at) " in #" (post.channel) };
+    }
     html! {
-        (message::channel(&Message::read(&post.payload), &at))
+        (message::channel(&message, &at))
         @if !post.accepted {
             p.drop { "Slack answered " (post.status) " " (post.answer) ": " (post.why.as_deref().unwrap_or_default()) }
         }

@@ -38,7 +38,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::commands::demo::Stage;
+use crate::commands::demo::{Stage, Way};
 use crate::commands::input;
 use crate::commands::render::Blocks;
 use crate::commands::terminal::{BOLD, GREY};
@@ -67,14 +67,14 @@ struct Playground {
 type Shared = State<Arc<Playground>>;
 
 /// Serves until Ctrl-C.
-pub(crate) async fn run(port: u16, config: Option<&Path>) -> Result<bool, String> {
+pub(crate) async fn run(port: u16, config: Option<&Path>, way: Way) -> Result<bool, String> {
     let config = config.map(input::text).transpose()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .map_err(|error| format!("port {port} of 127.0.0.1 cannot be had: {error}"))?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     let url = format!("http://127.0.0.1:{port}/");
-    let live = Arc::new(Live::new(Stage::build(config.as_deref()).await?));
+    let live = Arc::new(Live::new(Stage::build(config.as_deref(), way).await?));
     let playground = Arc::new(Playground {
         live: Arc::clone(&live),
         url: url.clone(),

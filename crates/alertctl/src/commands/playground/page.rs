@@ -2,6 +2,7 @@
 
 use alert_core::config::Config;
 use alert_core::decide::{Dropped, Verdict};
+use alert_core::target::Target;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::ValueEnum;
 use maud::{DOCTYPE, Markup, html};
@@ -243,6 +244,7 @@ fn answered(preview: &Preview, asked: &str) -> Markup {
                 @for (post, payload) in posts.iter().zip(&json) {
                     p.receiver {
                         "To " strong { (post.receiver.name) }
+                        @if post.target != Target::OWN_WEBHOOK { ", by " (post.target.described()) }
                         @if post.items.len() > 1 { ", " (post.items.len()) " alerts in one message" }
                     }
                     @let message = Message::read(payload);
