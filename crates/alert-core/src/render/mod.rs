@@ -1,4 +1,4 @@
-//! What people and subscribers read, made from an [`Alert`](crate::alert::Alert). Rendering is total: it truncates, it
+//! What people and subscribers read, made from an [`Alert`]. Rendering is total: it truncates, it
 //! never fails.
 
 pub mod page;
