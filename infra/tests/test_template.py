@@ -81,6 +81,8 @@ def test_the_functions_get_the_way_that_is_set(template):
     assert relay(KmsEncryptedHookUrl="QUJD") == {"kmsEncryptedHookUrl": "QUJD"}
     app = {"KmsEncryptedBotToken": "QUJD", "SlackChannel": "#alerts"}
     assert relay(**app) == {"kmsEncryptedBotToken": "QUJD", "slackChannel": "#alerts"}
+    gov = {**app, "SlackApiUrl": "https://slack-gov.com/api/"}
+    assert relay(**gov)["SLACK_API_URL"] == "https://slack-gov.com/api/"
 
 
 # ------------------------------------------------------------------------------------------------------------ nothing is lost

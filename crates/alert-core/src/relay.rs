@@ -305,7 +305,7 @@ impl Plan<'_> {
                 if is_other && all.iter().any(|other| other.receiver.name == receiver.name) {
                     return None;
                 }
-                let own = all.iter().find(|other| other.receiver.name == name)?;
+                let own = all.iter().find(|other| other.receiver.name == name).or(all.first())?;
                 let problem = self.unavailable(name, why);
                 Some((
                     *index,

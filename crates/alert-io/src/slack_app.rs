@@ -9,6 +9,7 @@ use alert_core::outcome::{Outcome, Receipt};
 use alert_core::relay::Post;
 use alert_core::render::slack;
 use alert_core::target::Act;
+use reqwest::header::CONTENT_TYPE;
 use tokio::time::Instant;
 
 use crate::bot_token::BotToken;
@@ -86,10 +87,10 @@ impl SlackApp {
             }
             Act::Edit(_) => return None,
         };
-        // Ids need no escaping.
-        let query = format!("channel={channel}{thread}&limit={READ_BACK_MESSAGES}&include_all_metadata=true");
-        let url = format!("{}?{query}", self.url(method));
-        let request = self.http.get(url).bearer_auth(self.token.expose()).timeout(limit);
+        // Ids need no escaping. Methods that read take no JSON.
+        let form = format!("channel={channel}{thread}&limit={READ_BACK_MESSAGES}&include_all_metadata=true");
+        let request = self.http.post(self.url(method)).bearer_auth(self.token.expose()).timeout(limit);
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
         let (body, _) = read_body(response, ANSWER_MAX_BYTES).await.ok()?;
