@@ -2,15 +2,15 @@
 //! one alert arrive in their order, no target waits for another, and nothing is lost without a word.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use alert_core::config::Config;
 use alert_core::envelope;
 use alert_core::outcome::{Failure, Outcome};
 use alert_core::relay::{self, Deployment, Post};
-use alert_core::target::Target;
+use alert_core::target::{APP, Closed, Target};
 use alert_io::courier::Courier;
 use alert_io::deadline::Deadline;
 use alert_io::ledger::Ledger as _;
@@ -33,8 +33,17 @@ struct Moody<'w> {
 
 struct World {
     random: RefCell<StdRng>,
-    /// What stands at each target, in the order in which it arrived.
-    arrived: RefCell<BTreeMap<Target, Vec<String>>>,
+    /// What stands at each target, for whom and in whose place, in the order in which it arrived: each message's items.
+    arrived: RefCell<BTreeMap<(Target, String, Option<String>), Vec<Vec<usize>>>>,
+    /// What refuses everything, and after how many posts.
+    refuses: Option<(Closed, usize)>,
+    posts: Cell<usize>,
+}
+
+impl World {
+    fn new(random: StdRng, refuses: Option<(Closed, usize)>) -> Self {
+        Self { random: random.into(), arrived: RefCell::default(), refuses, posts: Cell::default() }
+    }
 }
 
 impl Sends for Moody<'_> {
@@ -45,6 +54,17 @@ impl Sends for Moody<'_> {
         };
         let failure = || Failure::new("mood", "it is in a mood");
         sleep(late.min(limit)).await;
+        self.world.posts.set(self.world.posts.get() + 1);
+        if let Some((closed, after)) = &self.world.refuses
+            && closed.covers(&post.target)
+            && self.world.posts.get() > *after
+        {
+            let outcome = match closed {
+                Closed::Target(_) => Outcome::TargetRefused(failure()),
+                Closed::Way(_) => Outcome::SenderRefused(failure()),
+            };
+            return Attempt { outcome, connection_lost: false };
+        }
         let again = |after| Outcome::Retry { after, failure: failure() };
         let outcome = match mood {
             0..3 => again(Some(Duration::from_secs(1))),
@@ -54,12 +74,14 @@ impl Sends for Moody<'_> {
             _ if late > limit => Outcome::Unsure(failure()),
             mood => {
                 let mut arrived = self.world.arrived.borrow_mut();
-                arrived.entry(post.target.clone()).or_default().push(post.message.content());
-                // One answer of those that took it gets lost with its connection.
-                if mood == 8 { again(None) } else { Outcome::Delivered(None) }
+                let place = (post.target.clone(), post.receiver.name.clone(), post.instead_of.clone());
+                arrived.entry(place).or_default().push(post.items.clone());
+                // One answer of those that took it gets lost with its connection; not a digest's, whose repetition may be in
+                // other pieces.
+                if mood == 8 && post.items.len() == 1 { again(None) } else { Outcome::Delivered(None) }
             }
         };
-        Attempt { outcome, connection_lost: mood == 8 }
+        Attempt { outcome, connection_lost: mood == 8 && post.items.len() == 1 }
     }
 }
 
@@ -85,23 +107,22 @@ fn batch(random: &mut StdRng) -> (Value, HashMap<String, Vec<usize>>) {
     (json!({"Records": records}), changes)
 }
 
-/// The numbers of the changes that a message tells of.
-fn numbers(message: &str) -> Vec<usize> {
-    message.split('#').skip(1).step_by(2).filter_map(|part| part.parse().ok()).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn whatever_is_answered_when_the_changes_of_an_alert_arrive_in_their_order() {
-    let config = "digest_after: 100\nreceivers: [{name: default}, {name: second, webhook: 'kms:c2Vjb25k'}]\nroute: {receiver: default, routes: [{matchers: ['alertname=~\"alarm-[01]\"'], receiver: second, continue: true}, {receiver: default, matchers: ['alertname=~\".*\"']}]}";
-    let deployment = Deployment::new(Config::parse(config).unwrap());
-    let mut orders = 0;
-    for seed in 0..SCHEDULES {
+/// Delivers random batches to targets with moods; says how many alerts were told of more than once in their order, and how
+/// many messages went to a stand-in.
+async fn schedules(
+    deployment: &Deployment,
+    count: u64,
+    refuses: impl Fn(&mut StdRng) -> Option<(Closed, usize)>,
+) -> (usize, usize) {
+    let (mut orders, mut stood_in) = (0, 0);
+    for seed in 0..count {
         let mut random = StdRng::seed_from_u64(seed);
         let (event, changes) = batch(&mut random);
-        let world = World { random: random.into(), arrived: RefCell::default() };
+        let refuses = refuses(&mut random);
+        let world = World::new(random, refuses);
         let event = event.to_string();
         let ledger = ProcessMemory::default();
-        let draft = relay::draft(envelope::decode(event.as_bytes()), &deployment, "request", Utc::now());
+        let draft = relay::draft(envelope::decode(event.as_bytes()), deployment, "request", Utc::now());
         let known = ledger.claim(&draft.questions().collect::<Vec<_>>()).await;
         let plan = draft.plan(&known);
         let started = Instant::now();
@@ -110,26 +131,64 @@ async fn whatever_is_answered_when_the_changes_of_an_alert_arrive_in_their_order
         let report = Courier::default().deliver(&plan, &ledger, sender, deadline).await;
         assert!(started.elapsed() <= Duration::from_secs(61), "seed {seed}: {:?}", started.elapsed());
         let arrived = world.arrived.into_inner();
-        for (target, messages) in &arrived {
+        let number_of = |item: &usize| -> usize {
+            plan.items[*item].delivery.delivery.trim_start_matches("m-").parse().unwrap()
+        };
+        for (place, messages) in &arrived {
+            stood_in += if place.2.is_some() { messages.len() } else { 0 };
             for (name, changes) in &changes {
-                let mut told: Vec<usize> = messages
-                    .iter()
-                    .flat_map(|message| numbers(message))
-                    .filter(|number| changes.contains(number))
-                    .collect();
+                let in_message = |items: &Vec<usize>| -> Vec<usize> {
+                    let mut told: Vec<usize> =
+                        items.iter().map(number_of).filter(|number| changes.contains(number)).collect();
+                    // A digest has one line for all changes of an alert.
+                    told.sort_unstable();
+                    told
+                };
+                let mut told: Vec<usize> = messages.iter().flat_map(in_message).collect();
                 // A post whose answer was lost comes once more, and nothing in between.
                 told.dedup();
-                assert!(told.is_sorted(), "seed {seed}, {name} at {target:?}: {told:?}");
+                assert!(told.is_sorted(), "seed {seed}, {name} at {place:?}: {told:?}");
                 orders += usize::from(told.len() > 1);
             }
         }
-        // Each is delivered everywhere, or its failure is in the report.
-        for item in 0..plan.items.len() {
-            let (is_delivered, failure) = (report.delivered.contains_key(&item), report.failure(item));
-            assert!(is_delivered != failure.is_some(), "seed {seed}, item {item}: {report:?}");
+        let shown: HashSet<usize> = arrived.values().flatten().flatten().copied().collect();
+        for index in 0..plan.items.len() {
+            // Each is delivered everywhere, or its failure is in the report; and what is delivered has arrived.
+            let (is_delivered, failure) = (report.delivered.contains_key(&index), report.failure(index));
+            assert!(is_delivered != failure.is_some(), "seed {seed}, item {index}: {report:?}");
+            assert!(!is_delivered || shown.contains(&index), "seed {seed}: item {index} was never shown");
         }
     }
-    assert!(orders > 2_000, "the schedules say little: {orders}");
+    (orders, stood_in)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_answered_when_the_changes_of_an_alert_arrive_in_their_order() {
+    let config = "digest_after: 100\nreceivers: [{name: default}, {name: second, webhook: 'kms:c2Vjb25k'}]\nroute: {receiver: default, routes: [{matchers: ['alertname=~\"alarm-[01]\"'], receiver: second, continue: true}, {receiver: default, matchers: ['alertname=~\".*\"']}]}";
+    let deployment = Deployment::new(Config::parse(config).unwrap());
+    let (orders, stood_in) = schedules(&deployment, SCHEDULES, |_| None).await;
+    assert!(orders > 2_000 && stood_in == 0, "the schedules say little: {orders}");
+}
+
+/// With a Slack app, its channels and a webhook as the second way, of which one refuses everything from some moment on.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_for_good_stands_elsewhere_or_in_the_report_and_in_its_order() {
+    let config = "digest_after: 4\nreceivers: [{name: default}, {name: db, slack: {channel: C0DB}}, {name: hook, webhook: 'kms:c2Vjb25k'}]\nroute: {receiver: default, routes: [{matchers: ['alertname=~\"alarm-[01]\"'], receiver: db, continue: true}, {matchers: ['alertname=~\"alarm-[12]\"'], receiver: hook}]}";
+    for second in [None, Some(Target::OWN_WEBHOOK)] {
+        let own = Target::channel("C0OPS");
+        let deployment = Deployment { own, second, ..Deployment::new(Config::parse(config).unwrap()) };
+        let (_, stood_in) = schedules(&deployment, SCHEDULES, |random| {
+            let closed = match random.random_range(0..4) {
+                0 => Closed::Way(APP),
+                1 => Closed::Target(Target::channel("C0DB")),
+                2 => Closed::Target(Target::channel("C0OPS")),
+                _ => Closed::Target(Target::webhook("c2Vjb25k")),
+            };
+            Some((closed, random.random_range(0..6)))
+        })
+        .await;
+        assert!(stood_in > 1_000, "the schedules say little: {stood_in}");
+    }
 }
 
 /// Answers at once and notes when, or hangs until its time is over.
