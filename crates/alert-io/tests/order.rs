@@ -31,10 +31,13 @@ struct Moody<'w> {
     world: &'w World,
 }
 
+/// A target, the receiver's name, and that of the one it stands in for.
+type Place = (Target, String, Option<String>);
+
 struct World {
     random: RefCell<StdRng>,
-    /// What stands at each target, for whom and in whose place, in the order in which it arrived: each message's items.
-    arrived: RefCell<BTreeMap<(Target, String, Option<String>), Vec<Vec<usize>>>>,
+    /// What stands at each place, in the order in which it arrived: each message's items.
+    arrived: RefCell<BTreeMap<Place, Vec<Vec<usize>>>>,
     /// What refuses everything, and after how many posts.
     refuses: Option<(Closed, usize)>,
     posts: Cell<usize>,
