@@ -34,7 +34,7 @@ value_of() { # the value of an option, which must have one
 }
 
 leads_to_slack() { # whether a text holds a webhook's URL or a token; the tokens are those of crates/alert-core/src/text.rs
-    [[ $1 =~ ^https?://|hooks\.slack\.com|xox[a-eprs]-|xoxe\.|xapp-|xwfp- ]]
+    [[ $1 =~ ^https?://|hooks\.slack\.com|(^|[^A-Za-z0-9])(xox[a-eprs]-|xoxe\.|xapp-|xwfp-) ]]
 }
 
 while (($#)); do

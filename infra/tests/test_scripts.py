@@ -173,7 +173,7 @@ class Person:
         return self.process.returncode, said, shown
 
 
-@pytest.mark.parametrize("channel, status", [("#alerts", 0), ("", 1), ("xoxb-3-4-another", 1)])
+@pytest.mark.parametrize("channel, status", [("#alerts", 0), ("#foxapp-alerts", 0), ("", 1), ("xoxb-3-4-another", 1)])
 def test_at_a_terminal_the_token_is_not_shown_and_the_channel_is_asked_for(deployment, channel, status):
     person = Person(deployment)
     person.answer("E-mail address", "operators@example.com")

@@ -43,11 +43,12 @@ pub fn may_be_secret(text: &str) -> bool {
 pub const SLACK_TOKENS: [&str; 11] =
     ["xoxa-", "xoxb-", "xoxc-", "xoxd-", "xoxe-", "xoxe.", "xoxp-", "xoxr-", "xoxs-", "xapp-", "xwfp-"];
 
-/// Whether a token of Slack's stands anywhere in a text.
+/// Whether a token of Slack's stands anywhere in a text: at the beginning of a word, because `#foxapp-alerts` holds none.
 #[must_use]
 pub fn holds_slack_token(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    SLACK_TOKENS.iter().any(|prefix| lower.contains(prefix))
+    let begins_word = |at: usize| !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+    SLACK_TOKENS.iter().any(|prefix| lower.match_indices(prefix).any(|(at, _)| begins_word(at)))
 }
 
 /// Whether a part of it looks as if it had been drawn by lot: long, with digits and capitals.
@@ -84,6 +85,8 @@ mod tests {
             "T0123/B0123/aBcDeFgHiJkLmNoPqRsTuVw1",
             "xoxb-1-2-abc",
             "token=xoxp-1-2-abc",
+            "foxapp-xapp-1-2",
+            "#xoxb-1-2-abc",
             "xoxe-1-abc",
             "xoxe.xoxb-1-abc",
             "xoxc-1-abc",
@@ -104,6 +107,8 @@ mod tests {
             "alerts-Relay-1A2B3C4D5E6F",
             "1234abcd-12ab-34cd-56ef-1234567890ab",
             "#on-call",
+            "#foxapp-alerts",
+            "#paxoxb-1",
         ] {
             assert!(!may_be_secret(name), "{name}");
         }
