@@ -3,7 +3,7 @@
 use super::reason::{Measured, OUTSIDE};
 use super::{Alarm, Metric};
 use crate::alert::{Comparison, Condition, Measure, Share};
-use crate::number;
+use crate::{number, text};
 
 /// What made the alarm change; `None` for one of which it is not known what it measures.
 pub(super) fn condition(alarm: &Alarm, measured: &Measured) -> Option<Condition> {
@@ -51,6 +51,9 @@ fn measure(metric: &Metric, measured: &Measured) -> Option<Measure> {
 /// Metrics of RDS and its kin that are in bytes without saying so by their name.
 const IN_BYTES: [&str; 4] = ["FreeStorageSpace", "FreeableMemory", "SwapUsage", "FreeLocalStorage"];
 
+/// Longer than CloudWatch's own units; it stands beside every value.
+const UNIT_MAX_CHARS: usize = 32;
+
 /// The values' unit as people write it; empty where it is not known.
 pub(super) fn unit(metric: &Metric, measured: &Measured) -> String {
     let given = measured.unit.as_deref().or(metric.unit.as_deref()).filter(|unit| *unit != "None");
@@ -60,7 +63,7 @@ pub(super) fn unit(metric: &Metric, measured: &Measured) -> String {
     let aws =
         namespace.starts_with("AWS/") || namespace.starts_with("ECS/") || namespace == "ContainerInsights";
     match given {
-        Some(unit) => number::unit_symbol(unit).to_owned(),
+        Some(unit) => text::cut(number::unit_symbol(unit), UNIT_MAX_CHARS).into_owned(),
         None if aws && (name.ends_with("Utilization") || name.ends_with("Percent")) => "%".to_owned(),
         None if aws && (name.ends_with("Bytes") || IN_BYTES.contains(&name)) => "B".to_owned(),
         None => String::new(),
@@ -115,5 +118,23 @@ pub(super) fn breaches(value: f64, metric: &Metric, measured: &Measured) -> bool
             against(above, measured.upper) || against(below, measured.lower)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_a_word_and_no_more() {
+        for (given, expected) in [
+            ("Percent", "%"),
+            ("Furlongs", "Furlongs"),
+            ("None", ""),
+            (&*"]\"> [".repeat(900), &*format!("{}…", &"]\"> [".repeat(7)[..31])),
+        ] {
+            let measured = Measured { unit: Some(given.to_owned()), ..Measured::default() };
+            assert_eq!(unit(&Metric::of_log(None), &measured), expected, "{given}");
+        }
     }
 }
