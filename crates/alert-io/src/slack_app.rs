@@ -13,7 +13,7 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::time::Instant;
 
 use crate::bot_token::BotToken;
-use crate::http::read_body;
+use crate::http::{describe, read_body};
 use crate::sender::{Attempt, request_slack};
 
 /// Slack's answers hold the whole message, and its history many of them; more is of somebody in between.
@@ -49,8 +49,7 @@ impl SlackApp {
             return Attempt { outcome: Outcome::Delivered(Some(receipt)), connection_lost: false };
         }
         let channel = &post.target.address;
-        let act = post.act.clone().by(post.target.way);
-        let (method, arguments) = message.arguments(channel, &act, &post.name);
+        let (method, arguments) = message.arguments(channel, &post.act, &post.name);
         let request =
             self.http.post(self.url(method.name())).bearer_auth(self.token.expose()).body(arguments);
         let left = end.saturating_duration_since(Instant::now());
@@ -89,12 +88,33 @@ impl SlackApp {
         };
         // Ids need no escaping. Methods that read take no JSON.
         let form = format!("channel={channel}{thread}&limit={READ_BACK_MESSAGES}&include_all_metadata=true");
-        let request = self.http.post(self.url(method)).bearer_auth(self.token.expose()).timeout(limit);
+        let end = Instant::now() + limit;
+        let mut looked = self.read(method, form.clone(), end).await;
+        // The connection may be the one that has just died; the next one is new.
+        if looked.as_ref().is_err_and(|error| !error.is_timeout()) {
+            looked = self.read(method, form, end).await;
+        }
+        let found = match looked {
+            Ok((status, body)) => answer::app::find(&post.name, &channel, status, &body),
+            Err(error) => Err(describe(&error)),
+        };
+        found.unwrap_or_else(|why| {
+            tracing::warn!(
+                error_type = "slack_history_unavailable",
+                "Slack does not tell whether an alert has arrived in {channel}, so that it may be posted twice: {why}"
+            );
+            None
+        })
+    }
+
+    async fn read(&self, method: &str, form: String, end: Instant) -> Result<(u16, String), reqwest::Error> {
+        let left = end.saturating_duration_since(Instant::now());
+        let request = self.http.post(self.url(method)).bearer_auth(self.token.expose()).timeout(left);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
-        let response = request.send().await.ok()?;
+        let response = request.send().await?;
         let status = response.status().as_u16();
-        let (body, _) = read_body(response, ANSWER_MAX_BYTES).await.ok()?;
-        answer::app::find(&post.name, &channel, status, &String::from_utf8_lossy(&body))
+        let (body, _) = read_body(response, ANSWER_MAX_BYTES).await?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
     fn id_of(&self, channel: &str) -> Option<String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alert_core::config::Config;
 use alert_core::envelope;
-use alert_core::known::Known;
+use alert_core::known::{Known, Past};
 use alert_core::outcome::Receipt;
 use alert_core::relay::{self, Deployment};
 use alert_core::target::{Act, Target};
@@ -160,4 +160,29 @@ async fn a_reply_whose_answer_was_lost_is_found_in_its_thread() {
         let told = replies.iter().filter(|message| message.shown.text.contains("✅")).count();
         assert_eq!(told, expected, "{scopes:?}: {replies:?}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_has_died_hides_no_message() {
+    let stage = Stage::new().await;
+    stage.sandbox.slack.set_member("ops", &stage.app, true);
+    // Which channel it is comes with the first post.
+    stage.say("first").await;
+    let alarm = json!({"AlarmName": "alarm", "NewStateValue": "ALARM", "NewStateReason": "unsure"});
+    let event = json!({"Records": [{"messageId": "unsure", "body": alarm.to_string()}]}).to_string();
+    for is_repeat in [false, true] {
+        let draft =
+            relay::draft(envelope::decode(event.as_bytes()), &stage.deployment, "request", Utc::now());
+        let past = if is_repeat { Past::Unsure { is_too_soon: false } } else { Past::None };
+        let plan = draft.plan(&[Known { past, shown: None }]);
+        assert_eq!(plan.posts[0].may_be_repeat, is_repeat);
+        if is_repeat {
+            assert!(stage.sandbox.slack.expire_idle_connections() > 0);
+        }
+        let sender = async |_: &Target| Ok(stage.sender.clone());
+        let deadline = Deadline::after(Duration::from_secs(10));
+        let report = stage.courier.deliver(&plan, &stage.ledger, sender, deadline).await;
+        assert!(report.failed.is_empty(), "{report:?}");
+    }
+    assert_eq!(stage.sandbox.slack.messages("ops").len(), 2, "the first, and one more");
 }

@@ -1,7 +1,8 @@
-//! What the answers of Slack's Web API mean: `chat.postMessage`, `chat.update` and `conversations.history`.
+//! What the answers of Slack's Web API mean: of `chat.postMessage` and `chat.update`, whose codes decide what is done, and of
+//! `conversations.history` and `conversations.replies`, which tell or do not.
 //!
-//! Source: docs.slack.dev, "Error handling" of each of the three methods, and "Rate limits". Most refusals are HTTP 200 with
-//! `ok: false`; the code counts, and the status only where there is none.
+//! Source: docs.slack.dev, "Errors" of each method, and "Rate limits". Most refusals are HTTP 200 with `ok: false`; the code
+//! counts, and the status only where there is none.
 
 use serde::Deserialize;
 
@@ -38,7 +39,7 @@ enum About {
 
 const NEW_TOKEN: &str = "install the app again and encrypt its new bot token";
 
-/// Every documented code of the three methods.
+/// Every documented code of the two methods that write.
 const ERRORS: &[(&str, About)] = &[
     ("ratelimited", About::Rate),
     ("rate_limited", About::Rate),
@@ -119,6 +120,13 @@ const ERRORS: &[(&str, About)] = &[
         About::Channel("the channel takes answers in threads alone: choose another"),
     ),
     ("no_permission", About::Channel("the app may not post there: invite it into the channel (/invite)")),
+    ("access_denied", About::Channel("access to it is denied: invite the app into the channel (/invite)")),
+    (
+        "team_access_not_granted",
+        About::Channel(
+            "the app is not in the channel's workspace: install it there, or choose another channel",
+        ),
+    ),
     ("team_not_found", About::Channel("the channel's workspace was not found: choose another channel")),
     ("not_authed", About::Token("no token arrived: encrypt the app's bot token (xoxb-…) again, as a whole")),
     (
@@ -132,14 +140,12 @@ const ERRORS: &[(&str, About)] = &[
     ("account_inactive", About::Token(NEW_TOKEN)),
     ("not_allowed_token_type", About::Token("encrypt the app's bot token, which begins with xoxb-")),
     ("missing_scope", About::Token("give the app the scope that is missing, and install it again")),
-    ("access_denied", About::Token("a workspace admin has to allow the app")),
     (
         "accesslimited",
         About::Token(
             "the workspace limits access to certain networks: a workspace admin has to allow this one",
         ),
     ),
-    ("team_access_not_granted", About::Token("install the app in the channel's workspace")),
     ("enterprise_is_restricted", About::Token("install the app in a workspace instead of the organisation")),
     ("ekm_access_denied", About::Token("administrators have suspended posting")),
     ("two_factor_setup_required", About::Token("the app's owner has to set up two-factor authentication")),
@@ -186,7 +192,7 @@ pub fn classify(channel: &str, status: u16, body: &str, wait: Option<&str>) -> O
             return Outcome::SenderRefused(Failure::new(TOKEN_REFUSED, detail));
         }
         // As a webhook's answer: the page of somebody in between may be about this message alone.
-        None if code.is_none() && (400..500).contains(&status) && status != 408 => {
+        None if code.is_none() && (400..500).contains(&status) && !matches!(status, 408 | 425) => {
             let detail = format!(
                 "Slack refuses the message: {said}, without a code that is known; where every message gets this answer, check that no proxy answers in Slack's place"
             );
@@ -205,14 +211,16 @@ fn is_code(text: &str) -> bool {
     (1..=60).contains(&text.len()) && text.bytes().all(is_inner)
 }
 
-/// The message of this name in a page of `conversations.history`; `None` also where Slack refuses to tell.
+/// The message of this name in a page of `conversations.history` or `conversations.replies`; the error is Slack's code, or the
+/// status, where it does not tell.
 ///
 /// See [`metadata`](crate::render::slack::arguments::EVENT_TYPE) for where the name stands.
-#[must_use]
-pub fn find(name: &str, channel: &str, status: u16, body: &str) -> Option<Receipt> {
+pub fn find(name: &str, channel: &str, status: u16, body: &str) -> Result<Option<Receipt>, String> {
     #[derive(Deserialize)]
     struct History {
         ok: bool,
+        #[serde(default)]
+        error: String,
         #[serde(default)]
         messages: Vec<Message>,
     }
@@ -223,20 +231,23 @@ pub fn find(name: &str, channel: &str, status: u16, body: &str) -> Option<Receip
         #[serde(default)]
         metadata: serde_json::Value,
     }
-    let history: History = serde_json::from_str(body).ok()?;
+    let history = serde_json::from_str(body).ok().filter(|_| status == 200);
+    let messages = match history {
+        Some(History { ok: true, messages, .. }) => messages,
+        Some(History { error, .. }) if is_code(&error) => return Err(error),
+        _ => return Err(format!("HTTP {status}")),
+    };
     let is_it = |message: &&Message| {
         use crate::render::slack::arguments::{DELIVERY, EVENT_TYPE};
         let Message { metadata, .. } = message;
         metadata["event_type"] == EVENT_TYPE && metadata["event_payload"][DELIVERY] == name
     };
-    let messages = (status == 200 && history.ok).then_some(history.messages)?;
-    let found = messages.iter().find(is_it)?;
-    Some(Receipt { place: channel.to_owned(), message: found.ts.clone() })
+    let found = messages.iter().find(is_it);
+    Ok(found.map(|found| Receipt { place: channel.to_owned(), message: found.ts.clone() }))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
     use std::time::Duration;
 
     use serde_json::json;
@@ -256,24 +267,55 @@ mod tests {
         }
     }
 
+    /// The codes that docs.slack.dev lists for `chat.postMessage` and `chat.update`, by what has to become of them.
+    const DOCUMENTED: [(&str, &str); 6] = [
+        ("wait", "rate_limited ratelimited message_limit_exceeded"),
+        (
+            "retry",
+            "external_channel_migrating fatal_error internal_error org_login_required request_timeout service_unavailable \
+             streaming_state_conflict team_added_to_org update_failed",
+        ),
+        (
+            "gone",
+            "block_mismatch cannot_reply_to_message cant_broadcast_message cant_update_message edit_window_closed \
+             is_inactive message_not_found no_dual_broadcast_content_update restricted_action_non_threadable_channel \
+             restricted_action_thread_locked thread_not_found",
+        ),
+        (
+            "message",
+            "as_user_not_supported attachment_payload_limit_exceeded invalid_arg_name invalid_arguments invalid_array_arg \
+             invalid_attachments invalid_blocks invalid_blocks_format invalid_charset invalid_form_data \
+             invalid_metadata_format invalid_metadata_schema invalid_post_type markdown_text_conflict \
+             metadata_must_be_sent_from_app metadata_too_large missing_post_type msg_blocks_too_long msg_too_long no_text \
+             slack_connect_blocked_file_type slack_connect_canvas_sharing_blocked \
+             slack_connect_file_link_sharing_blocked too_many_attachments too_many_contact_cards",
+        ),
+        (
+            "channel",
+            "access_denied cannot_dm_bot channel_not_found channel_type_not_supported duplicate_channel_not_found \
+             duplicate_message_not_found is_archived messages_tab_disabled no_permission not_in_channel restricted_action \
+             restricted_action_read_only_channel restricted_action_thread_only_channel team_access_not_granted \
+             team_not_found",
+        ),
+        (
+            "token",
+            "accesslimited account_inactive deprecated_endpoint ekm_access_denied enterprise_is_restricted invalid_auth \
+             method_deprecated missing_scope not_allowed_token_type not_authed token_expired token_revoked \
+             two_factor_setup_required",
+        ),
+    ];
+
     #[test]
-    fn every_documented_code_is_there_once_and_says_what_to_do() {
-        let mut seen = HashSet::new();
-        for (code, about) in ERRORS {
-            assert!(seen.insert(code), "{code} twice");
-            let body = json!({"ok": false, "error": code}).to_string();
-            let outcome = classify("#ops", 200, &body, None);
-            let expected = match about {
-                About::Rate => "wait",
-                About::Slack => "retry",
-                About::Original => "gone",
-                About::Message => "message",
-                About::Channel(_) => "channel",
-                About::Token(_) => "token",
-            };
-            assert_eq!(kind(&outcome), expected, "{code}");
-            if let Outcome::TargetRefused(failure) | Outcome::SenderRefused(failure) = outcome {
-                assert!(failure.detail.contains(code) && failure.detail.contains("; "), "{failure}");
+    fn every_documented_code_has_its_outcome_and_says_what_to_do() {
+        for (expected, codes) in DOCUMENTED {
+            for code in codes.split_whitespace() {
+                let body = json!({"ok": false, "error": code}).to_string();
+                let outcome = classify("#ops", 200, &body, None);
+                assert_eq!(kind(&outcome), expected, "{code}");
+                if let Outcome::TargetRefused(failure) | Outcome::SenderRefused(failure) = outcome {
+                    assert!(failure.detail.contains(code) && failure.detail.contains("; "), "{failure}");
+                }
+                assert_eq!(ERRORS.iter().filter(|(known, _)| *known == code).count(), 1, "{code}");
             }
         }
     }
@@ -298,6 +340,7 @@ mod tests {
             (403, "<html>", "message"),
             (404, "", "message"),
             (408, "", "retry"),
+            (425, "", "retry"),
             (302, "", "retry"),
             (500, "", "retry"),
             (503, r#"{"ok":false,"error":"service_unavailable"}"#, "retry"),
@@ -334,13 +377,17 @@ mod tests {
             {"ts": "1.4", "metadata": metadata(EVENT_TYPE, "wanted")},
         ]})
         .to_string();
-        let found = |name| find(name, "C1", 200, &body).map(|receipt| receipt.message);
-        assert_eq!(found("wanted").as_deref(), Some("1.4"));
-        assert_eq!(found("missing"), None);
-        for (status, body) in
-            [(200, r#"{"ok":false,"error":"missing_scope"}"#), (429, ""), (500, &*body), (200, "{}")]
-        {
-            assert_eq!(find("wanted", "C1", status, body), None, "{status} {body}");
+        let found = |name| find(name, "C1", 200, &body).map(|found| found.map(|receipt| receipt.message));
+        assert_eq!(found("wanted"), Ok(Some("1.4".to_owned())));
+        assert_eq!(found("missing"), Ok(None));
+        for (status, body, why) in [
+            (200, r#"{"ok":false,"error":"missing_scope"}"#, "missing_scope"),
+            (429, "", "HTTP 429"),
+            (500, &*body, "HTTP 500"),
+            (200, r#"{"ok":false,"error":"xoxb-1-Secret"}"#, "HTTP 200"),
+            (200, "{}", "HTTP 200"),
+        ] {
+            assert_eq!(find("wanted", "C1", status, body), Err(why.to_owned()), "{status} {body}");
         }
     }
 }
