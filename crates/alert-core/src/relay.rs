@@ -104,8 +104,8 @@ pub struct Post {
     pub message: Message,
     /// An earlier try of it may have arrived.
     pub may_be_repeat: bool,
-    /// Of one alert; a digest has none.
-    destination: Option<Box<Destination>>,
+    /// For a digest, what its alerts have in common.
+    destination: Box<Destination>,
 }
 
 /// An item that is not posted to a receiver now.
@@ -269,21 +269,7 @@ impl Plan<'_> {
     /// So one alert that its target does not take costs a storm of a hundred no hundred posts.
     #[must_use]
     pub fn take_apart(&self, post: &Post) -> Vec<Post> {
-        let destinations: Vec<(usize, Destination)> = post
-            .items
-            .iter()
-            .filter_map(|index| {
-                let all = self.destinations.get(*index)?;
-                // A digest by a stand-in has no destination of its own; the one that it stands in for will do.
-                let destination = match all.iter().find(|other| other.receiver.name == post.receiver.name) {
-                    Some(own) => own.clone(),
-                    None => all.first()?.clone(),
-                };
-                let (receiver, target) = (Arc::clone(&post.receiver), post.target.clone());
-                let instead_of = post.instead_of.clone();
-                Some((*index, Destination { receiver, instead_of, target, ..destination }))
-            })
-            .collect();
+        let destinations = self.destinations_of(post);
         let (front, back) = destinations.split_at(destinations.len().div_ceil(2));
         [front, back].into_iter().flat_map(|half| self.posts_of(&borrowed(half))).collect()
     }
@@ -291,41 +277,83 @@ impl Plan<'_> {
     /// The posts for who stands in for a post's target, which cannot be had for the reason `why`, as cannot all that is
     /// `closed`; `None` where nobody does.
     ///
-    /// No post for an item that the stand-in gets by itself.
+    /// No post for an item that gets to the same target anyway: by another receiver of it, or as `is_told` says.
     #[must_use]
-    pub fn stand_in(&self, post: &Post, why: &str, closed: &[Closed]) -> Option<Vec<Post>> {
+    pub fn stand_in(
+        &self,
+        post: &Post,
+        why: &str,
+        closed: &[Closed],
+        mut is_told: impl FnMut(usize, &Target) -> bool,
+    ) -> Option<Vec<Post>> {
         let (receiver, target) = self.stand_in_for(&post.receiver, &post.target, closed)?;
         let name = post.instead_of.as_deref().unwrap_or(&post.receiver.name);
-        let is_other = receiver.name != post.receiver.name;
-        let destinations: Vec<(usize, Destination)> = post
-            .items
-            .iter()
-            .filter_map(|index| {
-                let all = self.destinations.get(*index)?;
-                if is_other && all.iter().any(|other| other.receiver.name == receiver.name) {
-                    return None;
-                }
-                let own = all.iter().find(|other| other.receiver.name == name).or(all.first())?;
-                let problem = self.unavailable(name, why);
-                Some((
-                    *index,
-                    Destination {
-                        receiver: Arc::clone(&receiver),
-                        instead_of: Some(name.to_owned()),
-                        target: target.clone(),
-                        warnings: own.warnings.iter().cloned().chain([problem]).collect(),
-                        ..own.clone()
-                    },
-                ))
-            })
-            .collect();
+        let problem = self.unavailable(name, why);
+        let mut destinations = self.destinations_of(post);
+        destinations.retain(|(index, _)| {
+            let mut all = self.destinations.get(*index).into_iter().flatten();
+            !all.any(|other| other.target == target) && !is_told(*index, &target)
+        });
+        for (_, destination) in &mut destinations {
+            destination.receiver = Arc::clone(&receiver);
+            destination.instead_of = Some(name.to_owned());
+            destination.target = target.clone();
+            destination.warnings.push(problem.clone());
+        }
         Some(self.posts_of(&borrowed(&destinations)))
     }
 
-    /// The same post as a message of its own, where the one that it was about is not there (any more).
+    /// The same post where newer changes stand at its target already, so that it says so; `None` where it has to say nothing.
+    ///
+    /// `shown` gives the newest item of an alert there, both by their places; see [`alerts_of`](Self::alerts_of).
     #[must_use]
-    pub fn afresh(post: &Post) -> Post {
-        Post { act: Act::Say, ..post.clone() }
+    pub fn overtaken(&self, post: &Post, shown: impl Fn(usize) -> Option<usize>) -> Option<Vec<Post>> {
+        let newer = |item: usize| {
+            let shown = &self.items.get(shown(*self.first_of_alert.get(item)?)?)?.alert;
+            let (at, of_item) = (shown.changed_at?, self.items.get(item)?.alert.changed_at?);
+            (at > of_item).then(|| Shown { state: shown.state_value.clone(), at, receipt: None })
+        };
+        let mut destinations = self.destinations_of(post);
+        let mut is_overtaken = false;
+        for (item, destination) in &mut destinations {
+            if let Some(newer) = newer(*item) {
+                destination.overtaken = Some(newer);
+                is_overtaken = true;
+            }
+        }
+        is_overtaken.then(|| self.posts_of(&borrowed(&destinations)))
+    }
+
+    /// A post's items as they go to its receiver.
+    fn destinations_of(&self, post: &Post) -> Vec<(usize, Destination)> {
+        let Post { receiver, instead_of, target, destination: common, .. } = post;
+        if let [item] = post.items[..] {
+            return vec![(item, Destination::clone(common))];
+        }
+        let planned_for = instead_of.as_ref().unwrap_or(&receiver.name);
+        post.items
+            .iter()
+            .filter_map(|index| {
+                let all = self.destinations.get(*index)?;
+                let own = all.iter().find(|other| other.receiver.name == *planned_for).or(all.first())?;
+                let mut destination = Destination {
+                    receiver: Arc::clone(receiver),
+                    instead_of: instead_of.clone(),
+                    target: target.clone(),
+                    ..own.clone()
+                };
+                if instead_of.is_some() {
+                    destination.warnings.clone_from(&common.warnings);
+                }
+                Some((*index, destination))
+            })
+            .collect()
+    }
+
+    /// The same post with another act: a message of its own, say, where the one that it was about is not there any more.
+    #[must_use]
+    pub fn doing(post: &Post, act: Act) -> Post {
+        Post { act, ..post.clone() }
     }
 
     fn make_posts(&mut self, known: &[Known]) {
@@ -434,7 +462,7 @@ impl Plan<'_> {
                     rendering: rendering.min(Rendering::Classic),
                     message,
                     may_be_repeat: destination.may_be_repeat,
-                    destination: None,
+                    destination: Box::new(destination.clone()),
                 };
                 if rendering == Rendering::Plain { Self::plain(&post).unwrap_or(post) } else { post }
             })
@@ -461,9 +489,9 @@ impl Plan<'_> {
     #[must_use]
     pub fn simpler(&self, post: &Post) -> Option<Post> {
         let rendering = post.rendering.simpler()?;
-        match (&post.destination, &post.items[..]) {
-            (Some(destination), [item]) if rendering != Rendering::Plain => {
-                Some(Post { act: post.act.clone(), ..self.single_as(*item, destination, rendering) })
+        match post.items[..] {
+            [item] if rendering != Rendering::Plain => {
+                Some(Post { act: post.act.clone(), ..self.single_as(item, &post.destination, rendering) })
             }
             _ => Self::plain(post),
         }
@@ -472,6 +500,8 @@ impl Plan<'_> {
     fn destinations(&self, item: usize) -> Vec<Destination> {
         let Verdict::Deliver { receivers } = &self.items[item].verdict else { return Vec::new() };
         let mut destinations: Vec<Destination> = Vec::new();
+        // Which of them stand in for others.
+        let mut stand_ins: Vec<bool> = Vec::new();
         for Routed { receiver, chosen_by, .. } in receivers {
             let target = self.deployment.target_of(receiver);
             let why = self.deployment.unavailable.iter().find(|(closed, _)| closed.covers(&target));
@@ -483,23 +513,35 @@ impl Plan<'_> {
                 None => (Arc::clone(receiver), target, None),
                 Some((stand_in, target, problem)) => (stand_in, target, Some(problem)),
             };
+            let is_stand_in = problem.is_some();
+            // The same people twice: one message, which still says what is wrong.
+            let same = destinations.iter().zip(&stand_ins).position(|(other, other_is_stand_in)| {
+                let is_same_place = other.target == target && (is_stand_in || *other_is_stand_in);
+                is_same_place || other.receiver.name == receiver.name
+            });
+            if let Some(same) = same {
+                let known = &mut destinations[same];
+                known.warnings.extend(problem);
+                // Who was meant goes before who stands in.
+                if stand_ins[same] && !is_stand_in {
+                    (known.receiver, known.target, known.route) = (receiver, target, chosen_by.clone());
+                    stand_ins[same] = false;
+                }
+                continue;
+            }
             let broken = self.deployment.broken.as_ref().map(|broken| broken.warning(self.words()));
             let others = self.deployment.problems.iter().map(|problem| Warning::new(problem.as_str()));
             let warnings: Vec<Warning> = broken.into_iter().chain(others).chain(problem).collect();
-            match destinations.iter_mut().find(|other| other.receiver.name == receiver.name) {
-                // The same people twice: one message, which still says what is wrong.
-                Some(known) if known.warnings.len() < warnings.len() => known.warnings = warnings,
-                Some(_) => {}
-                None => destinations.push(Destination {
-                    receiver,
-                    instead_of: None,
-                    target,
-                    route: chosen_by.clone(),
-                    warnings,
-                    overtaken: None,
-                    may_be_repeat: false,
-                }),
-            }
+            stand_ins.push(is_stand_in);
+            destinations.push(Destination {
+                receiver,
+                instead_of: None,
+                target,
+                route: chosen_by.clone(),
+                warnings,
+                overtaken: None,
+                may_be_repeat: false,
+            });
         }
         destinations
     }
@@ -545,14 +587,15 @@ impl Plan<'_> {
             rendering,
             message: medium.page(&page, &self.options(destination, rendering)),
             may_be_repeat: destination.may_be_repeat,
-            destination: Some(Box::new(destination.clone())),
+            destination: Box::new(destination.clone()),
         }
     }
 
     /// What people read of one alert in a post; `None` for a digest.
     #[must_use]
     pub fn page<'p>(&'p self, post: &'p Post) -> Option<Page<'p>> {
-        Some(self.page_for(*post.items.first()?, post.destination.as_deref()?))
+        let [item] = post.items[..] else { return None };
+        Some(self.page_for(item, &post.destination))
     }
 
     fn page_for<'p>(&'p self, item: usize, destination: &'p Destination) -> Page<'p> {
@@ -568,9 +611,12 @@ impl Plan<'_> {
         let Deployment { config, channel, .. } = self.deployment;
         let Destination { receiver, target, .. } = destination;
         let own_channel = channel.as_deref().filter(|_| *target == Target::OWN_WEBHOOK);
+        // Where the app is the way, a channel without a way of its own is the app's, and may be what has just refused.
+        let is_the_app_s = *target == Target::OWN_WEBHOOK && self.deployment.own.way == APP;
+        let asks = target.way == WEBHOOK && !is_the_app_s;
         Options {
             rendering,
-            channel: receiver.channel.as_deref().or(own_channel).filter(|_| target.way == WEBHOOK),
+            channel: receiver.channel.as_deref().or(own_channel).filter(|_| asks),
             timezone: config.timezone,
             language: config.language,
         }

@@ -92,6 +92,8 @@ pub struct Courier {
 struct Parcel<'p> {
     post: Cow<'p, Post>,
     tries: u32,
+    /// Fresh from another target; nothing has been compared with what stands here.
+    is_handed_on: bool,
     /// What was refused before it was written more simply.
     refused: Option<Rendering>,
     failure: Option<Failure>,
@@ -99,7 +101,7 @@ struct Parcel<'p> {
 
 impl<'p> Parcel<'p> {
     fn new(post: Cow<'p, Post>) -> Self {
-        Self { post, tries: 0, refused: None, failure: None }
+        Self { post, tries: 0, is_handed_on: false, refused: None, failure: None }
     }
 
     fn is_digest(&self) -> bool {
@@ -121,6 +123,8 @@ struct Lane<'c, 'p, L, S> {
     deadline: Deadline,
     posted: u32,
     next_at: Instant,
+    /// The newest item that stands there, or may, by alert.
+    shown: HashMap<usize, usize>,
     report: Report,
 }
 
@@ -146,12 +150,12 @@ struct Refused<'p> {
 impl Courier {
     /// Delivers a plan's posts by `deadline`, each target's in order and the targets side by side.
     ///
-    /// `sender` gives what sends to a target when it can be had, or why it cannot: then a stand-in gets its posts.
+    /// `sender` gives what sends to a target when it can be had, or what is closed and why: then a stand-in gets its posts.
     pub async fn deliver<S: Sends, L: Ledger>(
         &self,
         plan: &Plan<'_>,
         ledger: &L,
-        sender: impl AsyncFn(&Target) -> Result<S, Failure>,
+        sender: impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
         deadline: Deadline,
     ) -> Report {
         let inboxes = Inboxes::default();
@@ -168,12 +172,15 @@ impl Courier {
             deadline,
             posted: 0,
             next_at: Instant::now(),
+            shown: HashMap::new(),
             report: Report::default(),
         };
         let mut idle: BTreeMap<Target, Lane<'_, '_, L, S>> = BTreeMap::new();
         let mut running = FuturesUnordered::new();
         let mut busy: HashSet<Target> = HashSet::new();
         let mut closed = Vec::new();
+        // What stand-ins were given: nobody is told twice, however many cannot be reached.
+        let mut handed_on: HashSet<(usize, Target)> = HashSet::new();
         let mut report = Report::default();
         loop {
             for target in waiting(&inboxes) {
@@ -186,15 +193,18 @@ impl Courier {
             busy.remove(&lane.target);
             idle.insert(lane.target.clone(), lane);
             let Some(Refused { parcels, closed: by, failure }) = refused else { continue };
+            tracing::warn!(error_type = failure.error_type, "{failure}");
             closed.push(by);
             for parcel in parcels {
-                match plan.stand_in(&parcel.post, &failure.detail, &closed) {
+                let is_told = |item, target: &Target| !handed_on.insert((item, target.clone()));
+                match plan.stand_in(&parcel.post, &failure.detail, &closed, is_told) {
                     Some(posts) => {
                         for post in posts {
-                            put(&inboxes, Parcel::new(Cow::Owned(post)));
+                            put(&inboxes, Parcel { is_handed_on: true, ..Parcel::new(Cow::Owned(post)) });
                         }
                     }
-                    None => report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(&failure)),
+                    // What refuses for good says more than what happened to the post before.
+                    None => report.fail(&parcel.post, &failure),
                 }
             }
         }
@@ -247,14 +257,14 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
     /// Sends what waits for the target.
     async fn run(
         mut self,
-        open: &impl AsyncFn(&Target) -> Result<S, Failure>,
+        open: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
     ) -> (Self, Option<Refused<'p>>) {
         let sender = match self.sender.take() {
             Some(sender) => sender,
             None => match open(&self.target).await {
                 Ok(sender) => sender,
-                Err(failure) => {
-                    let (parcels, closed) = (self.inbox().into(), Closed::Target(self.target.clone()));
+                Err((closed, failure)) => {
+                    let parcels = self.inbox().into();
                     return (self, Some(Refused { parcels, closed, failure }));
                 }
             },
@@ -273,6 +283,16 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
         let mut round = 0;
         loop {
             while let Some(parcel) = queue.pop_front() {
+                // What others hand on comes after what the target had to take anyway.
+                if parcel.is_handed_on
+                    && let Some(posts) =
+                        self.plan.overtaken(&parcel.post, |alert| self.shown.get(&alert).copied())
+                {
+                    for post in posts.into_iter().rev() {
+                        queue.push_front(Parcel::new(Cow::Owned(post)));
+                    }
+                    continue;
+                }
                 let later = if self.plan.alerts_of(&parcel.post).any(|alert| held_back.contains(&alert)) {
                     vec![parcel]
                 } else {
@@ -327,11 +347,16 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
             // What the target said of the post says more than that the time is over.
             return self.fail(&parcel, parcel.failure.as_ref().unwrap_or(&late));
         }
+        parcel.is_handed_on = false;
         if parcel.post.rendering == Rendering::Modern
             && self.courier.without_modern().contains(&self.target)
             && let Some(simpler) = self.plan.simpler(&parcel.post)
         {
             parcel.post = Cow::Owned(simpler);
+        }
+        let act = parcel.post.act.clone().by(self.target.way);
+        if act != parcel.post.act {
+            parcel.post = Cow::Owned(Plan::doing(&parcel.post, act));
         }
         let outcome = self.send(sender, &mut parcel, others_wait).await;
         match outcome {
@@ -342,6 +367,7 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
                     self.courier.without_modern().insert(self.target.clone());
                 }
                 self.report.delivered.extend(parcel.post.items.iter().map(|item| (*item, now)));
+                self.note_shown(&parcel.post);
                 Next::Done
             }
             Outcome::Retry { after: Some(time), failure } => {
@@ -364,11 +390,13 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
                 for (_, delivery) in deliveries(self.plan, &parcel.post) {
                     self.ledger.unsure(delivery, now).await;
                 }
+                // Whether people see it or not, what comes after it is older.
+                self.note_shown(&parcel.post);
                 self.fail(&parcel, &failure)
             }
             Outcome::Gone(_) if parcel.post.act != Act::Say => {
                 self.report.retries += 1;
-                Next::AtOnce(Parcel { post: Cow::Owned(Plan::afresh(&parcel.post)), ..parcel })
+                Next::AtOnce(Parcel { post: Cow::Owned(Plan::doing(&parcel.post, Act::Say)), ..parcel })
             }
             Outcome::MessageRefused(failure) => match self.plan.simpler(&parcel.post) {
                 Some(simpler) => {
@@ -391,8 +419,20 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
         for (item, delivery) in deliveries(self.plan, post) {
             let state = item.alert.state_value.clone();
             let changed_at = item.alert.changed_at;
-            let shown = changed_at.map(|at| Shown { state, at, receipt: receipt.clone() });
+            // At who it stands in for there is no message to change.
+            let receipt = receipt.clone().filter(|_| delivery.receiver == post.receiver.name);
+            let shown = changed_at.map(|at| Shown { state, at, receipt });
             self.ledger.delivered(delivery, shown, at).await;
+        }
+    }
+
+    fn note_shown(&mut self, post: &Post) {
+        let changed_at = |item: usize| self.plan.items.get(item).and_then(|item| item.alert.changed_at);
+        for (alert, item) in self.plan.alerts_of(post).zip(&post.items) {
+            let newest = self.shown.entry(alert).or_insert(*item);
+            if changed_at(*newest) < changed_at(*item) {
+                *newest = *item;
+            }
         }
     }
 

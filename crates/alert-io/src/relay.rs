@@ -64,10 +64,24 @@ impl Relay {
 
         let mut deployment = Deployment::new(loaded.config);
         deployment.broken = loaded.broken;
-        let channel = heed(&mut deployment, "channel_malformed", settings::slack_channel(environment));
-        let api = heed(&mut deployment, "slack_api_url_malformed", settings::slack_api_url(environment));
-        place(&mut deployment, &own, channel.flatten())?;
-        let api = api.unwrap_or_else(|| SLACK_API.to_owned());
+        let channel = settings::slack_channel(environment).unwrap_or_else(|problem| {
+            tracing::error!(error_type = "channel_malformed", "{problem}");
+            deployment.problems.push(problem);
+            None
+        });
+        place(&mut deployment, &own, channel)?;
+        let api = match settings::slack_api_url(environment) {
+            Ok(api) => api,
+            // The token must not go where it does not belong, and that is where Slack's own API may be, too.
+            Err(problem) if deployment.own.way == APP && deployment.second.is_none() => {
+                return Err(StartError::new("slack_api_url_malformed", problem));
+            }
+            Err(problem) => {
+                tracing::error!(error_type = "slack_api_url_malformed", "{problem}");
+                deployment.unavailable.push((Closed::Way(APP), problem));
+                SLACK_API.to_owned()
+            }
+        };
         let senders = Senders::new(http, decryptor, api, &deployment, own);
         // Boxed, because every invocation would carry its room along.
         let refused = Box::pin(senders.decrypt_at_start()).await;
@@ -118,16 +132,6 @@ impl Relay {
     }
 }
 
-/// A setting's value; what is wrong with it is logged, and said by every message.
-fn heed<T>(deployment: &mut Deployment, error_type: &'static str, setting: Result<T, String>) -> Option<T> {
-    setting
-        .map_err(|problem| {
-            tracing::error!(error_type, "{problem}");
-            deployment.problems.push(problem);
-        })
-        .ok()
-}
-
 /// Decides where the deployment's own messages go: by its Slack app where there is one and its channel is known, and then
 /// its webhook is the second way.
 fn place(deployment: &mut Deployment, own: &Own, channel: Option<String>) -> Result<(), StartError> {
@@ -137,12 +141,17 @@ fn place(deployment: &mut Deployment, own: &Own, channel: Option<String>) -> Res
             deployment.second = webhook.as_ref().map(|_| Target::OWN_WEBHOOK);
         }
         (Some(_), None, None) => {
-            return Err(StartError::new(
-                "channel_missing",
-                format!(
-                    "{SLACK_CHANNEL} is not set, or is none: expected the id or name of the channel that the Slack app posts to"
-                ),
-            ));
+            let Some(target) = &deployment.config.default_receiver().target else {
+                let missing = || {
+                    format!(
+                        "{SLACK_CHANNEL} is not set: expected the id or name of the channel that the Slack app posts to"
+                    )
+                };
+                let problem = deployment.problems.first().cloned().unwrap_or_else(missing);
+                return Err(StartError::new("channel_missing", problem));
+            };
+            // What takes the default receiver's messages takes everybody's.
+            deployment.own = target.clone();
         }
         // The app is for the receivers that name a channel of it.
         (Some(_), Some(_), None) => {

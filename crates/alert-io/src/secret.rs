@@ -73,6 +73,12 @@ pub enum DecryptFailure {
 }
 
 impl DecryptFailure {
+    /// The time was over before KMS had answered for this setting.
+    #[must_use]
+    pub(crate) fn late(setting: &str) -> Self {
+        Self::Transient(format!("KMS did not answer in time for {setting}"))
+    }
+
     fn permanent(error_type: &'static str, detail: impl Into<String>) -> Self {
         Self::Permanent { error_type, detail: detail.into() }
     }
@@ -125,9 +131,7 @@ impl Decryptor {
             ));
         }
         let call = self.call::<S>(setting, ciphertext);
-        let mut plaintext = timeout(limit, call)
-            .await
-            .map_err(|_| DecryptFailure::Transient(format!("KMS did not answer in time for {setting}")))??;
+        let mut plaintext = timeout(limit, call).await.map_err(|_| DecryptFailure::late(setting))??;
         let secret = S::parse(&plaintext);
         plaintext.zeroize();
         secret.map_err(|error| {

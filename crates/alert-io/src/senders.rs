@@ -10,7 +10,7 @@ use alert_core::relay::Deployment;
 use alert_core::target::{APP, Closed, Target, WEBHOOK};
 use futures_util::future::{join, join_all, select};
 use tokio::sync::{Notify, OnceCell};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::bot_token::BotToken;
 use crate::deadline::Deadline;
@@ -43,8 +43,8 @@ pub struct Senders {
     token: Option<Sealed<BotToken>>,
     /// Opened once, because it learns the ids of channels.
     app: OnceCell<SlackApp>,
-    /// What has no stand-in is waited for, and asked for again by every invocation.
-    indispensable: Option<Target>,
+    /// Without the last of these nothing arrives: the deployment's own target, and then the second way.
+    last_resorts: Vec<Target>,
 }
 
 /// A secret, decrypted or still to be.
@@ -61,6 +61,10 @@ struct Sealed<S> {
 impl<S> Sealed<S> {
     fn new(setting: impl Into<String>, ciphertext: String) -> Self {
         Self { setting: setting.into(), ciphertext, value: OnceCell::new(), refused: OnceCell::new() }
+    }
+
+    fn refusal(&self) -> Option<&Failure> {
+        self.refused.get().filter(|_| self.value.get().is_none())
     }
 }
 
@@ -101,84 +105,97 @@ impl Senders {
             hooks,
             token: own.token.map(|ciphertext| Sealed::new(KMS_ENCRYPTED_BOT_TOKEN, ciphertext)),
             app: OnceCell::new(),
-            indispensable: deployment.second.is_none().then(|| deployment.own.clone()),
+            last_resorts: [Some(deployment.own.clone()), deployment.second.clone()]
+                .into_iter()
+                .flatten()
+                .collect(),
         }
     }
 
     /// What is given up for as long as this process lives, and why.
     pub fn refused(&self) -> impl Iterator<Item = (Closed, String)> {
-        let hooks = self.hooks.iter().filter_map(|(target, sealed)| {
-            Some((Closed::Target(target.clone()), sealed.refused.get()?.detail.clone()))
-        });
-        let token = self.token.as_ref().and_then(|sealed| sealed.refused.get());
-        hooks.chain(token.map(|failure| (Closed::Way(APP), failure.detail.clone())))
+        let hooks =
+            self.hooks.iter().map(|(target, sealed)| (Closed::Target(target.clone()), sealed.refusal()));
+        let token = self.token.iter().map(|sealed| (Closed::Way(APP), sealed.refusal()));
+        hooks.chain(token).filter_map(|(closed, refusal)| Some((closed, refusal?.detail.clone())))
     }
 
     /// Decrypts everything, and says why what nothing could be delivered without cannot be had.
     ///
-    /// That is waited for. All else has a stand-in, and nobody waits for it for long: an invocation asks for what it needs.
+    /// The last resorts are waited for until one of them is there, or all are refused. All else has a stand-in, and nobody
+    /// waits for it for long: an invocation asks for what it needs.
     pub async fn decrypt_at_start(&self) -> Option<DecryptFailure> {
-        let is_first_done = Notify::new();
-        let open = async |target: &Target| match self.hook(target) {
-            Some(hook) => self.decrypt(hook, self.is_indispensable(target), START_LIMIT).await.err(),
-            None => self.decrypt_token(START_LIMIT).await?.err(),
-        };
-        let first = async {
-            let failure = match &self.indispensable {
-                Some(target) => open(target).await,
-                None => None,
-            };
-            is_first_done.notify_one();
-            failure
-        };
-        let others = async {
-            let hooks = self.hooks.iter().map(|(target, _)| target);
-            let all = hooks.filter(|target| !self.is_indispensable(target)).map(&open);
-            let token = async {
-                if self.indispensable.as_ref().is_none_or(|target| target.way != APP) {
-                    self.decrypt_token(START_LIMIT).await;
+        let is_decided = Notify::new();
+        let last_resorts = async {
+            let opened = join_all(self.last_resorts.iter().map(async |target| {
+                let failure = self.open(target, START_LIMIT).await.err();
+                if failure.is_none() {
+                    is_decided.notify_one();
                 }
-            };
-            let patience = async {
-                is_first_done.notified().await;
-                sleep(OTHERS_PATIENCE).await;
-            };
-            select(pin!(join(join_all(all), token)), pin!(patience)).await;
+                failure
+            }));
+            let failures = opened.await;
+            is_decided.notify_one();
+            failures
         };
-        join(first, others).await.0
+        let hooks = self.hooks.iter().map(|(target, _)| target);
+        let others =
+            join_all(hooks.filter(|target| !self.last_resorts.contains(target)).map(async |target| {
+                self.open(target, START_LIMIT).await.err();
+            }));
+        let token = async {
+            if self.token.is_some() && self.last_resorts.iter().all(|target| target.way != APP) {
+                self.open(&Target::channel(""), START_LIMIT).await.err();
+            }
+        };
+        let patience = async {
+            is_decided.notified().await;
+            sleep(OTHERS_PATIENCE).await;
+        };
+        let mut failures = None;
+        let all = join(async { failures = Some(last_resorts.await) }, join(others, token));
+        select(pin!(all), pin!(patience)).await;
+        let failures: Vec<DecryptFailure> = failures?.into_iter().collect::<Option<_>>()?;
+        // As long as one of them may pass later, it is worth to go on.
+        failures.into_iter().min_by_key(|failure| matches!(failure, DecryptFailure::Permanent { .. }))
     }
 
-    /// What sends to a target, or why it cannot be had in this invocation.
-    pub async fn sender(&self, target: &Target, deadline: Deadline) -> Result<Sender, Failure> {
-        let is_indispensable = self.is_indispensable(target);
+    /// What sends to a target, or what takes nothing in this invocation and why.
+    pub async fn sender(&self, target: &Target, deadline: Deadline) -> Result<Sender, (Closed, Failure)> {
+        let closed = if target.way == APP { Closed::Way(APP) } else { Closed::Target(target.clone()) };
+        // Half of a short invocation's time is for posting.
+        let left = deadline.left().saturating_sub(POST_RESERVE.min(deadline.left() / 2));
+        // Others have a stand-in, whose turn must come, too.
+        let is_last = self.last_resorts.last() == Some(target) || self.is_last_resort(target);
+        let until = Instant::now() + if is_last { left } else { left / 2 };
         loop {
-            // Half of a short invocation's time is for posting.
-            let reserve = POST_RESERVE.min(deadline.left() / 2);
-            let left = deadline.left().saturating_sub(reserve);
-            // Others have a stand-in, whose turn must come, too.
-            let limit = if is_indispensable { left } else { left / 2 };
-            let opened = match (self.hook(target), target.way) {
-                (Some(hook), _) => {
-                    let url = self.decrypt(hook, is_indispensable, limit).await;
-                    url.map(|url| Sender::Webhook { http: self.http.clone(), url })
-                }
-                (None, APP) => match self.decrypt_token(limit).await {
-                    Some(token) => token.map(|token| Sender::App(self.app(token))),
-                    None => return Err(Failure::new("bot_token_missing", TOKEN_MISSING)),
-                },
-                (None, _) => return Err(Failure::new("webhook_missing", "the receiver has no webhook")),
-            };
-            match opened {
+            let limit = until.saturating_duration_since(Instant::now());
+            let failure = match self.open(target, limit).await {
                 Ok(sender) => return Ok(sender),
-                Err(failure) => {
-                    let is_worth_another =
-                        is_indispensable && matches!(failure, DecryptFailure::Transient(_));
-                    if !is_worth_another || !deadline.allows(reserve + 2 * KMS_PAUSE) {
-                        return Err(failed(&failure));
-                    }
-                }
+                Err(failure) => failure,
+            };
+            let is_worth_another =
+                matches!(failure, DecryptFailure::Transient(_)) && self.last_resorts.contains(target);
+            if !is_worth_another || until.saturating_duration_since(Instant::now()) < 2 * KMS_PAUSE {
+                return Err((closed, failed(&failure)));
             }
             sleep(KMS_PAUSE).await;
+        }
+    }
+
+    async fn open(&self, target: &Target, limit: Duration) -> Result<Sender, DecryptFailure> {
+        if let Some(hook) = self.hook(target) {
+            let url = self.decrypt(hook, target, limit).await?;
+            return Ok(Sender::Webhook { http: self.http.clone(), url });
+        }
+        match &self.token {
+            Some(token) if target.way == APP => {
+                Ok(Sender::App(self.app(self.decrypt(token, target, limit).await?)))
+            }
+            _ => Err(DecryptFailure::Permanent {
+                error_type: "bot_token_missing",
+                detail: TOKEN_MISSING.to_owned(),
+            }),
         }
     }
 
@@ -186,14 +203,21 @@ impl Senders {
         self.hooks.iter().find(|(known, _)| known == target).map(|(_, sealed)| sealed)
     }
 
-    /// All channels of the app hang on one token.
-    fn is_indispensable(&self, target: &Target) -> bool {
-        self.indispensable.as_ref().is_some_and(|own| own == target || own.way == APP && target.way == APP)
+    /// Whether nothing would stand in for it: of the last resorts it is the only one that is not refused.
+    fn is_last_resort(&self, target: &Target) -> bool {
+        // All channels of the app hang on one token.
+        let is_same = |other: &Target| other == target || other.way == APP && target.way == APP;
+        let is_refused = |other: &&Target| self.refusal(other).is_some();
+        self.last_resorts.iter().any(is_same)
+            && self.last_resorts.iter().filter(|other| !is_same(other)).all(|other| is_refused(&other))
     }
 
-    async fn decrypt_token(&self, limit: Duration) -> Option<Result<BotToken, DecryptFailure>> {
-        let is_indispensable = self.indispensable.as_ref().is_some_and(|target| target.way == APP);
-        Some(self.decrypt(self.token.as_ref()?, is_indispensable, limit).await)
+    /// Why a target is given up for as long as this process lives.
+    fn refusal(&self, target: &Target) -> Option<&Failure> {
+        match self.hook(target) {
+            Some(hook) => hook.refusal(),
+            None => self.token.as_ref()?.refusal(),
+        }
     }
 
     fn app(&self, token: BotToken) -> SlackApp {
@@ -209,24 +233,25 @@ impl Senders {
     async fn decrypt<S: Secret + Clone>(
         &self,
         sealed: &Sealed<S>,
-        is_indispensable: bool,
+        target: &Target,
         limit: Duration,
     ) -> Result<S, DecryptFailure> {
-        let decrypted = sealed
-            .value
-            .get_or_try_init(async || {
-                let outcome = self.decryptor.decrypt(&sealed.setting, &sealed.ciphertext, limit).await;
-                if let Err(failure) = &outcome {
-                    tracing::warn!(setting = sealed.setting, "{failure}");
-                }
-                outcome
-            })
-            .await
-            .cloned();
-        // Without what is indispensable nothing arrives: every invocation asks for it again, so that a mended role or key is
-        // all it takes.
+        let decrypted = sealed.value.get_or_try_init(async || {
+            let outcome = self.decryptor.decrypt(&sealed.setting, &sealed.ciphertext, limit).await;
+            if let Err(failure) = &outcome {
+                tracing::warn!(setting = sealed.setting, "{failure}");
+            }
+            outcome
+        });
+        // Who comes second waits for the first, and then for itself: all of that within its own limit.
+        let decrypted = match timeout(limit, decrypted).await {
+            Ok(decrypted) => decrypted.cloned(),
+            Err(_) => Err(DecryptFailure::late(&sealed.setting)),
+        };
+        // Without the last resort nothing arrives: every invocation asks for it again, so that a mended role or key is all
+        // it takes.
         if let Err(failure @ DecryptFailure::Permanent { .. }) = &decrypted
-            && !is_indispensable
+            && !self.is_last_resort(target)
         {
             let _ = sealed.refused.set(failed(failure));
         }

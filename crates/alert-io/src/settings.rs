@@ -88,7 +88,7 @@ pub fn slack_channel(environment: Environment<'_>) -> Result<Option<String>, Str
         return Ok(Some(channel));
     }
     Err(format!(
-        "{SLACK_CHANNEL} is {}, which is no channel, and is ignored: expected a name such as #oncall",
+        "{SLACK_CHANNEL} is {}, which is no channel, and is ignored: expected a name such as #oncall, or an id",
         shown(&channel)
     ))
 }
@@ -103,7 +103,7 @@ pub fn slack_api_url(environment: Environment<'_>) -> Result<String, String> {
             Ok(url.into())
         }
         _ => Err(format!(
-            "{SLACK_API_URL} is {}, which is no https URL of a host, and is ignored: expected one such as {SLACK_API}",
+            "{SLACK_API_URL} is {}, which is no https URL of a host, so that nothing goes by the Slack app: expected one such as {SLACK_API}",
             shown(&text)
         )),
     }

@@ -88,6 +88,7 @@ async fn the_webhook_is_the_second_way_and_says_why() {
         assert!(stage.invoke(&sns(&format!("a-{number}"), &[alarm(&name)])).await.outcome.is_success());
         let post = stage.sandbox.slack.accepted().pop().unwrap();
         assert_eq!(post.method, Method::Webhook, "{code}");
+        assert!(post.payload.get("channel").is_none(), "a webhook has a channel of its own: {post:?}");
         let said = says(&post);
         assert!(
             said.contains(&name)
@@ -286,9 +287,140 @@ async fn settings_that_do_not_do() {
     assert_eq!(error_type, "bot_token_invalid");
     assert!(message.contains("user token") && !message.contains("secretpart"), "{message}");
 
-    // Where the API's address is wrong, the token goes nowhere but to Slack.
-    let stage =
-        Setup::new().await.token().set("SLACK_API_URL", "http://slack.example/api/").timeout(8).start().await;
-    assert!(stage.invoke(&walkthrough()).await.outcome.is_success() || stage.messages().is_empty());
-    stage.logged("SLACK_API_URL is (not shown").await;
+    // What is wrong with the value is said, and the value is not.
+    let stage = Setup::by(By::App).await.set("slackChannel", "xoxb-1-2-secretpart").try_start().await;
+    let Some(Outcome::InitError { error_type, message, .. }) = stage.function.init_error() else { panic!() };
+    assert_eq!(error_type, "channel_missing");
+    assert!(message.contains("which is no channel") && !message.contains("secretpart"), "{message}");
+}
+
+#[tokio::test]
+async fn where_the_api_is_unknown_the_token_stays_here() {
+    const WRONG: &str = "http://slack.example/api/";
+    let stage = Setup::by(By::App).await.set("SLACK_API_URL", WRONG).try_start().await;
+    let Some(Outcome::InitError { error_type, message, .. }) = stage.function.init_error() else { panic!() };
+    assert_eq!(error_type, "slack_api_url_malformed");
+    assert!(message.contains("SLACK_API_URL is (not shown"), "{message}");
+    // With a webhook beside it, that is the way.
+    let stage = Setup::new().await.token().set("SLACK_API_URL", WRONG).start().await;
+    assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
+    let [post] = &stage.sandbox.slack.accepted()[..] else { panic!("{:?}", stage.messages()) };
+    assert_eq!(post.method, Method::Webhook);
+    assert!(says(post).contains("which cannot be reached: SLACK_API_URL is (not shown"), "{}", says(post));
+}
+
+#[tokio::test]
+async fn an_app_alone_takes_the_channel_of_the_default_receiver() {
+    for channel in ["", "xoxb-1-2-secretpart"] {
+        let setup = Setup::by(By::App).await.set("slackChannel", channel);
+        let ops = setup.sandbox.slack.channel("ops").id;
+        let config = json!({
+            "receivers": [{"name": "default", "slack": {"channel": ops}}, {"name": "db", "mention": "<!here>"}],
+            "route": {"receiver": "default", "routes": [{"matchers": ["alertname=db"], "receiver": "db"}]},
+        });
+        let stage = setup.set("ALERT_CONFIG", &config.to_string()).start().await;
+        assert!(stage.invoke(&sns("a", &["db", "other"].map(alarm))).await.outcome.is_success());
+        let channels: Vec<String> =
+            stage.sandbox.slack.accepted().into_iter().map(|post| post.channel).collect();
+        assert_eq!(channels, ["ops", "ops"]);
+        assert_eq!(stage.count("which is no channel"), if channel.is_empty() { 0 } else { 2 });
+    }
+}
+
+/// A receiver for each of these channels, and an alert named `all` for everybody.
+fn channels_for_all(setup: &mut Setup, names: &[&str]) -> String {
+    let mut receivers = vec![json!({"name": "default"})];
+    let mut routes = Vec::new();
+    for name in names {
+        let mut receiver = setup.target(name);
+        receiver["name"] = (*name).into();
+        receivers.push(receiver);
+        let matcher = format!("alertname=~\"all|{name}.*\"");
+        routes.push(json!({"matchers": [matcher], "receiver": name, "continue": true}));
+    }
+    json!({"receivers": receivers, "route": {"receiver": "default", "routes": routes}}).to_string()
+}
+
+#[tokio::test]
+async fn kms_that_hangs_takes_no_invocation_beyond_its_end_however_many_channels_wait() {
+    let mut setup = Setup::by(By::App).await.timeout(6);
+    let config = channels_for_all(&mut setup, &["db", "web", "batch"]);
+    let setup = setup.set("ALERT_CONFIG", &config);
+    setup.sandbox.kms.set_fault(KmsFault::Hang(Duration::from_mins(2)));
+    let stage = setup.start().await;
+    let event = sqs(&["db-1", "web-1", "batch-1", "other-1"].map(alarm));
+    let invocation = stage.invoke(&event).await;
+    assert_eq!(error(&invocation).0, "kms_unavailable", "{invocation:?}");
+    stage.sandbox.kms.set_fault(KmsFault::None);
+    assert_eq!(answer(&stage.invoke(&event).await), json!({"batchItemFailures": []}));
+    assert_eq!(stage.messages().len(), 4);
+}
+
+#[tokio::test]
+async fn with_two_secrets_kms_may_be_slow_with_both() {
+    let setup = Setup::new().await.token().timeout(20);
+    setup.sandbox.kms.set_fault(KmsFault::Unavailable);
+    let stage = setup.start().await;
+    // More than one way's tries, and less than both ways' time.
+    stage.sandbox.kms.set_fault(KmsFault::Throttle(10));
+    assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
+    assert_eq!(stage.messages().len(), 1);
+    // Where both are refused for good nothing can arrive, and the start says so.
+    let setup = Setup::new().await.token();
+    setup.sandbox.kms.set_fault(KmsFault::Deny);
+    let stage = setup.try_start().await;
+    let Some(Outcome::InitError { error_type, .. }) = stage.function.init_error() else {
+        panic!("it starts")
+    };
+    assert_eq!(error_type, "kms_refused");
+}
+
+#[tokio::test]
+async fn who_stands_in_for_many_tells_it_once() {
+    // By the default receiver's channel.
+    let mut setup = Setup::by(By::App).await;
+    let config = channels_for_all(&mut setup, &["db", "web"]);
+    let stage = setup.set("ALERT_CONFIG", &config).start().await;
+    stage.sandbox.slack.set_archived("db", true);
+    stage.sandbox.slack.set_archived("web", true);
+    let event = sqs(&["all", "db-1"].map(alarm));
+    assert_eq!(answer(&stage.invoke(&event).await), json!({"batchItemFailures": []}));
+    let said: Vec<String> = stage.sandbox.slack.accepted().iter().map(says).collect();
+    let count = |text: &str| said.iter().filter(|said| said.contains(text)).count();
+    assert_eq!((count("*all*"), count("*db-1*"), said.len()), (1, 1, 2), "{said:?}");
+    // By the second way, where nobody's channel takes anything.
+    let mut setup = Setup::new().await.token();
+    let config = {
+        let channels = ["db", "web"].map(|name| {
+            let channel = setup.sandbox.slack.channel(name);
+            setup.sandbox.slack.set_member(name, &setup.app, true);
+            json!({"name": name, "slack": {"channel": channel.id}})
+        });
+        let receivers = [&[json!({"name": "default"})][..], &channels].concat();
+        let routes = ["db", "web"]
+            .map(|name| json!({"matchers": ["alertname=all"], "receiver": name, "continue": true}));
+        json!({"receivers": receivers, "route": {"receiver": "default", "routes": routes}}).to_string()
+    };
+    setup = setup.set("ALERT_CONFIG", &config);
+    let stage = setup.start().await;
+    stage.sandbox.slack.set_token_state(&stage.app, TokenState::Revoked);
+    assert!(stage.invoke(&sns("a", &[alarm("all")])).await.outcome.is_success());
+    assert_eq!(stage.count("*all*"), 1, "{:?}", stage.messages());
+    // Where it is known before: there is no token at all.
+    let stage = Setup::new().await.set("ALERT_CONFIG", &config).start().await;
+    assert!(stage.invoke(&sns("a", &[alarm("all")])).await.outcome.is_success());
+    assert_eq!(stage.count("*all*"), 1, "{:?}", stage.messages());
+    assert_eq!(
+        (stage.count("For the receiver db, which"), stage.count("For the receiver web, which")),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn what_refuses_for_good_is_what_is_reported() {
+    let stage = Setup::by(By::App).await.start().await;
+    stage.sandbox.slack.then(Answer::Status { code: 503, body: String::new(), retry_after: None });
+    stage.sandbox.slack.set_archived("ops", true);
+    let invocation = stage.invoke(&walkthrough()).await;
+    assert_eq!(error(&invocation).0, "slack_channel_refused", "{invocation:?}");
 }
