@@ -185,7 +185,7 @@ def test_at_a_terminal_the_token_is_not_shown_and_the_channel_is_asked_for(deplo
     deployment.assert_nothing_told(said + shown)
     last = deployment.states()[-1]
     if status == 0:
-        assert (last["KmsEncryptedBotToken"], last["SlackChannel"]) == ("QUJD==", "#alerts")
+        assert (last["KmsEncryptedBotToken"], last["SlackChannel"]) == ("QUJD==", channel)
     else:
         assert "that is no channel" in said and last["KmsEncryptedBotToken"] == "", said
         assert "another" not in json.dumps(deployment.notes("calls.jsonl"))
