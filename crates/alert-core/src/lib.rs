@@ -23,6 +23,7 @@ pub mod outcome;
 pub mod region;
 pub mod relay;
 pub mod render;
+pub mod report;
 pub mod source;
 pub mod target;
 pub mod text;

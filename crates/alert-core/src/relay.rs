@@ -90,7 +90,7 @@ pub struct Post {
     pub name: String,
     /// Who gets it.
     pub receiver: Arc<Receiver>,
-    /// The receiver whose target cannot be had, where this one stands in for it.
+    /// The name of the receiver whose target cannot be had, where this one stands in for it.
     pub instead_of: Option<String>,
     /// What takes it.
     pub target: Target,
@@ -200,7 +200,7 @@ impl<'d> Draft<'d> {
     pub fn questions(&self) -> impl Iterator<Item = Question<'_>> {
         self.0.items.iter().zip(&self.0.destinations).flat_map(|(item, destinations)| {
             destinations.iter().map(|destination| Question {
-                receiver: &destination.receiver.name,
+                receiver: &destination.meant_for.name,
                 delivery: &item.delivery,
                 alert: &item.key,
             })
@@ -227,6 +227,11 @@ fn first_of_alert(items: &[Item]) -> Vec<usize> {
 #[derive(Debug, Clone)]
 struct Destination {
     receiver: Arc<Receiver>,
+    /// Whom the rules chose.
+    meant_for: Arc<Receiver>,
+    /// The receiver is another than that, or reached by another way.
+    is_stand_in: bool,
+    /// The name of the receiver whose stand-in it has become since it was planned.
     instead_of: Option<String>,
     target: Target,
     route: String,
@@ -244,6 +249,14 @@ struct Due {
     items: Vec<(usize, usize)>,
 }
 
+impl Post {
+    /// The name of the receiver that it was planned for, whoever stands in for it now.
+    #[must_use]
+    pub fn planned_for(&self) -> &str {
+        self.instead_of.as_deref().unwrap_or(&self.receiver.name)
+    }
+}
+
 impl Plan<'_> {
     /// What dropped an item, if anything did.
     pub fn dropped(&self) -> impl Iterator<Item = (&Item, &Dropped)> {
@@ -251,6 +264,14 @@ impl Plan<'_> {
             Verdict::Drop(dropped) => Some((item, dropped)),
             Verdict::Deliver { .. } => None,
         })
+    }
+
+    /// The name of the receiver that the rules chose for an item which a post brings to whoever it is.
+    #[must_use]
+    pub fn meant_for<'p>(&'p self, post: &'p Post, item: usize) -> &'p str {
+        let mut all = self.destinations.get(item).into_iter().flatten();
+        let planned = all.find(|destination| destination.receiver.name == post.planned_for());
+        planned.map_or(post.planned_for(), |destination| &destination.meant_for.name)
     }
 
     /// The item that speaks for this one: another, where the same delivery came twice in the event.
@@ -287,7 +308,7 @@ impl Plan<'_> {
         mut is_told: impl FnMut(usize, &Target) -> bool,
     ) -> Option<Vec<Post>> {
         let (receiver, target) = self.stand_in_for(&post.receiver, &post.target, closed)?;
-        let name = post.instead_of.as_deref().unwrap_or(&post.receiver.name);
+        let name = post.planned_for();
         let problem = self.unavailable(name, why);
         let mut destinations = self.destinations_of(post);
         destinations.retain(|(index, _)| {
@@ -330,12 +351,12 @@ impl Plan<'_> {
         if let [item] = post.items[..] {
             return vec![(item, Destination::clone(common))];
         }
-        let planned_for = instead_of.as_ref().unwrap_or(&receiver.name);
+        let planned_for = post.planned_for();
         post.items
             .iter()
             .filter_map(|index| {
                 let all = self.destinations.get(*index)?;
-                let own = all.iter().find(|other| other.receiver.name == *planned_for).or(all.first())?;
+                let own = all.iter().find(|other| other.receiver.name == planned_for).or(all.first())?;
                 let mut destination = Destination {
                     receiver: Arc::clone(receiver),
                     instead_of: instead_of.clone(),
@@ -370,8 +391,7 @@ impl Plan<'_> {
                     Past::None => {}
                     Past::Unsure { is_too_soon: false } => destination.may_be_repeat = true,
                     Past::Unsure { is_too_soon: true } => {
-                        let Destination { receiver, target, .. } = &*destination;
-                        let (receiver, way) = (receiver.name.clone(), target.way);
+                        let (receiver, way) = (destination.receiver.name.clone(), destination.target.way);
                         self.held.push(Held { item: index, receiver, way });
                         continue;
                     }
@@ -500,8 +520,6 @@ impl Plan<'_> {
     fn destinations(&self, item: usize) -> Vec<Destination> {
         let Verdict::Deliver { receivers } = &self.items[item].verdict else { return Vec::new() };
         let mut destinations: Vec<Destination> = Vec::new();
-        // Which of them stand in for others.
-        let mut stand_ins: Vec<bool> = Vec::new();
         for Routed { receiver, chosen_by, .. } in receivers {
             let target = self.deployment.target_of(receiver);
             let why = self.deployment.unavailable.iter().find(|(closed, _)| closed.covers(&target));
@@ -509,32 +527,34 @@ impl Plan<'_> {
                 let (stand_in, target) = self.stand_in_for(receiver, &target, &[])?;
                 Some((stand_in, target, self.unavailable(&receiver.name, why)))
             });
+            let meant_for = Arc::clone(receiver);
             let (receiver, target, problem) = match stand_in {
                 None => (Arc::clone(receiver), target, None),
                 Some((stand_in, target, problem)) => (stand_in, target, Some(problem)),
             };
             let is_stand_in = problem.is_some();
             // The same people twice: one message, which still says what is wrong.
-            let same = destinations.iter().zip(&stand_ins).position(|(other, other_is_stand_in)| {
-                let is_same_place = other.target == target && (is_stand_in || *other_is_stand_in);
+            let same = destinations.iter_mut().find(|other| {
+                let is_same_place = other.target == target && (is_stand_in || other.is_stand_in);
                 is_same_place || other.receiver.name == receiver.name
             });
-            if let Some(same) = same {
-                let known = &mut destinations[same];
+            if let Some(known) = same {
                 known.warnings.extend(problem);
                 // Who was meant goes before who stands in.
-                if stand_ins[same] && !is_stand_in {
-                    (known.receiver, known.target, known.route) = (receiver, target, chosen_by.clone());
-                    stand_ins[same] = false;
+                if known.is_stand_in && !is_stand_in {
+                    known.is_stand_in = false;
+                    (known.receiver, known.meant_for) = (receiver, meant_for);
+                    (known.target, known.route) = (target, chosen_by.clone());
                 }
                 continue;
             }
             let broken = self.deployment.broken.as_ref().map(|broken| broken.warning(self.words()));
             let others = self.deployment.problems.iter().map(|problem| Warning::new(problem.as_str()));
             let warnings: Vec<Warning> = broken.into_iter().chain(others).chain(problem).collect();
-            stand_ins.push(is_stand_in);
             destinations.push(Destination {
                 receiver,
+                meant_for,
+                is_stand_in,
                 instead_of: None,
                 target,
                 route: chosen_by.clone(),

@@ -12,18 +12,17 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alert_core::known::{Question, Shown};
-use alert_core::outcome::{Failure, Outcome, Receipt};
-use alert_core::relay::{Held, Item, Plan, Post};
+use alert_core::outcome::{Failure, Outcome};
+use alert_core::relay::{Held, Plan, Post};
 use alert_core::render::Rendering;
+use alert_core::report::Report;
 use alert_core::target::{Act, Closed, Target, Way};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff;
 use crate::deadline::Deadline;
-use crate::ledger::Ledger;
 use crate::sender::Sends;
 
 /// One attempt; a target answers within a second when it is well.
@@ -37,47 +36,6 @@ const TRIES_MAX: u32 = 6;
 /// Attempts for a digest that its target takes ill without a word on why; after that, one bad text takes no other along.
 const DIGEST_TRIES_MAX: u32 = 3;
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-
-/// What an invocation delivered, and what it could not.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Items that are delivered to every receiver they were posted to, by their place in the plan, and when the last got it.
-    pub delivered: BTreeMap<usize, DateTime<Utc>>,
-    /// Items that failed, by their place and the receiver's name, and why.
-    pub failed: BTreeMap<(usize, String), Failure>,
-    /// Attempts by item.
-    pub tries: HashMap<usize, u32>,
-    /// Posts that had to be repeated.
-    pub retries: u32,
-}
-
-impl Report {
-    /// Why an item failed for the first of the receivers who did not get it.
-    #[must_use]
-    pub fn failure(&self, item: usize) -> Option<&Failure> {
-        let (_, failure) =
-            self.failed.range((item, String::new())..).next().filter(|((of, _), _)| *of == item)?;
-        Some(failure)
-    }
-
-    fn add(&mut self, other: Self) {
-        for (item, at) in other.delivered {
-            self.delivered.entry(item).and_modify(|last| *last = at.max(*last)).or_insert(at);
-        }
-        self.retries += other.retries;
-        self.failed.extend(other.failed);
-        for (item, tries) in other.tries {
-            *self.tries.entry(item).or_default() += tries;
-        }
-    }
-
-    fn fail(&mut self, post: &Post, failure: &Failure) {
-        for item in &post.items {
-            let place = (*item, post.receiver.name.clone());
-            self.failed.entry(place).or_insert_with(|| failure.clone());
-        }
-    }
-}
 
 /// Delivers posts; lives as long as the process, and remembers what the next invocation must know of the targets.
 #[derive(Debug, Default)]
@@ -113,10 +71,9 @@ impl<'p> Parcel<'p> {
 type Inboxes<'p> = Mutex<BTreeMap<Target, VecDeque<Parcel<'p>>>>;
 
 /// One target's part of an invocation.
-struct Lane<'c, 'p, L, S> {
+struct Lane<'c, 'p, S> {
     courier: &'c Courier,
     plan: &'p Plan<'p>,
-    ledger: &'c L,
     inboxes: &'c Inboxes<'p>,
     target: Target,
     sender: Option<S>,
@@ -125,7 +82,7 @@ struct Lane<'c, 'p, L, S> {
     next_at: Instant,
     /// The newest item that stands there, or may, by alert.
     shown: HashMap<usize, usize>,
-    report: Report,
+    report: Report<'p>,
 }
 
 /// What became of one attempt, for the lane.
@@ -151,13 +108,12 @@ impl Courier {
     /// Delivers a plan's posts by `deadline`, each target's in order and the targets side by side.
     ///
     /// `sender` gives what sends to a target when it can be had, or what is closed and why: then a stand-in gets its posts.
-    pub async fn deliver<S: Sends, L: Ledger>(
+    pub async fn deliver<'p, S: Sends>(
         &self,
-        plan: &Plan<'_>,
-        ledger: &L,
+        plan: &'p Plan<'p>,
         sender: impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
         deadline: Deadline,
-    ) -> Report {
+    ) -> Report<'p> {
         let inboxes = Inboxes::default();
         for post in &plan.posts {
             put(&inboxes, Parcel::new(Cow::Borrowed(post)));
@@ -165,7 +121,6 @@ impl Courier {
         let lane = |target| Lane {
             courier: self,
             plan,
-            ledger,
             inboxes: &inboxes,
             target,
             sender: None,
@@ -175,7 +130,7 @@ impl Courier {
             shown: HashMap::new(),
             report: Report::default(),
         };
-        let mut idle: BTreeMap<Target, Lane<'_, '_, L, S>> = BTreeMap::new();
+        let mut idle: BTreeMap<Target, Lane<'_, '_, S>> = BTreeMap::new();
         let mut running = FuturesUnordered::new();
         let mut busy: HashSet<Target> = HashSet::new();
         let mut closed = Vec::new();
@@ -253,7 +208,7 @@ fn waiting(inboxes: &Inboxes<'_>) -> Vec<Target> {
     lock(inboxes).keys().cloned().collect()
 }
 
-impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
+impl<'p, S: Sends> Lane<'_, 'p, S> {
     /// Sends what waits for the target.
     async fn run(
         mut self,
@@ -361,13 +316,11 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
         let outcome = self.send(sender, &mut parcel, others_wait).await;
         match outcome {
             Outcome::Delivered(receipt) => {
-                let now = Utc::now();
-                self.remember(&parcel.post, receipt, now).await;
                 if parcel.refused == Some(Rendering::Modern) && parcel.post.rendering == Rendering::Classic {
                     self.courier.without_modern().insert(self.target.clone());
                 }
-                self.report.delivered.extend(parcel.post.items.iter().map(|item| (*item, now)));
                 self.note_shown(&parcel.post);
+                self.report.arrive(parcel.post, receipt, Utc::now());
                 Next::Done
             }
             Outcome::Retry { after: Some(time), failure } => {
@@ -386,13 +339,11 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
                 self.again(parcel, failure)
             }
             Outcome::Unsure(failure) => {
-                let now = Utc::now();
-                for (_, delivery) in deliveries(self.plan, &parcel.post) {
-                    self.ledger.unsure(delivery, now).await;
-                }
                 // Whether people see it or not, what comes after it is older.
                 self.note_shown(&parcel.post);
-                self.fail(&parcel, &failure)
+                let next = self.fail(&parcel, &failure);
+                self.report.unsure.push((parcel.post, Utc::now()));
+                next
             }
             Outcome::Gone(_) if parcel.post.act != Act::Say => {
                 self.report.retries += 1;
@@ -412,17 +363,6 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
                 Next::Refused(parcel, Closed::Target(self.target.clone()), failure)
             }
             Outcome::SenderRefused(failure) => Next::Refused(parcel, Closed::Way(self.target.way), failure),
-        }
-    }
-
-    async fn remember(&self, post: &Post, receipt: Option<Receipt>, at: DateTime<Utc>) {
-        for (item, delivery) in deliveries(self.plan, post) {
-            let state = item.alert.state_value.clone();
-            let changed_at = item.alert.changed_at;
-            // At who it stands in for there is no message to change.
-            let receipt = receipt.clone().filter(|_| delivery.receiver == post.receiver.name);
-            let shown = changed_at.map(|at| Shown { state, at, receipt });
-            self.ledger.delivered(delivery, shown, at).await;
         }
     }
 
@@ -516,17 +456,4 @@ impl<'p, L: Ledger, S: Sends> Lane<'_, 'p, L, S> {
         sleep_until(moment).await;
         Ok(())
     }
-}
-
-/// The deliveries that a post is, by their items' places: for a stand-in also those of who it stands in for, so that these
-/// are not tried again.
-fn deliveries<'q>(plan: &'q Plan<'_>, post: &'q Post) -> impl Iterator<Item = (&'q Item, Question<'q>)> {
-    let receivers = [Some(&post.receiver.name), post.instead_of.as_ref()];
-    let items = post.items.iter().filter_map(|item| plan.items.get(*item));
-    items.flat_map(move |item| {
-        receivers
-            .into_iter()
-            .flatten()
-            .map(move |receiver| (item, Question { receiver, delivery: &item.delivery, alert: &item.key }))
-    })
 }

@@ -94,9 +94,9 @@ impl Filter {
             })
             .collect();
         let report = self.publisher.publish(messages, deadline).await;
-        for (place, at) in &report.published {
+        for place in report.published.keys() {
             if let Some(publication) = plan.publications.get(*place) {
-                self.memory.remember_delivery(TOPIC, &publication.delivery, *at);
+                self.memory.remember_delivery(TOPIC, &publication.delivery);
             }
         }
         let outcomes = outcomes(&plan, &report);

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use alert_core::key::{AlertKey, DeliveryKey};
 use alert_core::known::{Known, Past, Question, Shown};
+use alert_core::report::Settled;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ledger::Ledger;
@@ -44,10 +45,13 @@ enum Fate {
 
 impl ProcessMemory {
     /// Remembers that a delivery has arrived.
-    pub fn remember_delivery(&self, receiver: &str, delivery: &DeliveryKey, at: DateTime<Utc>) {
-        let mut entries = self.entries();
-        entries.deliveries.set((receiver.to_owned(), delivery.clone()), Fate::Delivered);
-        entries.taken_at.set(receiver.to_owned(), at);
+    pub fn remember_delivery(&self, receiver: &str, delivery: &DeliveryKey) {
+        self.entries().deliveries.set((receiver.to_owned(), delivery.clone()), Fate::Delivered);
+    }
+
+    /// Remembers that a receiver's target took something.
+    fn remember_taken(&self, receiver: &str, at: DateTime<Utc>) {
+        self.entries().taken_at.set(receiver.to_owned(), at);
     }
 
     /// Remembers that a delivery was tried, and that nobody knows whether it has arrived.
@@ -111,15 +115,21 @@ impl Ledger for ProcessMemory {
         questions.iter().map(known).collect()
     }
 
-    async fn delivered(&self, of: Question<'_>, shown: Option<Shown>, at: DateTime<Utc>) {
-        self.remember_delivery(of.receiver, of.delivery, at);
-        if let Some(shown) = shown {
-            self.remember_shown(of.receiver, of.alert, shown);
+    async fn record(&self, settled: &[Settled<'_>]) {
+        for Settled { receiver, alert, delivered, unsure, shown, is_taken } in settled {
+            for (delivery, at) in delivered {
+                self.remember_delivery(receiver, delivery);
+                if *is_taken {
+                    self.remember_taken(receiver, *at);
+                }
+            }
+            for (delivery, at) in unsure {
+                self.remember_unsure(receiver, delivery, *at);
+            }
+            if let Some(shown) = shown {
+                self.remember_shown(receiver, alert, shown.clone());
+            }
         }
-    }
-
-    async fn unsure(&self, of: Question<'_>, at: DateTime<Utc>) {
-        self.remember_unsure(of.receiver, of.delivery, at);
     }
 }
 
@@ -180,7 +190,7 @@ mod tests {
     fn the_oldest_is_forgotten_first() {
         let memory = ProcessMemory::default();
         for n in 0..=ENTRIES_MAX {
-            memory.remember_delivery("r", &delivery(n), at(0));
+            memory.remember_delivery("r", &delivery(n));
         }
         assert!(!memory.is_delivered("r", &delivery(0)));
         assert!(memory.is_delivered("r", &delivery(1)) && memory.is_delivered("r", &delivery(ENTRIES_MAX)));
@@ -200,9 +210,9 @@ mod tests {
         }
         assert_eq!(tried, [0, 3, 6, 12, 24, 48, 78, 108]);
         // As soon as the target takes anything, it is worth a try again.
-        memory.remember_delivery("r", &delivery(2), at(120));
+        memory.remember_taken("r", at(120));
         assert_eq!(memory.past_at("r", &delivery(1), at(121)), Past::Unsure { is_too_soon: false });
-        memory.remember_delivery("r", &delivery(1), at(121));
+        memory.remember_delivery("r", &delivery(1));
         assert_eq!(memory.past_at("r", &delivery(1), at(122)), Past::Delivered);
     }
 

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::relay::{self, Deployment, Plan};
+use alert_core::report::{self, Report};
 use alert_core::target::{APP, Closed, Target};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::aws::{self, Identity};
 use crate::configuration;
-use crate::courier::{Courier, Report};
+use crate::courier::Courier;
 use crate::deadline::Deadline;
 use crate::http;
 use crate::lambda::{self, InvocationError};
@@ -118,7 +119,8 @@ impl Relay {
         let known = self.ledger.claim(&draft.questions().collect::<Vec<_>>()).await;
         let plan = draft.plan(&known);
         let sender = async |target: &Target| self.senders.sender(target, deadline).await;
-        let report = self.courier.deliver(&plan, &self.ledger, sender, deadline).await;
+        let report = self.courier.deliver(&plan, sender, deadline).await;
+        self.ledger.record(&report::settle(&plan, &report)).await;
         log(&plan, &report, request_id, started_at);
         self.metrics.print(&tally(&plan, &report, deployment.config.fail_open), request_id);
         let failed: Vec<_> = plan
@@ -168,7 +170,7 @@ fn place(deployment: &mut Deployment, own: &Own, channel: Option<String>) -> Res
 }
 
 /// What the invocation counts.
-fn tally(plan: &Plan<'_>, report: &Report, is_config_invalid: bool) -> Tally {
+fn tally(plan: &Plan<'_>, report: &Report<'_>, is_config_invalid: bool) -> Tally {
     let digests = plan.posts.iter().map(|post| post.items.len()).filter(|items| *items > 1);
     let mut tally = Tally {
         received: plan.items.len(),
@@ -194,7 +196,7 @@ fn tally(plan: &Plan<'_>, report: &Report, is_config_invalid: bool) -> Tally {
 }
 
 /// One line for each alert: what it was, what was decided, what became of it.
-fn log(plan: &Plan<'_>, report: &Report, request_id: &str, started_at: DateTime<Utc>) {
+fn log(plan: &Plan<'_>, report: &Report<'_>, request_id: &str, started_at: DateTime<Utc>) {
     let ended_at = Utc::now();
     for (index, item) in plan.items.iter().enumerate() {
         let delivered_at = report.delivered.get(&plan.spokesman(index));

@@ -160,7 +160,7 @@ async fn schedules(
         let started = Instant::now();
         let sender = async |_: &Target| Ok(Moody { world: &world });
         let deadline = Deadline::after(Duration::from_mins(1));
-        let report = Courier::default().deliver(&plan, &ledger, sender, deadline).await;
+        let report = Courier::default().deliver(&plan, sender, deadline).await;
         assert!(started.elapsed() <= Duration::from_secs(61), "seed {seed}: {:?}", started.elapsed());
         let (lost, arrived) = (world.lost.get(), world.arrived.into_inner());
         let number_of = |item: &usize| -> usize {
@@ -269,7 +269,7 @@ async fn no_target_waits_for_another() {
         Ok(Timed { hangs: *target != Target::OWN_WEBHOOK, started, answered: &answered })
     };
     let deadline = Deadline::after(Duration::from_secs(30));
-    let report = Courier::default().deliver(&plan, &ProcessMemory::default(), sender, deadline).await;
+    let report = Courier::default().deliver(&plan, sender, deadline).await;
     assert_eq!(report.failed.len(), 4);
     assert_eq!(answered.into_inner(), [Duration::ZERO; 4]);
 }

@@ -1,0 +1,144 @@
+//! What became of a plan's posts, and what is to be remembered of it.
+//!
+//! Who posts writes the report; who remembers is the caller's.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use crate::key::{AlertKey, DeliveryKey};
+use crate::known::Shown;
+use crate::outcome::{Failure, Receipt};
+use crate::relay::{Plan, Post};
+use crate::target::Act;
+
+/// What an invocation delivered, and what it could not.
+#[derive(Debug, Default)]
+pub struct Report<'p> {
+    /// Posts that have arrived, in their order at each target.
+    pub arrived: Vec<Arrived<'p>>,
+    /// Posts of which nobody knows whether they arrived, and when they were tried.
+    pub unsure: Vec<(Cow<'p, Post>, DateTime<Utc>)>,
+    /// Items that are delivered to every receiver they were posted to, by their place in the plan, and when the last got it.
+    pub delivered: BTreeMap<usize, DateTime<Utc>>,
+    /// Items that failed, by their place and the receiver's name, and why.
+    pub failed: BTreeMap<(usize, String), Failure>,
+    /// Attempts by item.
+    pub tries: HashMap<usize, u32>,
+    /// Posts that had to be repeated.
+    pub retries: u32,
+}
+
+/// A post that has arrived.
+#[derive(Debug)]
+pub struct Arrived<'p> {
+    /// As it was taken in the end.
+    pub post: Cow<'p, Post>,
+    /// What finds it again.
+    pub receipt: Option<Receipt>,
+    /// When it was taken.
+    pub at: DateTime<Utc>,
+}
+
+impl<'p> Report<'p> {
+    /// Why an item failed for the first of the receivers who did not get it.
+    #[must_use]
+    pub fn failure(&self, item: usize) -> Option<&Failure> {
+        let (_, failure) =
+            self.failed.range((item, String::new())..).next().filter(|((of, _), _)| *of == item)?;
+        Some(failure)
+    }
+
+    /// Takes in what became of another target's posts.
+    pub fn add(&mut self, other: Self) {
+        self.arrived.extend(other.arrived);
+        self.unsure.extend(other.unsure);
+        for (item, at) in other.delivered {
+            self.delivered.entry(item).and_modify(|last| *last = at.max(*last)).or_insert(at);
+        }
+        self.retries += other.retries;
+        self.failed.extend(other.failed);
+        for (item, tries) in other.tries {
+            *self.tries.entry(item).or_default() += tries;
+        }
+    }
+
+    /// A post has arrived.
+    pub fn arrive(&mut self, post: Cow<'p, Post>, receipt: Option<Receipt>, at: DateTime<Utc>) {
+        self.delivered.extend(post.items.iter().map(|item| (*item, at)));
+        self.arrived.push(Arrived { post, receipt, at });
+    }
+
+    /// A post is given up in this invocation; the first reason counts.
+    pub fn fail(&mut self, post: &Post, failure: &Failure) {
+        for item in &post.items {
+            let place = (*item, post.receiver.name.clone());
+            self.failed.entry(place).or_insert_with(|| failure.clone());
+        }
+    }
+}
+
+/// What is to be remembered of one alert at one receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled<'s> {
+    /// The receiver's name.
+    pub receiver: &'s str,
+    /// Which alert.
+    pub alert: &'s AlertKey,
+    /// Deliveries that have arrived, and when.
+    pub delivered: Vec<(&'s DeliveryKey, DateTime<Utc>)>,
+    /// Deliveries that may have arrived, and when they were tried.
+    pub unsure: Vec<(&'s DeliveryKey, DateTime<Utc>)>,
+    /// The newest state that people see now, unless they knew a newer one.
+    pub shown: Option<Shown>,
+    /// The receiver's own target took something, and not that of a stand-in.
+    pub is_taken: bool,
+}
+
+/// What is to be remembered when a plan's posts are done with.
+#[must_use]
+pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>> {
+    let mut all: Vec<Settled<'s>> = Vec::new();
+    let mut places: HashMap<(&'s str, &'s AlertKey), usize> = HashMap::new();
+    let mut of = |receiver: &'s str, alert: &'s AlertKey| {
+        *places.entry((receiver, alert)).or_insert_with(|| {
+            let (delivered, unsure) = (Vec::new(), Vec::new());
+            all.push(Settled { receiver, alert, delivered, unsure, shown: None, is_taken: false });
+            all.len() - 1
+        })
+    };
+    let mut arrived = Vec::new();
+    for Arrived { post, receipt, at } in &report.arrived {
+        for item in &post.items {
+            let Some(known) = plan.items.get(*item) else { continue };
+            arrived.push((of(plan.meant_for(post, *item), &known.key), *item, post, receipt, *at));
+        }
+    }
+    let mut unsure = Vec::new();
+    for (post, at) in &report.unsure {
+        for item in &post.items {
+            let Some(known) = plan.items.get(*item) else { continue };
+            unsure.push((of(plan.meant_for(post, *item), &known.key), &known.delivery, *at));
+        }
+    }
+    for (place, item, post, receipt, at) in arrived {
+        let (settled, item) = (&mut all[place], &plan.items[item]);
+        settled.delivered.push((&item.delivery, at));
+        settled.is_taken |= post.instead_of.is_none();
+        let Some(changed_at) = item.alert.changed_at else { continue };
+        if settled.shown.as_ref().is_none_or(|shown| shown.at <= changed_at) {
+            // A reply shows nothing that could be changed, and who is stood in for has no message.
+            let receipt = receipt.clone().filter(|_| post.instead_of.is_none());
+            let receipt = match post.act {
+                Act::Reply { ref to, .. } => Some(to.clone()),
+                Act::Say | Act::Edit(_) => receipt,
+            };
+            settled.shown = Some(Shown { state: item.alert.state_value.clone(), at: changed_at, receipt });
+        }
+    }
+    for (place, delivery, at) in unsure {
+        all[place].unsure.push((delivery, at));
+    }
+    all
+}
