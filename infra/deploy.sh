@@ -192,6 +192,7 @@ if [[ $new_secret == yes ]] || has_no_way; then
         fail 'what leads to Slack was not encrypted (the reason is above)' \
             'The functions are deployed; alarms wait for it. Run this again.'
     changes=("$way" SlackSecretFollows=no)
+    # With a webhook beside it the template would not want one; whoever enters a token here wants the app to be the way.
     if [[ $way == KmsEncryptedBotToken=* ]] && is_unset SlackChannel; then
         [[ -t 3 ]] || fail 'an app needs a channel' \
             'The functions are deployed; alarms wait for it. Run this again with SlackChannel=C0123456789 or SlackChannel=#alerts.'

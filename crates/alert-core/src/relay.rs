@@ -266,12 +266,12 @@ impl Plan<'_> {
         })
     }
 
-    /// The name of the receiver that the rules chose for an item which a post brings to whoever it is.
+    /// The name of the receiver that the rules chose for an item which was planned for the one of this name.
     #[must_use]
-    pub fn meant_for<'p>(&'p self, post: &'p Post, item: usize) -> &'p str {
+    pub fn meant_for<'p>(&'p self, planned_for: &'p str, item: usize) -> &'p str {
         let mut all = self.destinations.get(item).into_iter().flatten();
-        let planned = all.find(|destination| destination.receiver.name == post.planned_for());
-        planned.map_or(post.planned_for(), |destination| &destination.meant_for.name)
+        let planned = all.find(|destination| destination.receiver.name == planned_for);
+        planned.map_or(planned_for, |destination| &destination.meant_for.name)
     }
 
     /// The item that speaks for this one: another, where the same delivery came twice in the event.
@@ -471,14 +471,18 @@ impl Plan<'_> {
         medium
             .digest(&entries, &self.context(&destination, None), &self.options(&destination, rendering))
             .into_iter()
-            .map(|(message, items)| {
+            .map(|(message, told)| {
+                // One alert alone keeps what is its own.
+                let only = told.first().filter(|_| told.len() == 1);
+                let only = only.and_then(|only| items.iter().find(|(index, _)| index == only));
+                let destination = only.map_or(&destination, |(_, own)| own);
                 let post = Post {
-                    name: self.name(&destination.receiver, &items),
+                    name: self.name(&destination.receiver, &told),
                     receiver: Arc::clone(&destination.receiver),
                     instead_of: destination.instead_of.clone(),
                     target: destination.target.clone(),
                     act: Act::Say,
-                    items,
+                    items: told,
                     rendering: rendering.min(Rendering::Classic),
                     message,
                     may_be_repeat: destination.may_be_repeat,

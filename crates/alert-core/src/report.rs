@@ -11,7 +11,7 @@ use crate::key::{AlertKey, DeliveryKey};
 use crate::known::Shown;
 use crate::outcome::{Failure, Receipt};
 use crate::relay::{Plan, Post};
-use crate::target::Act;
+use crate::target::{Act, Target};
 
 /// What an invocation delivered, and what it could not.
 #[derive(Debug, Default)]
@@ -20,6 +20,9 @@ pub struct Report<'p> {
     pub arrived: Vec<Arrived<'p>>,
     /// Posts of which nobody knows whether they arrived, and when they were tried.
     pub unsure: Vec<(Cow<'p, Post>, DateTime<Utc>)>,
+    /// Items that need no post for a receiver, because another's brings them to the same target: the item, the name of the
+    /// receiver that they were planned for, and the target.
+    pub shared: Vec<(usize, String, Target)>,
     /// Items that are delivered to every receiver they were posted to, by their place in the plan, and when the last got it.
     pub delivered: BTreeMap<usize, DateTime<Utc>>,
     /// Items that failed, by their place and the receiver's name, and why.
@@ -54,6 +57,7 @@ impl<'p> Report<'p> {
     pub fn add(&mut self, other: Self) {
         self.arrived.extend(other.arrived);
         self.unsure.extend(other.unsure);
+        self.shared.extend(other.shared);
         for (item, at) in other.delivered {
             self.delivered.entry(item).and_modify(|last| *last = at.max(*last)).or_insert(at);
         }
@@ -112,14 +116,27 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
     for Arrived { post, receipt, at } in &report.arrived {
         for item in &post.items {
             let Some(known) = plan.items.get(*item) else { continue };
-            arrived.push((of(plan.meant_for(post, *item), &known.key), *item, post, receipt, *at));
+            arrived.push((
+                of(plan.meant_for(post.planned_for(), *item), &known.key),
+                *item,
+                post,
+                receipt,
+                *at,
+            ));
+            // What it was shared with is told, too.
+            for (_, receiver, _) in
+                report.shared.iter().filter(|(of, _, at)| of == item && *at == post.target)
+            {
+                let settled = of(plan.meant_for(receiver, *item), &known.key);
+                arrived.push((settled, *item, post, receipt, *at));
+            }
         }
     }
     let mut unsure = Vec::new();
     for (post, at) in &report.unsure {
         for item in &post.items {
             let Some(known) = plan.items.get(*item) else { continue };
-            unsure.push((of(plan.meant_for(post, *item), &known.key), &known.delivery, *at));
+            unsure.push((of(plan.meant_for(post.planned_for(), *item), &known.key), &known.delivery, *at));
         }
     }
     for (place, item, post, receipt, at) in arrived {

@@ -151,7 +151,14 @@ impl Courier {
             tracing::warn!(error_type = failure.error_type, "{failure}");
             closed.push(by);
             for parcel in parcels {
-                let is_told = |item, target: &Target| !handed_on.insert((item, target.clone()));
+                let planned_for = parcel.post.planned_for();
+                let is_told = |item, target: &Target| {
+                    let is_told = !handed_on.insert((item, target.clone()));
+                    if is_told {
+                        report.shared.push((item, planned_for.to_owned(), target.clone()));
+                    }
+                    is_told
+                };
                 match plan.stand_in(&parcel.post, &failure.detail, &closed, is_told) {
                     Some(posts) => {
                         for post in posts {
@@ -390,7 +397,9 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
     fn take_apart(&mut self, parcel: &Parcel<'_>) -> Next<'p> {
         self.report.retries += 1;
         let posts = self.plan.take_apart(&parcel.post).into_iter();
-        Next::Later(posts.map(|post| Parcel::new(Cow::Owned(post))).collect())
+        // What was said of newer changes was in the lines of the whole.
+        let is_handed_on = parcel.post.instead_of.is_some();
+        Next::Later(posts.map(|post| Parcel { is_handed_on, ..Parcel::new(Cow::Owned(post)) }).collect())
     }
 
     /// Sends the post, once more at once where the connection had died.

@@ -49,7 +49,7 @@ impl Relay {
             tracing::error!(error_type = CONFIG_INVALID, "{warning}");
             metrics.print_config_invalid();
         }
-        let own =
+        let mut own =
             Own { webhook: environment(KMS_ENCRYPTED_HOOK_URL), token: environment(KMS_ENCRYPTED_BOT_TOKEN) };
         if own.webhook.is_none() && own.token.is_none() {
             return Err(StartError::new(
@@ -80,6 +80,7 @@ impl Relay {
             Err(problem) => {
                 tracing::error!(error_type = "slack_api_url_malformed", "{problem}");
                 deployment.unavailable.push((Closed::Way(APP), problem));
+                own.token = None;
                 SLACK_API.to_owned()
             }
         };

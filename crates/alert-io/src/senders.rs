@@ -108,6 +108,7 @@ impl Senders {
             last_resorts: [Some(deployment.own.clone()), deployment.second.clone()]
                 .into_iter()
                 .flatten()
+                .filter(|target| !deployment.unavailable.iter().any(|(closed, _)| closed.covers(target)))
                 .collect(),
         }
     }
@@ -166,7 +167,8 @@ impl Senders {
         // Half of a short invocation's time is for posting.
         let left = deadline.left().saturating_sub(POST_RESERVE.min(deadline.left() / 2));
         // Others have a stand-in, whose turn must come, too.
-        let is_last = self.last_resorts.last() == Some(target) || self.is_last_resort(target);
+        let is_final = self.last_resorts.last().is_some_and(|last| is_by_same_secret(last, target));
+        let is_last = is_final || self.is_last_resort(target);
         let until = Instant::now() + if is_last { left } else { left / 2 };
         loop {
             let limit = until.saturating_duration_since(Instant::now());
@@ -175,7 +177,7 @@ impl Senders {
                 Err(failure) => failure,
             };
             let is_worth_another =
-                matches!(failure, DecryptFailure::Transient(_)) && self.last_resorts.contains(target);
+                matches!(failure, DecryptFailure::Transient(_)) && self.is_of_last_resorts(target);
             if !is_worth_another || until.saturating_duration_since(Instant::now()) < 2 * KMS_PAUSE {
                 return Err((closed, failed(&failure)));
             }
@@ -203,13 +205,15 @@ impl Senders {
         self.hooks.iter().find(|(known, _)| known == target).map(|(_, sealed)| sealed)
     }
 
+    /// Whether it is one of the last resorts.
+    fn is_of_last_resorts(&self, target: &Target) -> bool {
+        self.last_resorts.iter().any(|other| is_by_same_secret(other, target))
+    }
+
     /// Whether nothing would stand in for it: of the last resorts it is the only one that is not refused.
     fn is_last_resort(&self, target: &Target) -> bool {
-        // All channels of the app hang on one token.
-        let is_same = |other: &Target| other == target || other.way == APP && target.way == APP;
-        let is_refused = |other: &&Target| self.refusal(other).is_some();
-        self.last_resorts.iter().any(is_same)
-            && self.last_resorts.iter().filter(|other| !is_same(other)).all(|other| is_refused(&other))
+        let mut others = self.last_resorts.iter().filter(|other| !is_by_same_secret(other, target));
+        self.is_of_last_resorts(target) && others.all(|other| self.refusal(other).is_some())
     }
 
     /// Why a target is given up for as long as this process lives.
@@ -237,17 +241,16 @@ impl Senders {
         limit: Duration,
     ) -> Result<S, DecryptFailure> {
         let decrypted = sealed.value.get_or_try_init(async || {
-            let outcome = self.decryptor.decrypt(&sealed.setting, &sealed.ciphertext, limit).await;
-            if let Err(failure) = &outcome {
-                tracing::warn!(setting = sealed.setting, "{failure}");
-            }
-            outcome
+            self.decryptor.decrypt(&sealed.setting, &sealed.ciphertext, limit).await
         });
         // Who comes second waits for the first, and then for itself: all of that within its own limit.
         let decrypted = match timeout(limit, decrypted).await {
             Ok(decrypted) => decrypted.cloned(),
             Err(_) => Err(DecryptFailure::late(&sealed.setting)),
         };
+        if let Err(failure) = &decrypted {
+            tracing::warn!(setting = sealed.setting, "{failure}");
+        }
         // Without the last resort nothing arrives: every invocation asks for it again, so that a mended role or key is all
         // it takes.
         if let Err(failure @ DecryptFailure::Permanent { .. }) = &decrypted
@@ -257,6 +260,11 @@ impl Senders {
         }
         decrypted
     }
+}
+
+/// All channels of the app hang on one token.
+fn is_by_same_secret(one: &Target, other: &Target) -> bool {
+    one == other || one.way == APP && other.way == APP
 }
 
 fn failed(failure: &DecryptFailure) -> Failure {
