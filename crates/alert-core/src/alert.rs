@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::key::AlertKey;
@@ -71,7 +72,8 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Labels {
 }
 
 /// What an alert says of the thing that it watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// Broken now: `ALARM`, `firing`.
     Firing,
@@ -93,6 +95,34 @@ impl State {
             Self::Informational => "info",
             Self::Resolved => "resolved",
         }
+    }
+}
+
+/// How bad an alert is, where the label `severity` has one of the words that many use for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Low,
+    /// To be looked at.
+    Warning,
+    /// Broken.
+    High,
+    /// Broken for everybody.
+    Critical,
+}
+
+impl Severity {
+    /// What a word means; `None` for any other.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Some(match word.trim().to_ascii_lowercase().as_str() {
+            "low" | "info" | "informational" | "notice" => Self::Low,
+            "warning" | "warn" | "medium" | "moderate" | "minor" => Self::Warning,
+            "high" | "error" | "major" => Self::High,
+            "critical" | "fatal" | "emergency" | "disaster" | "page" => Self::Critical,
+            _ => return None,
+        })
     }
 }
 

@@ -13,6 +13,7 @@ pub mod decide;
 pub mod envelope;
 pub mod filter;
 mod forgiving;
+pub mod incident;
 mod json;
 pub mod key;
 pub mod known;

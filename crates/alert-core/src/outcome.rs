@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What is to be done after one attempt.
@@ -31,7 +32,7 @@ pub enum Outcome {
 }
 
 /// What finds a delivered message again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Receipt {
     /// Where the message stands, by the target's own id of the place: Slack's id of the channel.
     pub place: String,

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::body::{relation, shared_state};
 use super::words::{self, Words};
 use super::{Context, Line, Span, lateness};
-use crate::alert::{Alert, Source, State};
+use crate::alert::{Alert, Severity, Source, State};
 use crate::known::Shown;
 use crate::text::{cut, one_line};
 
@@ -221,10 +221,10 @@ impl<'a> Headline<'a> {
 /// The state and how bad it is without colour: shape first.
 pub(crate) fn emblem(state: State, severity: Option<&str>) -> &'static str {
     match state {
-        State::Firing => match severity.map(str::to_ascii_lowercase).as_deref() {
-            Some("warning" | "warn" | "medium" | "moderate" | "minor") => "🟠",
-            Some("low" | "info" | "informational" | "notice") => "🟡",
-            _ => "🔴",
+        State::Firing => match severity.and_then(Severity::of) {
+            Some(Severity::Warning) => "🟠",
+            Some(Severity::Low) => "🟡",
+            Some(Severity::High | Severity::Critical) | None => "🔴",
         },
         State::NoData => "⚠️",
         State::Informational => "🔵",
