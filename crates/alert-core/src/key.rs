@@ -84,18 +84,54 @@ impl fmt::Display for AlertKey {
             if index > 0 {
                 f.write_str("|")?;
             }
-            // The separator is escaped where it is a part's own.
-            for piece in part.split_inclusive(['|', '%']) {
-                match (piece.strip_suffix('|'), piece.strip_suffix('%')) {
-                    (Some(text), _) => write!(f, "{text}%7C")?,
-                    (_, Some(text)) => write!(f, "{text}%25")?,
-                    (None, None) => f.write_str(piece)?,
-                }
-            }
+            write_part(part, f)?;
         }
         Ok(())
     }
 }
+
+/// The separator is escaped where it is a part's own.
+fn write_part(part: &str, f: &mut impl fmt::Write) -> fmt::Result {
+    for piece in part.split_inclusive(['|', '%']) {
+        match (piece.strip_suffix('|'), piece.strip_suffix('%')) {
+            (Some(text), _) => write!(f, "{text}%7C")?,
+            (_, Some(text)) => write!(f, "{text}%25")?,
+            (None, None) => f.write_str(piece)?,
+        }
+    }
+    Ok(())
+}
+
+/// Names a message at its target: the same when the same deliveries, each by its [`name`](DeliveryKey::name), go to the same
+/// receiver again. `part` tells apart what one delivery has several of; empty for a message of its own.
+#[must_use]
+pub fn post(receiver: &str, part: &str, deliveries: &[String]) -> String {
+    let deliveries = deliveries.iter().map(String::as_str);
+    hash(&[receiver, part].into_iter().chain(deliveries).collect::<Vec<_>>())
+}
+
+/// Names what is remembered of an alert at one receiver; at most [`PLACE_MAX_BYTES`] long.
+///
+/// One line for one pair and never the same for two; of what is longer, the end is a hash.
+#[must_use]
+pub fn place(receiver: &str, alert: &AlertKey) -> String {
+    let mut place = String::new();
+    // Writing to a string does not fail.
+    let _ = write_part(receiver, &mut place);
+    place.push('|');
+    place += &alert.to_string();
+    if place.len() > PLACE_MAX_BYTES {
+        let hash = hash(&[&place]);
+        let end = place.floor_char_boundary(PLACE_MAX_BYTES - hash.len() - 1);
+        place.truncate(end);
+        place.push('#');
+        place += &hash;
+    }
+    place
+}
+
+/// A partition key of DynamoDB takes 2,048 bytes. Source: Developer Guide, "Constraints in Amazon DynamoDB".
+pub const PLACE_MAX_BYTES: usize = 1_024;
 
 /// Names one alert of one delivery; the same when the same message comes again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,6 +145,12 @@ pub struct DeliveryKey {
 }
 
 impl DeliveryKey {
+    /// One word for it, as it is stored: a hash of all its parts.
+    #[must_use]
+    pub fn name(&self) -> String {
+        hash(&[&self.delivery, &format!("{:x}", self.body), &self.place.to_string()])
+    }
+
     /// The key of a record's first alert; `request_id` is the invocation's.
     #[must_use]
     pub fn of(record: &Record, request_id: &str) -> Self {
@@ -174,10 +216,29 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn a_long_place_is_cut_and_still_its_own() {
+        let of = |receiver: &str, name: String| {
+            place(
+                receiver,
+                &AlertKey::Rule { source: Source::Grafana, origin: name, fingerprint: String::new() },
+            )
+        };
+        assert_eq!(of("a|b", "x".to_owned()), "a%7Cb|rule|Grafana|x|||");
+        let (one, other) = (of("r", "경".repeat(900) + "1"), of("r", "경".repeat(900) + "2"));
+        assert!(one.len() <= PLACE_MAX_BYTES && other.len() <= PLACE_MAX_BYTES);
+        assert_ne!(one, other);
+    }
+
     proptest! {
         #[test]
         fn texts_of_two_keys_are_never_the_same(one in keys(), other in keys()) {
             prop_assert_eq!(one == other, one.to_string() == other.to_string());
+        }
+
+        #[test]
+        fn places_of_two_pairs_are_never_the_same(one in ("[a|%]{0,3}", keys()), other in ("[a|%]{0,3}", keys())) {
+            prop_assert_eq!(one == other, place(&one.0, &one.1) == place(&other.0, &other.1));
         }
     }
 }

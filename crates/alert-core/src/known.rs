@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::incident::Incident;
 use crate::key::{AlertKey, DeliveryKey};
 use crate::outcome::Receipt;
 
@@ -19,12 +20,26 @@ pub struct Question<'q> {
 }
 
 /// The answer to a [`Question`]; by default that nothing is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Known {
     /// What became of the delivery.
     pub past: Past,
     /// The newest state of the alert that the receiver was shown.
     pub shown: Option<Shown>,
+    /// What is kept of the alert, where somebody keeps it beyond this process; then it decides what is told.
+    pub kept: Option<Kept>,
+}
+
+/// What is kept of an alert at a receiver, for who claimed it: nobody else works on it now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kept {
+    /// Its life so far; nothing of a new one.
+    pub incident: Option<Incident>,
+    /// The name of a delivery whose process did not live to say that it was posted, and its message, where the target was
+    /// asked and has it.
+    pub found: Option<(String, Receipt)>,
+    /// The names of other deliveries that were tried before, and may have arrived.
+    pub tried: Vec<String>,
 }
 
 /// The newest state of an alert that a receiver was shown.
@@ -49,6 +64,8 @@ pub enum Past {
         /// So soon after the last try the next one would only make a repeat likelier.
         is_too_soon: bool,
     },
+    /// Another process works on this alert now, and may say so any moment.
+    Elsewhere,
     /// It has arrived.
     Delivered,
 }

@@ -12,8 +12,9 @@ use crate::alert::Alert;
 use crate::config::{BrokenConfiguration, Config, Receiver};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
+use crate::incident::{self, Change, Incident, Policy, Step, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
-use crate::known::{Known, Past, Question, Shown};
+use crate::known::{Kept, Known, Past, Question, Shown};
 use crate::order;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
@@ -108,6 +109,64 @@ pub struct Post {
     destination: Box<Destination>,
 }
 
+/// What is kept of one alert at one receiver, and what this event does to it.
+#[derive(Debug)]
+pub(crate) struct Life {
+    /// What was known.
+    pub(crate) kept: Kept,
+    /// The name of the receiver that it is kept for.
+    pub(crate) receiver: Arc<Receiver>,
+    /// One of its items.
+    pub(crate) first: usize,
+    /// Its items in their order, and what is told of each.
+    pub(crate) steps: Vec<(usize, Told)>,
+    /// The incident after them, as far as it is known before anything is posted.
+    incident: Option<Incident>,
+}
+
+/// A receiver's name, and an alert by the first of its items.
+type Place = (String, usize);
+
+impl Life {
+    fn new(kept: Kept, receiver: Arc<Receiver>, first: usize) -> Self {
+        let incident = kept.incident.clone();
+        Self { kept, receiver, first, steps: Vec::new(), incident }
+    }
+
+    /// What one of its items does, and the acts for it at this target.
+    fn step(
+        &mut self,
+        item: &Item,
+        target: &Target,
+        deployment: &Deployment,
+        now: DateTime<Utc>,
+    ) -> (Step, Vec<Act>) {
+        let policy = &deployment.config.messages;
+        let name = item.delivery.name();
+        // A message elsewhere is none: there nobody looks any more.
+        if let Some(incident) = &mut self.incident
+            && incident.target.as_ref().is_some_and(|other| *other != target.stored())
+        {
+            (incident.receipt, incident.target, incident.is_digest) = (None, None, false);
+        }
+        let mut step =
+            incident::next(self.incident.as_ref(), &Change::of(&item.alert, &item.key, &name), now, policy);
+        let mut acts = step.acts(policy);
+        if acts == [Act::Say]
+            && step.told.is_of_incident()
+            && let Some((delivery, receipt)) = self.kept.found.take()
+        {
+            let reply = Act::Reply { to: receipt.clone(), is_shown: true };
+            // What has rung by itself needs no further one.
+            let rings = step.incident.is_open() && delivery != name;
+            acts = rings.then_some(reply).into_iter().chain([Act::Edit(receipt.clone())]).collect();
+            (step.incident.receipt, step.incident.target) = (Some(receipt), Some(target.stored()));
+        }
+        self.incident = Some(step.incident.clone());
+        (step, acts)
+    }
+}
+
 /// An item that is not posted to a receiver now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
@@ -117,6 +176,8 @@ pub struct Held {
     pub receiver: String,
     /// The way that it would go.
     pub way: Way,
+    /// Another process has it; otherwise its last try is too fresh.
+    pub is_elsewhere: bool,
 }
 
 /// Everything that one event asks for.
@@ -132,12 +193,15 @@ pub struct Plan<'d> {
     pub held: Vec<Held>,
     /// For each item the first one that is a change of the same alert.
     first_of_alert: Vec<usize>,
-    /// For each item the one that came before it in this event as the same delivery.
+    /// For each item the one whose message speaks for it, too: that of the same delivery, or of a newer change.
     twins: BTreeMap<usize, usize>,
+    /// What is kept of alerts by somebody, and what this event does to it.
+    lives: Vec<Life>,
     destinations: Vec<Vec<Destination>>,
     deployment: &'d Deployment,
     request_id: String,
-    now: DateTime<Utc>,
+    /// When it was planned.
+    pub(crate) now: DateTime<Utc>,
 }
 
 /// An event that is decided upon, before it is known what became of earlier deliveries.
@@ -175,6 +239,7 @@ pub fn draft<'d>(
         posts: Vec::new(),
         held: Vec::new(),
         twins: BTreeMap::new(),
+        lives: Vec::new(),
         destinations: Vec::new(),
         deployment,
         request_id: request_id.to_owned(),
@@ -192,7 +257,7 @@ pub fn plan<'d>(
     request_id: &str,
     now: DateTime<Utc>,
 ) -> Plan<'d> {
-    draft(decoded, deployment, request_id, now).plan(&[])
+    draft(decoded, deployment, request_id, now).plan(&[], None)
 }
 
 impl<'d> Draft<'d> {
@@ -207,12 +272,25 @@ impl<'d> Draft<'d> {
         })
     }
 
+    /// The target of each of the [`questions`](Self::questions), in their order.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.0.destinations.iter().flatten().map(|destination| &destination.target)
+    }
+
     /// The plan, with the answers to [`questions`](Self::questions) in their order; where there is none, nothing is known.
     ///
-    /// What is known as delivered is left out, so that a retry posts only what failed.
+    /// What is known as delivered is left out, so that a retry posts only what failed. `problem` is why less is known than
+    /// should be, for every message to say.
     #[must_use]
-    pub fn plan(self, known: &[Known]) -> Plan<'d> {
+    pub fn plan(self, known: &[Known], problem: Option<&str>) -> Plan<'d> {
         let Self(mut plan) = self;
+        if let Some(problem) = problem {
+            let warning = Warning::new(fill(plan.words().memory_lost, &[problem]));
+            plan.destinations
+                .iter_mut()
+                .flatten()
+                .for_each(|destination| destination.warnings.push(warning.clone()));
+        }
         plan.make_posts(known);
         plan
     }
@@ -240,6 +318,8 @@ struct Destination {
     overtaken: Option<Shown>,
     /// An earlier try may have arrived.
     may_be_repeat: bool,
+    /// What the alert's life so far adds.
+    story: Option<Box<Step>>,
 }
 
 /// What is due to one receiver at one target: items, each with the place of its destination.
@@ -274,10 +354,32 @@ impl Plan<'_> {
         planned.map_or(planned_for, |destination| &destination.meant_for.name)
     }
 
-    /// The item that speaks for this one: another, where the same delivery came twice in the event.
+    /// What is kept of alerts, with what this event does to it.
+    pub(crate) fn lives(&self) -> &[Life] {
+        &self.lives
+    }
+
+    /// The name of the receiver that an item, which the rules chose this one for, was planned for.
+    pub(crate) fn planned_for(&self, meant_for: &Receiver, item: usize) -> Option<&str> {
+        let mut all = self.destinations.get(item).into_iter().flatten();
+        let own = all.find(|destination| destination.meant_for.name == meant_for.name)?;
+        Some(&own.receiver.name)
+    }
+
+    /// How messages live.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.deployment.config.messages
+    }
+
+    /// The item that speaks for this one: another, where the same delivery came twice in the event, or where a message shows
+    /// the newest of several changes.
     #[must_use]
     pub fn spokesman(&self, item: usize) -> usize {
-        self.twins.get(&item).copied().unwrap_or(item)
+        let mut last = item;
+        while let Some(next) = self.twins.get(&last) {
+            last = *next;
+        }
+        last
     }
 
     /// The alerts that a post tells of, each by the first of its items: what has one in common must keep its order.
@@ -292,7 +394,7 @@ impl Plan<'_> {
     pub fn take_apart(&self, post: &Post) -> Vec<Post> {
         let destinations = self.destinations_of(post);
         let (front, back) = destinations.split_at(destinations.len().div_ceil(2));
-        [front, back].into_iter().flat_map(|half| self.posts_of(&borrowed(half))).collect()
+        [front, back].into_iter().flat_map(|half| self.posts_of(&post.act, &borrowed(half))).collect()
     }
 
     /// The posts for who stands in for a post's target, which cannot be had for the reason `why`, as cannot all that is
@@ -321,7 +423,7 @@ impl Plan<'_> {
             destination.target = target.clone();
             destination.warnings.push(problem.clone());
         }
-        Some(self.posts_of(&borrowed(&destinations)))
+        Some(self.posts_of(&Act::Say, &borrowed(&destinations)))
     }
 
     /// The same post where newer changes stand at its target already, so that it says so; `None` where it has to say nothing.
@@ -342,7 +444,7 @@ impl Plan<'_> {
                 is_overtaken = true;
             }
         }
-        is_overtaken.then(|| self.posts_of(&borrowed(&destinations)))
+        is_overtaken.then(|| self.posts_of(&Act::Say, &borrowed(&destinations)))
     }
 
     /// A post's items as they go to its receiver.
@@ -381,18 +483,25 @@ impl Plan<'_> {
         let mut destinations = std::mem::take(&mut self.destinations);
         let mut known = known.iter();
         let mut seen: HashMap<(&str, &DeliveryKey), usize> = HashMap::new();
+        let mut lives: BTreeMap<Place, Life> = BTreeMap::new();
         // In the order in which the receivers are first met.
         let mut all_due: Vec<Due> = Vec::new();
         for (index, destinations) in destinations.iter_mut().enumerate() {
             let item = &self.items[index];
             for (number, destination) in destinations.iter_mut().enumerate() {
-                let Known { past, shown } = known.next().cloned().unwrap_or_default();
+                let Known { past, shown, kept } = known.next().cloned().unwrap_or_default();
+                if let Some(kept) = kept {
+                    let place = (destination.meant_for.name.clone(), self.first_of_alert[index]);
+                    let receiver = Arc::clone(&destination.meant_for);
+                    lives.entry(place).or_insert_with(|| Life::new(kept, receiver, index));
+                }
                 match past {
                     Past::None => {}
                     Past::Unsure { is_too_soon: false } => destination.may_be_repeat = true,
-                    Past::Unsure { is_too_soon: true } => {
+                    Past::Unsure { is_too_soon: true } | Past::Elsewhere => {
                         let (receiver, way) = (destination.receiver.name.clone(), destination.target.way);
-                        self.held.push(Held { item: index, receiver, way });
+                        let is_elsewhere = past == Past::Elsewhere;
+                        self.held.push(Held { item: index, receiver, way, is_elsewhere });
                         continue;
                     }
                     Past::Delivered => continue,
@@ -427,28 +536,101 @@ impl Plan<'_> {
                 }
             });
         }
+        drop(seen);
+        let mut posts = Vec::new();
+        for Due { mut items, target, .. } in all_due {
+            order::by_change(
+                &mut items,
+                |(index, _)| [self.first_of_alert[*index]],
+                |(index, _)| self.items[*index].alert.changed_at,
+            );
+            let living = self.live(&target, &mut items, &mut destinations, &mut lives);
+            let says: Vec<_> =
+                items.into_iter().map(|(index, number)| (index, &destinations[index][number])).collect();
+            posts.extend(self.posts_of(&Act::Say, &says));
+            posts.extend(living);
+        }
         self.destinations = destinations;
-        let posts = all_due
-            .into_iter()
-            .flat_map(|Due { mut items, .. }| {
-                order::by_change(
-                    &mut items,
-                    |(index, _)| [self.first_of_alert[*index]],
-                    |(index, _)| self.items[*index].alert.changed_at,
-                );
-                let items =
-                    items.into_iter().map(|(index, number)| (index, &self.destinations[index][number]));
-                self.posts_of(&items.collect::<Vec<_>>())
-            })
-            .collect();
+        self.lives = lives.into_values().collect();
         self.posts = posts;
     }
 
-    /// The posts of items that go to one receiver at one target.
-    fn posts_of(&self, items: &[(usize, &Destination)]) -> Vec<Post> {
+    /// Lets the alerts that are kept live on: what changes a message that is there, or answers it, is taken out of `items` and
+    /// comes back as posts; what remains gets a message of its own.
+    fn live(
+        &mut self,
+        target: &Target,
+        items: &mut Vec<(usize, usize)>,
+        destinations: &mut [Vec<Destination>],
+        lives: &mut BTreeMap<Place, Life>,
+    ) -> Vec<Post> {
+        if lives.is_empty() {
+            return Vec::new();
+        }
+        // For each alert the item whose message is to come, or whose state its message is to show.
+        let mut says: HashMap<Place, usize> = HashMap::new();
+        let mut edits: BTreeMap<Place, (usize, usize, Act)> = BTreeMap::new();
+        let mut replies: Vec<(Act, Vec<(usize, usize)>)> = Vec::new();
+        let due = std::mem::take(items);
+        for (index, number) in due {
+            let destination = &mut destinations[index][number];
+            let place = (destination.meant_for.name.clone(), self.first_of_alert[index]);
+            let Some(life) = lives.get_mut(&place) else {
+                items.push((index, number));
+                continue;
+            };
+            let (step, acts) = life.step(&self.items[index], target, self.deployment, self.now);
+            life.steps.push((index, step.told));
+            let (told, is_digest) = (step.told, step.incident.is_digest);
+            destination.story = Some(Box::new(step));
+            for act in acts {
+                match act {
+                    // One that shows the newest state tells of all that was before.
+                    Act::Say if target.way.can_edit && told.is_of_incident() => {
+                        if let Some(before) = says.insert(place.clone(), index) {
+                            self.twins.insert(before, index);
+                            items.retain(|(other, _)| *other != before);
+                        }
+                        items.push((index, number));
+                    }
+                    Act::Say => items.push((index, number)),
+                    Act::Edit(_) => {
+                        let before = edits.insert(place.clone(), (index, number, act));
+                        if let Some((before, ..)) = before
+                            && !replies.iter().any(|(_, items)| items.iter().any(|(item, _)| *item == before))
+                        {
+                            self.twins.insert(before, index);
+                        }
+                    }
+                    Act::Reply { .. } => {
+                        // The members of a digest share its thread.
+                        match replies.iter_mut().find(|(other, _)| is_digest && *other == act) {
+                            Some((_, items)) => items.push((index, number)),
+                            None => replies.push((act, vec![(index, number)])),
+                        }
+                    }
+                }
+            }
+        }
+        // What rings goes first: edits have a rate of their own, and may have to wait.
+        let (shown, hidden): (Vec<_>, Vec<_>) =
+            replies.into_iter().partition(|(act, _)| matches!(act, Act::Reply { is_shown: true, .. }));
+        let edits = edits.into_values().map(|(index, number, act)| (act, vec![(index, number)]));
+        let all = shown.into_iter().chain(edits).chain(hidden);
+        all.flat_map(|(act, items)| {
+            let items = items.into_iter().map(|(index, number)| (index, &destinations[index][number]));
+            self.posts_of(&act, &items.collect::<Vec<_>>())
+        })
+        .collect()
+    }
+
+    /// The posts of items that go to one receiver at one target by the same act.
+    fn posts_of(&self, act: &Act, items: &[(usize, &Destination)]) -> Vec<Post> {
         let Some((_, first)) = items.first() else { return Vec::new() };
-        if items.len() <= self.deployment.config.digest_after {
-            return items.iter().map(|(index, destination)| self.single(*index, destination)).collect();
+        // One thread is no place for many messages at once.
+        let singles_max = if *act == Act::Say { self.deployment.config.digest_after } else { 1 };
+        if items.len() <= singles_max {
+            return items.iter().map(|(index, destination)| self.single(*index, destination, act)).collect();
         }
         let entries: Vec<Entry<'_>> = items
             .iter()
@@ -463,6 +645,7 @@ impl Plan<'_> {
             route: String::new(),
             warnings: warnings.into_iter().cloned().collect(),
             overtaken: None,
+            story: None,
             may_be_repeat: items.iter().any(|(_, destination)| destination.may_be_repeat),
             ..Destination::clone(first)
         };
@@ -477,11 +660,11 @@ impl Plan<'_> {
                 let only = only.and_then(|only| items.iter().find(|(index, _)| index == only));
                 let destination = only.map_or(&destination, |(_, own)| own);
                 let post = Post {
-                    name: self.name(&destination.receiver, &told),
+                    name: self.name(&destination.receiver, act, &told),
                     receiver: Arc::clone(&destination.receiver),
                     instead_of: destination.instead_of.clone(),
                     target: destination.target.clone(),
-                    act: Act::Say,
+                    act: act.clone(),
                     items: told,
                     rendering: rendering.min(Rendering::Classic),
                     message,
@@ -494,15 +677,15 @@ impl Plan<'_> {
     }
 
     /// Names the deliveries of these items to a receiver.
-    fn name(&self, receiver: &Receiver, items: &[usize]) -> String {
+    fn name(&self, receiver: &Receiver, act: &Act, items: &[usize]) -> String {
+        let part = match act {
+            Act::Say => "",
+            Act::Reply { .. } => "reply",
+            Act::Edit(_) => "edit",
+        };
         let items = items.iter().filter_map(|item| self.items.get(*item));
-        let deliveries: Vec<String> = items
-            .map(|Item { delivery: DeliveryKey { delivery, body, place }, .. }| {
-                format!("{delivery} {body:x} {place}")
-            })
-            .collect();
-        let parts = [receiver.name.as_str()].into_iter().chain(deliveries.iter().map(String::as_str));
-        key::hash(&parts.collect::<Vec<_>>())
+        let deliveries: Vec<String> = items.map(|item| item.delivery.name()).collect();
+        key::post(&receiver.name, part, &deliveries)
     }
 
     fn plain(post: &Post) -> Option<Post> {
@@ -515,7 +698,7 @@ impl Plan<'_> {
         let rendering = post.rendering.simpler()?;
         match post.items[..] {
             [item] if rendering != Rendering::Plain => {
-                Some(Post { act: post.act.clone(), ..self.single_as(item, &post.destination, rendering) })
+                Some(self.single_as(item, &post.destination, &post.act, rendering))
             }
             _ => Self::plain(post),
         }
@@ -565,6 +748,7 @@ impl Plan<'_> {
                 warnings,
                 overtaken: None,
                 may_be_repeat: false,
+                story: None,
             });
         }
         destinations
@@ -593,23 +777,27 @@ impl Plan<'_> {
         candidates.into_iter().chain(second).find(|(_, other)| is_open(other))
     }
 
-    fn single(&self, item: usize, destination: &Destination) -> Post {
-        self.single_as(item, destination, self.deployment.config.rendering)
+    fn single(&self, item: usize, destination: &Destination, act: &Act) -> Post {
+        self.single_as(item, destination, act, self.deployment.config.rendering)
     }
 
-    fn single_as(&self, item: usize, destination: &Destination, rendering: Rendering) -> Post {
+    fn single_as(&self, item: usize, destination: &Destination, act: &Act, rendering: Rendering) -> Post {
         let page = self.page_for(item, destination);
         let medium = destination.target.way.medium;
         let rendering = medium.rendering(rendering);
+        let options = self.options(destination, rendering);
         Post {
-            name: self.name(&destination.receiver, &[item]),
+            name: self.name(&destination.receiver, act, &[item]),
             receiver: Arc::clone(&destination.receiver),
             instead_of: destination.instead_of.clone(),
             target: destination.target.clone(),
-            act: Act::Say,
+            act: act.clone(),
             items: vec![item],
             rendering,
-            message: medium.page(&page, &self.options(destination, rendering)),
+            message: match act {
+                Act::Say | Act::Edit(_) => medium.page(&page, &options),
+                Act::Reply { .. } => medium.reply(&page, &options),
+            },
             may_be_repeat: destination.may_be_repeat,
             destination: Box::new(destination.clone()),
         }

@@ -3,14 +3,15 @@
 //! Who posts writes the report; who remembers is the caller's.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use crate::incident::{self, Change, Incident, Told};
 use crate::key::{AlertKey, DeliveryKey};
-use crate::known::Shown;
+use crate::known::{Kept, Shown};
 use crate::outcome::{Failure, Receipt};
-use crate::relay::{Plan, Post};
+use crate::relay::{Life, Plan, Post};
 use crate::target::{Act, Target};
 
 /// What an invocation delivered, and what it could not.
@@ -25,7 +26,7 @@ pub struct Report<'p> {
     pub shared: Vec<(usize, String, Target)>,
     /// Items that are delivered to every receiver they were posted to, by their place in the plan, and when the last got it.
     pub delivered: BTreeMap<usize, DateTime<Utc>>,
-    /// Items that failed, by their place and the receiver's name, and why.
+    /// Items that failed, by their place and the name of the receiver that they were planned for, and why.
     pub failed: BTreeMap<(usize, String), Failure>,
     /// Attempts by item.
     pub tries: HashMap<usize, u32>,
@@ -77,14 +78,14 @@ impl<'p> Report<'p> {
     /// A post is given up in this invocation; the first reason counts.
     pub fn fail(&mut self, post: &Post, failure: &Failure) {
         for item in &post.items {
-            let place = (*item, post.receiver.name.clone());
+            let place = (*item, post.planned_for().to_owned());
             self.failed.entry(place).or_insert_with(|| failure.clone());
         }
     }
 }
 
 /// What is to be remembered of one alert at one receiver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settled<'s> {
     /// The receiver's name.
     pub receiver: &'s str,
@@ -98,6 +99,17 @@ pub struct Settled<'s> {
     pub shown: Option<Shown>,
     /// The receiver's own target took something, and not that of a stand-in.
     pub is_taken: bool,
+    /// What is to be kept beyond this process, where somebody does.
+    pub kept: Option<Keep>,
+}
+
+/// What is to be kept of an alert that was claimed; the claim is done with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keep {
+    /// Its life; nothing where nothing of it was told.
+    pub incident: Option<Incident>,
+    /// The names of deliveries that may have arrived.
+    pub tried: Vec<String>,
 }
 
 /// What is to be remembered when a plan's posts are done with.
@@ -108,7 +120,15 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
     let mut of = |receiver: &'s str, alert: &'s AlertKey| {
         *places.entry((receiver, alert)).or_insert_with(|| {
             let (delivered, unsure) = (Vec::new(), Vec::new());
-            all.push(Settled { receiver, alert, delivered, unsure, shown: None, is_taken: false });
+            all.push(Settled {
+                receiver,
+                alert,
+                delivered,
+                unsure,
+                shown: None,
+                is_taken: false,
+                kept: None,
+            });
             all.len() - 1
         })
     };
@@ -130,6 +150,20 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
                 let settled = of(plan.meant_for(receiver, *item), &known.key);
                 arrived.push((settled, *item, post, receipt, *at));
             }
+        }
+    }
+    let mut kept = Vec::new();
+    let mut by_item: HashMap<usize, Vec<&Arrived<'_>>> = HashMap::new();
+    if !plan.lives().is_empty() {
+        for arrived in &report.arrived {
+            for item in &arrived.post.items {
+                by_item.entry(*item).or_default().push(arrived);
+            }
+        }
+    }
+    for life in plan.lives() {
+        if let Some(first) = plan.items.get(life.first) {
+            kept.push((of(&life.receiver.name, &first.key), keep(plan, report, &by_item, life)));
         }
     }
     let mut unsure = Vec::new();
@@ -157,5 +191,83 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
     for (place, delivery, at) in unsure {
         all[place].unsure.push((delivery, at));
     }
+    for (place, kept) in kept {
+        all[place].kept = Some(kept);
+    }
     all
+}
+
+/// What has become of an alert's life: its changes once more, but those that were not told.
+fn keep(
+    plan: &Plan<'_>,
+    report: &Report<'_>,
+    arrived: &HashMap<usize, Vec<&Arrived<'_>>>,
+    life: &Life,
+) -> Keep {
+    let Kept { incident, found, tried } = &life.kept;
+    let (mut incident, mut tried) = (incident.clone(), tried.clone());
+    if let Some((delivery, _)) = found {
+        tried.retain(|other| other != delivery);
+    }
+    for (index, told) in &life.steps {
+        let Some(item) = plan.items.get(*index) else { continue };
+        let (name, speaker) = (item.delivery.name(), plan.spokesman(*index));
+        let is_here = |post: &Post, item: usize| {
+            post.items.contains(&item) && plan.meant_for(post.planned_for(), item) == life.receiver.name
+        };
+        let has_failed = |item: usize| {
+            let planned_for = plan.planned_for(&life.receiver, item);
+            planned_for.is_some_and(|receiver| report.failed.contains_key(&(item, receiver.to_owned())))
+        };
+        let arrived: Vec<_> = arrived
+            .get(&speaker)
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|arrived| is_here(&arrived.post, speaker))
+            .collect();
+        let is_told =
+            matches!(told, Told::Nothing(_)) || !arrived.is_empty() || is_shared(plan, report, life, speaker);
+        if has_failed(*index) || has_failed(speaker) || !is_told {
+            let is_unsure = report.unsure.iter().any(|(post, _)| is_here(post, speaker));
+            if is_told || is_unsure {
+                tried.push(name);
+            }
+            continue;
+        }
+        let change = Change::of(&item.alert, &item.key, &name);
+        let step = incident::next(incident.as_ref(), &change, plan.now, plan.policy());
+        let mut next = step.incident;
+        if let Some((delivery, _)) = found {
+            next.tell(delivery);
+        }
+        // Who stands in has no message of it, and late news is no message that shows it.
+        for Arrived { post, receipt, .. } in
+            arrived.into_iter().filter(|arrived| arrived.post.instead_of.is_none())
+        {
+            let receipt = match &post.act {
+                Act::Say if told.is_of_incident() => receipt.clone(),
+                Act::Edit(to) => Some(receipt.clone().unwrap_or_else(|| to.clone())),
+                Act::Say | Act::Reply { .. } => continue,
+            };
+            next.target = receipt.is_some().then(|| post.target.stored());
+            next.is_digest = plan.alerts_of(post).collect::<HashSet<_>>().len() > 1;
+            next.receipt = receipt;
+        }
+        incident = Some(next);
+    }
+    Keep { incident, tried }
+}
+
+/// Whether an item came to a target by another receiver's post.
+fn is_shared(plan: &Plan<'_>, report: &Report<'_>, life: &Life, item: usize) -> bool {
+    let mut shared = report.shared.iter().filter(|(other, receiver, _)| {
+        *other == item && plan.meant_for(receiver, item) == life.receiver.name
+    });
+    shared.any(|(_, _, target)| {
+        report
+            .arrived
+            .iter()
+            .any(|arrived| arrived.post.target == *target && arrived.post.items.contains(&item))
+    })
 }

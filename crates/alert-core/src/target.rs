@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use crate::answer;
 use crate::outcome::Receipt;
 use crate::render::Medium;
+use crate::{answer, key};
 
 /// A place that takes messages.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +34,8 @@ pub struct Way {
     pub burst: u32,
     /// See `burst`.
     pub pace: Duration,
+    /// How many messages may be changed in a minute, at all its targets together.
+    pub edits_a_minute: usize,
     /// The stable type of a failure: it asked for a pause that is too long.
     pub rate_limited: &'static str,
     /// The stable type of a failure: the time was over.
@@ -50,6 +52,7 @@ pub const WEBHOOK: Way = Way {
     // Source: Slack, "Rate limits", incoming webhooks: one a second, and short bursts.
     burst: 10,
     pace: Duration::from_secs(1),
+    edits_a_minute: 0,
     rate_limited: answer::RATE_LIMITED,
     timeout: answer::TIMEOUT,
 };
@@ -59,6 +62,8 @@ pub const APP: Way = Way {
     name: "app",
     can_reply: true,
     can_edit: true,
+    // Source: Slack, "Rate limits": chat.update is of tier 3, of which there may be 50 calls a minute for an app in a workspace.
+    edits_a_minute: 50,
     // Source: Slack, "Rate limits", chat.postMessage: one a second and channel, and short bursts.
     ..WEBHOOK
 };
@@ -81,6 +86,15 @@ impl Target {
             WEBHOOK => "its own webhook".to_owned(),
             APP => format!("channel {} of the Slack app", self.address),
             way => format!("{} {}", way.name, self.address),
+        }
+    }
+
+    /// How it is stored beside what stands there: the same for the same target, and no way to it.
+    #[must_use]
+    pub fn stored(&self) -> String {
+        match self.way {
+            APP => format!("app {}", self.address),
+            way => format!("{} {}", way.name, key::hash(&[&self.address])),
         }
     }
 
@@ -128,6 +142,25 @@ pub enum Act {
 }
 
 impl Act {
+    /// The message that it is about; `None` for one of its own.
+    #[must_use]
+    pub fn about(&self) -> Option<&Receipt> {
+        match self {
+            Self::Say => None,
+            Self::Reply { to, .. } | Self::Edit(to) => Some(to),
+        }
+    }
+
+    /// The same act about another message.
+    #[must_use]
+    pub fn to(self, to: Receipt) -> Self {
+        match self {
+            Self::Say => Self::Say,
+            Self::Reply { is_shown, .. } => Self::Reply { to, is_shown },
+            Self::Edit(_) => Self::Edit(to),
+        }
+    }
+
     /// What a target of this way makes of it: nothing that is to be told is lost for want of an ability.
     #[must_use]
     pub fn by(self, way: Way) -> Self {

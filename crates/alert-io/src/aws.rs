@@ -9,8 +9,8 @@ use aws_sdk_kms::config::{BehaviorVersion, Region, StalledStreamProtectionConfig
 
 use crate::http::SdkHttpClient;
 use crate::settings::{
-    AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL_SNS,
-    AWS_REGION, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, Environment, StartError,
+    AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_KMS,
+    AWS_ENDPOINT_URL_SNS, AWS_REGION, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, Environment, StartError,
 };
 
 /// One attempt of a call.
@@ -71,6 +71,28 @@ pub fn kms(environment: Environment<'_>, identity: &Identity, http: &reqwest::Cl
         config = config.endpoint_url(url);
     }
     aws_sdk_kms::Client::from_conf(config.build())
+}
+
+/// A DynamoDB client.
+///
+/// It tries nothing again by itself: a table that is slow costs what it knows, and never time.
+#[must_use]
+pub fn dynamodb(
+    environment: Environment<'_>,
+    identity: &Identity,
+    http: &reqwest::Client,
+) -> aws_sdk_dynamodb::Client {
+    let mut config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+        .region(aws_sdk_dynamodb::config::Region::new(identity.region.clone()))
+        .credentials_provider(identity.credentials.clone())
+        .http_client(SdkHttpClient(http.clone()))
+        .stalled_stream_protection(aws_sdk_dynamodb::config::StalledStreamProtectionConfig::disabled())
+        .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled());
+    if let Some(url) = endpoint(environment, AWS_ENDPOINT_URL_DYNAMODB) {
+        config = config.endpoint_url(url);
+    }
+    aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
 /// An SNS client for a topic's region, which need not be the function's.

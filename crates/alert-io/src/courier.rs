@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alert_core::outcome::{Failure, Outcome};
+use alert_core::outcome::{Failure, Outcome, Receipt};
 use alert_core::relay::{Held, Plan, Post};
 use alert_core::render::Rendering;
 use alert_core::report::Report;
@@ -35,15 +35,37 @@ const ATTEMPT_MIN: Duration = Duration::from_millis(100);
 const TRIES_MAX: u32 = 6;
 /// Attempts for a digest that its target takes ill without a word on why; after that, one bad text takes no other along.
 const DIGEST_TRIES_MAX: u32 = 3;
+/// The stable type of a failure: another process works on the alert.
+const ALERT_ELSEWHERE: &str = "alert_elsewhere";
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 
 /// Delivers posts; lives as long as the process, and remembers what the next invocation must know of the targets.
 #[derive(Debug, Default)]
 pub struct Courier {
-    /// Targets that asked for a pause, until when.
-    paused: Mutex<HashMap<Target, Instant>>,
+    /// What was asked to pause, until when.
+    paused: Mutex<HashMap<Paced, Instant>>,
+    /// When messages were changed in the last minute.
+    edits: Mutex<HashMap<Way, VecDeque<Instant>>>,
     /// Targets that refused the newest form of messages and took an older one.
     without_modern: Mutex<HashSet<Target>>,
+}
+
+/// What has a rate of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Paced {
+    /// New messages and replies at a target.
+    Posts(Target),
+    /// Changes of messages at all targets of a way.
+    Edits(Way),
+}
+
+impl Paced {
+    fn of(post: &Post) -> Self {
+        match post.act {
+            Act::Say | Act::Reply { .. } => Self::Posts(post.target.clone()),
+            Act::Edit(_) => Self::Edits(post.target.way),
+        }
+    }
 }
 
 /// A post on its way, with what it has been through.
@@ -54,12 +76,14 @@ struct Parcel<'p> {
     is_handed_on: bool,
     /// What was refused before it was written more simply.
     refused: Option<Rendering>,
+    /// The message that it was about, which is gone.
+    gone: Option<Receipt>,
     failure: Option<Failure>,
 }
 
 impl<'p> Parcel<'p> {
     fn new(post: Cow<'p, Post>) -> Self {
-        Self { post, tries: 0, is_handed_on: false, refused: None, failure: None }
+        Self { post, tries: 0, is_handed_on: false, refused: None, gone: None, failure: None }
     }
 
     fn is_digest(&self) -> bool {
@@ -82,6 +106,8 @@ struct Lane<'c, 'p, S> {
     next_at: Instant,
     /// The newest item that stands there, or may, by alert.
     shown: HashMap<usize, usize>,
+    /// Messages that are gone, and those that have taken their place.
+    moved: HashMap<Receipt, Receipt>,
     report: Report<'p>,
 }
 
@@ -128,6 +154,7 @@ impl Courier {
             posted: 0,
             next_at: Instant::now(),
             shown: HashMap::new(),
+            moved: HashMap::new(),
             report: Report::default(),
         };
         let mut idle: BTreeMap<Target, Lane<'_, '_, S>> = BTreeMap::new();
@@ -173,14 +200,21 @@ impl Courier {
         for lane in idle.into_values() {
             report.add(lane.report);
         }
-        for Held { item, receiver, way } in &plan.held {
+        for Held { item, receiver, way, is_elsewhere } in &plan.held {
             let service = way.service;
-            let failure = Failure::new(
-                way.timeout,
-                format!(
-                    "{service} has not answered the last tries in time, any of which may have arrived; the next one is not due yet"
-                ),
-            );
+            let failure = if *is_elsewhere {
+                Failure::new(
+                    ALERT_ELSEWHERE,
+                    "another process of the function works on this alert; it comes again, in case that one fails",
+                )
+            } else {
+                Failure::new(
+                    way.timeout,
+                    format!(
+                        "{service} has not answered the last tries in time, any of which may have arrived; the next one is not due yet"
+                    ),
+                )
+            };
             report.failed.insert((*item, receiver.clone()), failure);
         }
         for (item, _) in report.failed.keys() {
@@ -193,12 +227,24 @@ impl Courier {
         lock(&self.without_modern)
     }
 
-    fn paused_until(&self, target: &Target) -> Option<Instant> {
-        lock(&self.paused).get(target).copied().filter(|until| *until > Instant::now())
+    fn paused_until(&self, paced: &Paced) -> Option<Instant> {
+        lock(&self.paused).get(paced).copied().filter(|until| *until > Instant::now())
     }
 
-    fn pause(&self, target: &Target, time: Duration) {
-        lock(&self.paused).insert(target.clone(), Instant::now() + time);
+    fn pause(&self, paced: Paced, time: Duration) {
+        lock(&self.paused).insert(paced, Instant::now() + time);
+    }
+
+    /// When the next message may be changed; by then it counts as changed.
+    fn next_edit(&self, way: Way) -> Instant {
+        const MINUTE: Duration = Duration::from_mins(1);
+        let (now, mut edits) = (Instant::now(), lock(&self.edits));
+        let edits = edits.entry(way).or_default();
+        edits.retain(|at| *at + MINUTE > now);
+        let surplus = edits.len().checked_sub(way.edits_a_minute.max(1));
+        let at = surplus.and_then(|surplus| edits.get(surplus)).map_or(now, |freed| *freed + MINUTE);
+        edits.push_back(at);
+        at
     }
 }
 
@@ -304,7 +350,7 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
 
     /// Posts once, and says what is to become of the post.
     async fn attempt(&mut self, sender: &S, mut parcel: Parcel<'p>, others_wait: bool) -> Next<'p> {
-        let turn = self.wait_for_turn().await;
+        let turn = self.wait_for_turn(&parcel.post).await;
         if let Err(late) = turn.and_then(|()| self.limit(others_wait).map(|_| ())) {
             // What the target said of the post says more than that the time is over.
             return self.fail(&parcel, parcel.failure.as_ref().unwrap_or(&late));
@@ -316,7 +362,11 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
         {
             parcel.post = Cow::Owned(simpler);
         }
-        let act = parcel.post.act.clone().by(self.target.way);
+        let mut act = parcel.post.act.clone();
+        if let Some(now) = act.about().and_then(|about| self.moved.get(about)) {
+            act = act.to(now.clone());
+        }
+        let act = act.by(self.target.way);
         if act != parcel.post.act {
             parcel.post = Cow::Owned(Plan::doing(&parcel.post, act));
         }
@@ -327,11 +377,14 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
                     self.courier.without_modern().insert(self.target.clone());
                 }
                 self.note_shown(&parcel.post);
+                if let Some((gone, now)) = parcel.gone.zip(receipt.clone()) {
+                    self.moved.insert(gone, now);
+                }
                 self.report.arrive(parcel.post, receipt, Utc::now());
                 Next::Done
             }
             Outcome::Retry { after: Some(time), failure } => {
-                self.courier.pause(&self.target, time);
+                self.courier.pause(Paced::of(&parcel.post), time);
                 // A target that others use, too, may ask to wait many times; only the time bounds that.
                 if self.deadline.allows(time + ATTEMPT_MIN) {
                     self.again(parcel, failure)
@@ -354,7 +407,8 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
             }
             Outcome::Gone(_) if parcel.post.act != Act::Say => {
                 self.report.retries += 1;
-                Next::AtOnce(Parcel { post: Cow::Owned(Plan::doing(&parcel.post, Act::Say)), ..parcel })
+                let gone = parcel.post.act.about().cloned();
+                Next::AtOnce(Parcel { post: Cow::Owned(Plan::doing(&parcel.post, Act::Say)), gone, ..parcel })
             }
             Outcome::MessageRefused(failure) => match self.plan.simpler(&parcel.post) {
                 Some(simpler) => {
@@ -442,18 +496,23 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
     }
 
     /// Waits out a pause that the target asked for and the pace of many posts; an error where the time does not allow it.
-    async fn wait_for_turn(&mut self) -> Result<(), Failure> {
+    async fn wait_for_turn(&mut self, post: &Post) -> Result<(), Failure> {
         let Way { service, burst, pace, .. } = self.target.way;
-        if self.posted >= burst {
-            let why = format!("the invocation's time is over while posts wait for {service}'s rate");
-            self.wait_until(self.next_at, why).await?;
+        let paced = Paced::of(post);
+        let why = || format!("the invocation's time is over while posts wait for {service}'s rate");
+        match paced {
+            Paced::Posts(_) if self.posted >= burst => self.wait_until(self.next_at, why()).await?,
+            Paced::Posts(_) => {}
+            Paced::Edits(way) => self.wait_until(self.courier.next_edit(way), why()).await?,
         }
-        if let Some(until) = self.courier.paused_until(&self.target) {
+        if let Some(until) = self.courier.paused_until(&paced) {
             let why = format!("{service} asked for a pause that is longer than the invocation");
             self.wait_until(until, why).await?;
         }
-        self.posted += 1;
-        self.next_at = Instant::now() + pace;
+        if let Paced::Posts(_) = paced {
+            self.posted += 1;
+            self.next_at = Instant::now() + pace;
+        }
         Ok(())
     }
 

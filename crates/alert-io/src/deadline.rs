@@ -24,6 +24,12 @@ impl Deadline {
         Self::after(end.duration_since(SystemTime::now()).unwrap_or_default().saturating_sub(MARGIN))
     }
 
+    /// One that lies so much nearer.
+    #[must_use]
+    pub fn less(self, time: Duration) -> Self {
+        Self(self.0.checked_sub(time).unwrap_or(self.0))
+    }
+
     /// The time that is left.
     #[must_use]
     pub fn left(self) -> Duration {

@@ -5,10 +5,21 @@
 use alert_core::known::{Known, Question};
 use alert_core::report::Settled;
 
+use crate::deadline::Deadline;
+
+/// What a ledger says.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// What is known of each delivery, in the order of the questions.
+    pub known: Vec<Known>,
+    /// Why less is known than should be, for people.
+    pub problem: Option<String>,
+}
+
 /// Remembers deliveries.
 pub trait Ledger {
-    /// What is known of each delivery, in the order of the questions; it is theirs who asked from now on.
-    fn claim(&self, questions: &[Question<'_>]) -> impl Future<Output = Vec<Known>>;
+    /// What is known of each delivery; they are theirs who asked until they are recorded, or `deadline` is over.
+    fn claim(&self, questions: &[Question<'_>], deadline: Deadline) -> impl Future<Output = Answers>;
 
     /// What became of what was claimed.
     fn record(&self, settled: &[Settled<'_>]) -> impl Future<Output = ()>;

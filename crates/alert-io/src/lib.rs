@@ -21,4 +21,5 @@ pub mod sender;
 pub mod senders;
 pub mod settings;
 pub mod slack_app;
+pub mod table;
 pub mod webhook;

@@ -13,7 +13,8 @@ use alert_core::known::{Known, Past, Question, Shown};
 use alert_core::report::Settled;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::ledger::Ledger;
+use crate::deadline::Deadline;
+use crate::ledger::{Answers, Ledger};
 
 /// What is remembered of each kind, at some hundred bytes each. A hash table of 2^15 places is tidied where it is as long as it is at
 /// most half full, which is 14,336 entries; with more it takes twice the memory as soon as enough of them were forgotten.
@@ -106,17 +107,18 @@ impl ProcessMemory {
 }
 
 impl Ledger for ProcessMemory {
-    async fn claim(&self, questions: &[Question<'_>]) -> Vec<Known> {
+    async fn claim(&self, questions: &[Question<'_>], _: Deadline) -> Answers {
         let now = Utc::now();
         let known = |question: &Question<'_>| Known {
             past: self.past_at(question.receiver, question.delivery, now),
             shown: self.shown(question.receiver, question.alert),
+            kept: None,
         };
-        questions.iter().map(known).collect()
+        Answers { known: questions.iter().map(known).collect(), problem: None }
     }
 
     async fn record(&self, settled: &[Settled<'_>]) {
-        for Settled { receiver, alert, delivered, unsure, shown, is_taken } in settled {
+        for Settled { receiver, alert, delivered, unsure, shown, is_taken, .. } in settled {
             for (delivery, at) in delivered {
                 self.remember_delivery(receiver, delivery);
                 if *is_taken {

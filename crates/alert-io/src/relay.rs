@@ -1,13 +1,17 @@
 //! `cloudwatch-to-slack`: from an event to Slack's answers, and from these to the answer for Lambda.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use alert_core::decide::Verdict;
 use alert_core::envelope;
-use alert_core::relay::{self, Deployment, Plan};
-use alert_core::report::{self, Report};
+use alert_core::key;
+use alert_core::known::{Known, Question};
+use alert_core::relay::{self, Deployment, Draft, Plan};
+use alert_core::report::{self, Report, Settled};
 use alert_core::target::{APP, Closed, Target};
 use chrono::{DateTime, Utc};
+use futures_util::future::join;
 use serde_json::{Value, json};
 
 use crate::aws::{self, Identity};
@@ -16,23 +20,55 @@ use crate::courier::Courier;
 use crate::deadline::Deadline;
 use crate::http;
 use crate::lambda::{self, InvocationError};
-use crate::ledger::Ledger as _;
+use crate::ledger::{Answers, Ledger};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
 use crate::secret::{DecryptFailure, Decryptor};
 use crate::senders::{Own, Senders, TOKEN_MISSING};
 use crate::settings::{
-    self, AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_API,
-    SLACK_CHANNEL, StartError,
+    self, ALERT_TABLE, AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_BOT_TOKEN,
+    KMS_ENCRYPTED_HOOK_URL, SLACK_API, SLACK_CHANNEL, StartError,
 };
+use crate::table::Table;
+
+/// Of an invocation's time, so much is for recording what was posted.
+const RECORD_RESERVE: Duration = Duration::from_millis(600);
+/// For looking whether one message is there.
+const FIND_LIMIT: Duration = Duration::from_secs(1);
+
+/// Who remembers.
+#[derive(Debug)]
+enum Memory {
+    /// This process, by itself.
+    Process(Box<ProcessMemory>),
+    /// All processes, by a table.
+    Table(Box<Table>),
+}
+
+impl Ledger for Memory {
+    async fn claim(&self, questions: &[Question<'_>], deadline: Deadline) -> Answers {
+        match self {
+            Self::Process(memory) => memory.claim(questions, deadline).await,
+            // Boxed, because those without one would carry its room along.
+            Self::Table(table) => Box::pin(table.claim(questions, deadline)).await,
+        }
+    }
+
+    async fn record(&self, settled: &[Settled<'_>]) {
+        match self {
+            Self::Process(memory) => memory.record(settled).await,
+            Self::Table(table) => Box::pin(table.record(settled)).await,
+        }
+    }
+}
 
 /// The relay, as long as its process lives.
 #[derive(Debug)]
 pub struct Relay {
     deployment: Deployment,
     senders: Senders,
-    ledger: ProcessMemory,
+    ledger: Memory,
     courier: Courier,
     metrics: Metrics,
 }
@@ -61,6 +97,8 @@ impl Relay {
         }
         let function_name = environment(AWS_LAMBDA_FUNCTION_NAME).unwrap_or_default();
         let identity = Identity::from_environment(environment)?;
+        let table = environment(ALERT_TABLE);
+        let table = table.map(|name| Table::new(aws::dynamodb(environment, &identity, &http), name));
         let decryptor = Decryptor::new(aws::kms(environment, &identity, &http), function_name);
 
         let mut deployment = Deployment::new(loaded.config);
@@ -85,18 +123,46 @@ impl Relay {
             }
         };
         let senders = Senders::new(http, decryptor, api, &deployment, own);
+        let warm_up = async {
+            if let Some(table) = &table {
+                Box::pin(table.warm_up()).await;
+            }
+        };
         // Boxed, because every invocation would carry its room along.
-        let refused = Box::pin(senders.decrypt_at_start()).await;
+        let (refused, ()) = Box::pin(join(senders.decrypt_at_start(), warm_up)).await;
         if let Some(DecryptFailure::Permanent { error_type, detail }) = refused {
             return Err(StartError::new(error_type, detail));
         }
-        Ok(Self {
-            deployment,
-            senders,
-            ledger: ProcessMemory::default(),
-            courier: Courier::default(),
-            metrics,
-        })
+        let process = || Memory::Process(Box::default());
+        let ledger = table.map_or_else(process, |table| Memory::Table(Box::new(table)));
+        Ok(Self { deployment, senders, ledger, courier: Courier::default(), metrics })
+    }
+
+    /// Looks for messages whose process did not live to say that they were posted, so that what comes next changes them and is
+    /// no second message.
+    async fn find_lost(
+        &self,
+        draft: &Draft<'_>,
+        questions: &[Question<'_>],
+        known: &mut [Known],
+        deadline: Deadline,
+    ) {
+        for ((question, target), known) in questions.iter().zip(draft.targets()).zip(known) {
+            let Some(kept) = &mut known.kept else { continue };
+            let has_message = kept.incident.as_ref().is_some_and(|incident| incident.receipt.is_some());
+            if has_message || !target.way.can_edit || kept.tried.is_empty() {
+                continue;
+            }
+            let Ok(sender) = self.senders.sender(target, deadline).await else { continue };
+            for delivery in &kept.tried {
+                let name = key::post(question.receiver, "", std::slice::from_ref(delivery));
+                let limit = FIND_LIMIT.min(deadline.left() / 4);
+                if let Some(receipt) = sender.find(target, &name, limit).await {
+                    kept.found = Some((delivery.clone(), receipt));
+                    break;
+                }
+            }
+        }
     }
 
     /// Relays one event; the answer is the JSON for Lambda.
@@ -117,10 +183,14 @@ impl Relay {
         let decoded = envelope::decode(event);
         let reply = decoded.reply;
         let draft = relay::draft(decoded, &deployment, request_id, Utc::now());
-        let known = self.ledger.claim(&draft.questions().collect::<Vec<_>>()).await;
-        let plan = draft.plan(&known);
+        let questions: Vec<_> = draft.questions().collect();
+        let Answers { mut known, problem } = self.ledger.claim(&questions, deadline).await;
+        if known.iter().any(|known| known.kept.is_some()) {
+            Box::pin(self.find_lost(&draft, &questions, &mut known, deadline)).await;
+        }
+        let plan = draft.plan(&known, problem.as_deref());
         let sender = async |target: &Target| self.senders.sender(target, deadline).await;
-        let report = self.courier.deliver(&plan, sender, deadline).await;
+        let report = self.courier.deliver(&plan, sender, self.ledger.less(deadline)).await;
         self.ledger.record(&report::settle(&plan, &report)).await;
         log(&plan, &report, request_id, started_at);
         self.metrics.print(&tally(&plan, &report, deployment.config.fail_open), request_id);
@@ -132,6 +202,16 @@ impl Relay {
             .collect();
         let done = json!({"alerts": plan.items.len(), "posts": plan.posts.len()});
         lambda::answer(reply, &plan.records, plan.items.len(), &failed, done)
+    }
+}
+
+impl Memory {
+    /// The deadline for posts, which leaves time to record them.
+    fn less(&self, deadline: Deadline) -> Deadline {
+        match self {
+            Self::Process(_) => deadline,
+            Self::Table(_) => deadline.less(RECORD_RESERVE.min(deadline.left() / 4)),
+        }
     }
 }
 

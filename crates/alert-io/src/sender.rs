@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use alert_core::answer;
-use alert_core::outcome::{Failure, Outcome};
+use alert_core::outcome::{Failure, Outcome, Receipt};
 use alert_core::relay::Post;
 use alert_core::render::Message;
+use alert_core::target::Target;
 
 use crate::http::{describe, read_body};
 use crate::slack_app::SlackApp;
@@ -41,6 +42,16 @@ pub enum Sender {
     },
     /// A Slack app.
     App(SlackApp),
+}
+
+impl Sender {
+    /// The message of this name at a target, where the target can be asked.
+    pub async fn find(&self, target: &Target, name: &str, limit: Duration) -> Option<Receipt> {
+        match self {
+            Self::Webhook { .. } => None,
+            Self::App(app) => app.find(&target.address, name, limit).await,
+        }
+    }
 }
 
 impl Sends for Sender {

@@ -53,6 +53,10 @@ pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 pub const AWS_ENDPOINT_URL_KMS: &str = "AWS_ENDPOINT_URL_KMS";
 /// Another endpoint for SNS.
 pub const AWS_ENDPOINT_URL_SNS: &str = "AWS_ENDPOINT_URL_SNS";
+/// The endpoint of DynamoDB, where it is not the region's.
+pub const AWS_ENDPOINT_URL_DYNAMODB: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+/// The DynamoDB table in which the relay remembers alerts.
+pub const ALERT_TABLE: &str = "ALERT_TABLE";
 /// The certificate authorities to trust instead of the compiled-in ones, PEM.
 pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 /// The certificate authorities to trust instead of the compiled-in ones, PEM; the AWS SDKs' name.

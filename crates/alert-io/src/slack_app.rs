@@ -44,7 +44,7 @@ impl SlackApp {
     pub async fn send(&self, post: &Post, message: &slack::Message, limit: Duration) -> Attempt {
         let end = Instant::now() + limit;
         if post.may_be_repeat
-            && let Some(receipt) = self.find(post, limit / READ_BACK_SHARE).await
+            && let Some(receipt) = self.find_post(post, limit / READ_BACK_SHARE).await
         {
             return Attempt { outcome: Outcome::Delivered(Some(receipt)), connection_lost: false };
         }
@@ -68,24 +68,40 @@ impl SlackApp {
         }
         // Nobody said that it arrived; the channel may tell.
         if (attempt.connection_lost || matches!(attempt.outcome, Outcome::Unsure(_)))
-            && let Some(receipt) = self.find(post, end.saturating_duration_since(Instant::now())).await
+            && let Some(receipt) = self.find_post(post, end.saturating_duration_since(Instant::now())).await
         {
             return Attempt { outcome: Outcome::Delivered(Some(receipt)), connection_lost: false };
         }
         attempt
     }
 
-    /// The message that an earlier try made, where the app may read the channel's history.
+    /// The message that an earlier try of a post made, where the app may read the channel's history.
     ///
     /// An edit may simply be done again.
-    async fn find(&self, post: &Post, limit: Duration) -> Option<Receipt> {
-        let (method, channel, thread) = match &post.act {
-            Act::Say => ("conversations.history", self.id_of(&post.target.address)?, String::new()),
+    async fn find_post(&self, post: &Post, limit: Duration) -> Option<Receipt> {
+        match &post.act {
+            Act::Say => self.find(&post.target.address, &post.name, limit).await,
             Act::Reply { to, .. } => {
-                ("conversations.replies", to.place.clone(), format!("&ts={}", to.message))
+                let thread = format!("&ts={}", to.message);
+                self.look("conversations.replies", &to.place, &thread, &post.name, limit).await
             }
-            Act::Edit(_) => return None,
-        };
+            Act::Edit(_) => None,
+        }
+    }
+
+    /// The message of this name in a channel.
+    pub async fn find(&self, channel: &str, name: &str, limit: Duration) -> Option<Receipt> {
+        self.look("conversations.history", &self.id_of(channel)?, "", name, limit).await
+    }
+
+    async fn look(
+        &self,
+        method: &str,
+        channel: &str,
+        thread: &str,
+        name: &str,
+        limit: Duration,
+    ) -> Option<Receipt> {
         // Ids need no escaping. Methods that read take no JSON.
         let form = format!("channel={channel}{thread}&limit={READ_BACK_MESSAGES}&include_all_metadata=true");
         let end = Instant::now() + limit;
@@ -95,7 +111,7 @@ impl SlackApp {
             looked = self.read(method, form, end).await;
         }
         let found = match looked {
-            Ok((status, body)) => answer::app::find(&post.name, &channel, status, &body),
+            Ok((status, body)) => answer::app::find(name, channel, status, &body),
             Err(error) => Err(describe(&error)),
         };
         found.unwrap_or_else(|why| {

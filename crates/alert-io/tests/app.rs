@@ -60,7 +60,7 @@ impl Stage {
         let questions = draft.questions().collect::<Vec<_>>();
         let (receiver, delivery, alert) =
             (questions[0].receiver.to_owned(), questions[0].delivery.clone(), questions[0].alert.clone());
-        let mut plan = draft.plan(&[]);
+        let mut plan = draft.plan(&[], None);
         plan.posts[0].act = act();
         let sender = async |_: &Target| Ok(self.sender.clone());
         let report = self.courier.deliver(&plan, sender, Deadline::after(Duration::from_secs(10))).await;
@@ -68,7 +68,8 @@ impl Stage {
         assert!(report.failed.is_empty(), "{report:?}");
         let question =
             alert_core::known::Question { receiver: &receiver, delivery: &delivery, alert: &alert };
-        self.ledger.claim(&[question]).await.remove(0)
+        let deadline = Deadline::after(Duration::from_secs(1));
+        self.ledger.claim(&[question], deadline).await.known.remove(0)
     }
 
     async fn say(&self, name: &str) -> Receipt {
@@ -175,7 +176,7 @@ async fn a_connection_that_has_died_hides_no_message() {
         let draft =
             relay::draft(envelope::decode(event.as_bytes()), &stage.deployment, "request", Utc::now());
         let past = if is_repeat { Past::Unsure { is_too_soon: false } } else { Past::None };
-        let plan = draft.plan(&[Known { past, shown: None }]);
+        let plan = draft.plan(&[Known { past, ..Known::default() }], None);
         assert_eq!(plan.posts[0].may_be_repeat, is_repeat);
         if is_repeat {
             assert!(stage.sandbox.slack.expire_idle_connections() > 0);

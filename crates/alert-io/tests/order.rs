@@ -173,8 +173,9 @@ async fn schedules(
         let event = event.to_string();
         let ledger = ProcessMemory::default();
         let draft = relay::draft(envelope::decode(event.as_bytes()), deployment, "request", Utc::now());
-        let known = ledger.claim(&draft.questions().collect::<Vec<_>>()).await;
-        let plan = draft.plan(&known);
+        let deadline = Deadline::after(Duration::from_mins(1));
+        let answers = ledger.claim(&draft.questions().collect::<Vec<_>>(), deadline).await;
+        let plan = draft.plan(&answers.known, None);
         let started = Instant::now();
         let sender = async |_: &Target| Ok(Moody { world: &world });
         let deadline = Deadline::after(Duration::from_mins(1));

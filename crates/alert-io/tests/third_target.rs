@@ -53,9 +53,9 @@ async fn deliver(deployment: &Deployment, ledger: &ProcessMemory, alarms: &[&str
     });
     let event = json!({"Records": records.collect::<Vec<_>>()}).to_string();
     let draft = relay::draft(envelope::decode(event.as_bytes()), deployment, "request", Utc::now());
-    let known = ledger.claim(&draft.questions().collect::<Vec<_>>()).await;
     let deadline = Deadline::after(Duration::from_secs(5));
-    let plan = draft.plan(&known);
+    let known = ledger.claim(&draft.questions().collect::<Vec<_>>(), deadline).await.known;
+    let plan = draft.plan(&known, None);
     let report = Courier::default().deliver(&plan, async |_: &Target| Ok(Files), deadline).await;
     ledger.record(&report::settle(&plan, &report)).await;
     (report.delivered.len(), report.failed.len())

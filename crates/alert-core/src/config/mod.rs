@@ -13,6 +13,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use crate::incident::Policy;
 use crate::matcher::{Matcher, Matchers, Operator};
 use crate::render::Rendering;
 use crate::render::page::words::{self, Words};
@@ -55,6 +56,8 @@ pub struct Config {
     pub publish: Publish,
     /// How much of Slack's blocks messages use.
     pub rendering: Rendering,
+    /// How messages live, where somebody keeps what is known of alerts.
+    pub messages: Policy,
     /// Our own words in messages.
     pub language: Language,
     /// Whether this stands in for a configuration that could not be read: then nothing at all is dropped.
@@ -109,6 +112,7 @@ impl Default for Config {
             notify_on: None,
             digest_after: DIGEST_AFTER_ALERTS,
             rendering: Rendering::default(),
+            messages: Policy::default(),
             language: Language::default(),
             publish: Publish::Auto,
             fail_open: false,

@@ -20,6 +20,7 @@ use super::{
     AlarmState, Config, ConfigErrors, DEFAULT_RECEIVER, DIGEST_AFTER_ALERTS, DropRule, NamedTimeInterval,
     Problem, Publish, Receiver, Route,
 };
+use crate::incident::Policy;
 use crate::matcher::{Matchers, REGEXES_SIZE_MAX_BYTES};
 use crate::target::Target;
 
@@ -121,6 +122,7 @@ impl Reader<'_> {
             digest_after: digest_after.flatten().unwrap_or(DIGEST_AFTER_ALERTS),
             publish: publish.flatten().unwrap_or_default(),
             rendering: rendering.unwrap_or_default(),
+            messages: Policy::default(),
             language: language.unwrap_or_default(),
             fail_open: false,
         })

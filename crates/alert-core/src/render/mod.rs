@@ -120,6 +120,12 @@ impl Medium {
         }
     }
 
+    /// One alert's page as a short message for the thread of the one that shows it.
+    #[must_use]
+    pub fn reply(self, page: &Page<'_>, options: &Options<'_>) -> Message {
+        self.page(page, options)
+    }
+
     /// Many alerts as few messages, each with the items that it tells of; none is left out.
     #[must_use]
     pub fn digest(
