@@ -1,7 +1,7 @@
 //! Loopback stand-ins for the services around the two functions, speaking the real protocols.
 //!
-//! A [`Sandbox`] holds KMS, SNS and Slack, with its webhooks and its Web API; [`lambda::Function`] runs a
-//! function's real binary against the Lambda Runtime API; [`sqs`] and [`eventbridge`] deliver events to it as
+//! A [`Sandbox`] holds DynamoDB, KMS, SNS and Slack, with its webhooks and its Web API; [`lambda::Function`] runs
+//! a function's real binary against the Lambda Runtime API; [`sqs`] and [`eventbridge`] deliver events to it as
 //! AWS does. The limits and errors are the services' own, and nothing here knows the relay: it is its judge.
 //!
 //! Everything listens on 127.0.0.1 and ends with its owner.
@@ -28,6 +28,7 @@
 
 pub mod aws;
 mod background;
+pub mod dynamodb;
 pub mod eventbridge;
 mod form;
 pub mod kms;
@@ -43,6 +44,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws::Ids;
+use dynamodb::DynamoDb;
 use eventbridge::EventBridge;
 use kms::Kms;
 use slack::Slack;
@@ -61,6 +63,8 @@ pub struct SandboxOptions {
 /// The services that the functions call.
 #[derive(Debug)]
 pub struct Sandbox {
+    /// The database.
+    pub dynamodb: DynamoDb,
     /// The event bus, with the way in for Grafana's webhook.
     pub eventbridge: EventBridge,
     /// The key service.
@@ -83,14 +87,16 @@ impl Sandbox {
         let kms = Kms::start(ids.clone(), tls()).await?;
         let slack = Slack::start(ids.clone(), tls()).await?;
         let sns = Sns::start(ids.clone(), tls()).await?;
+        let dynamodb = DynamoDb::start(ids.clone(), tls()).await?;
         let eventbridge = EventBridge::start(ids, tls()).await?;
-        Ok(Self { eventbridge, kms, slack, sns, authority, ca_file })
+        Ok(Self { dynamodb, eventbridge, kms, slack, sns, authority, ca_file })
     }
 
     /// The environment that leads a function to this sandbox, on top of what Lambda itself sets.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut environment = vec![
+            ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), self.dynamodb.url()),
             ("AWS_ENDPOINT_URL_KMS".to_owned(), self.kms.url()),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), self.sns.url()),
             ("SLACK_API_URL".to_owned(), self.slack.api_url()),
