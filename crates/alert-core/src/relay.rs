@@ -141,7 +141,7 @@ impl Life {
         deployment: &Deployment,
         now: DateTime<Utc>,
     ) -> (Step, Vec<Act>) {
-        let policy = &deployment.config.messages;
+        let policy = &deployment.config.policy;
         let name = item.delivery.name();
         // A message elsewhere is none: there nobody looks any more.
         if let Some(incident) = &mut self.incident
@@ -368,7 +368,7 @@ impl Plan<'_> {
 
     /// How messages live.
     pub(crate) fn policy(&self) -> &Policy {
-        &self.deployment.config.messages
+        &self.deployment.config.policy
     }
 
     /// The item that speaks for this one: another, where the same delivery came twice in the event, or where a message shows

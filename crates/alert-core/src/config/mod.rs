@@ -56,8 +56,8 @@ pub struct Config {
     pub publish: Publish,
     /// How much of Slack's blocks messages use.
     pub rendering: Rendering,
-    /// How messages live, where somebody keeps what is known of alerts.
-    pub messages: Policy,
+    /// What is told of an alert that is known.
+    pub policy: Policy,
     /// Our own words in messages.
     pub language: Language,
     /// Whether this stands in for a configuration that could not be read: then nothing at all is dropped.
@@ -112,7 +112,7 @@ impl Default for Config {
             notify_on: None,
             digest_after: DIGEST_AFTER_ALERTS,
             rendering: Rendering::default(),
-            messages: Policy::default(),
+            policy: Policy::default(),
             language: Language::default(),
             publish: Publish::Auto,
             fail_open: false,

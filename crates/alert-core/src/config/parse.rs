@@ -22,6 +22,7 @@ use super::{
 };
 use crate::incident::Policy;
 use crate::matcher::{Matchers, REGEXES_SIZE_MAX_BYTES};
+use crate::render::Rendering;
 use crate::target::Target;
 
 /// The largest document that is read. Lambda's environment holds 4 KiB and its package far more; beyond this, no person
@@ -44,7 +45,7 @@ const CONFIG_KEYS: [&str; 11] = [
     "messages",
     "language",
 ];
-const MESSAGES_KEYS: [&str; 1] = ["rendering"];
+const MESSAGES_KEYS: [&str; 5] = ["rendering", "reopen_within", "flapping_after", "reminder", "end"];
 const DROP_KEYS: [&str; 4] = ["name", "matchers", "active_time_intervals", "younger_than"];
 const RECEIVER_KEYS: [&str; 5] = ["name", "webhook", "slack", "channel", "mention"];
 const SLACK_KEYS: [&str; 1] = ["channel"];
@@ -104,11 +105,8 @@ impl Reader<'_> {
         let notify_on = fields.get("notify_on").map(|(node, path)| self.notify_on(node, &path));
         let digest_after = fields.get("digest_after").map(|(node, path)| self.digest_after(node, &path));
         let publish = fields.get("publish").map(|(node, path)| self.publish(node, &path));
-        let rendering = fields.get("messages").and_then(|(node, path)| {
-            let fields = self.fields(node, &path, &MESSAGES_KEYS)?;
-            let (node, path) = fields.get("rendering")?;
-            self.value(node, &path, &value::RENDERING)
-        });
+        let messages = fields.get("messages").and_then(|(node, path)| self.messages(node, &path));
+        let (rendering, policy) = messages.unwrap_or_default();
         let language =
             fields.get("language").and_then(|(node, path)| self.value(node, &path, &value::LANGUAGE));
         Some(Config {
@@ -121,8 +119,8 @@ impl Reader<'_> {
             notify_on: notify_on.flatten(),
             digest_after: digest_after.flatten().unwrap_or(DIGEST_AFTER_ALERTS),
             publish: publish.flatten().unwrap_or_default(),
-            rendering: rendering.unwrap_or_default(),
-            messages: Policy::default(),
+            rendering,
+            policy,
             language: language.unwrap_or_default(),
             fail_open: false,
         })
@@ -268,6 +266,23 @@ impl Reader<'_> {
             states.extend(state.filter(|state| !states.contains(state)));
         }
         Some(states)
+    }
+
+    fn messages(&mut self, node: &Node, path: &str) -> Option<(Rendering, Policy)> {
+        let fields = self.fields(node, path, &MESSAGES_KEYS)?;
+        let rendering = self.optional(&fields, "rendering", &value::RENDERING);
+        let default = Policy::default();
+        let policy = Policy {
+            reopen_within: self
+                .optional(&fields, "reopen_within", &value::REOPEN_WITHIN)
+                .unwrap_or(default.reopen_within),
+            flapping_after: self
+                .optional(&fields, "flapping_after", &value::FLAPPING_AFTER)
+                .unwrap_or(default.flapping_after),
+            reminder: self.optional(&fields, "reminder", &value::REMINDER).unwrap_or(default.reminder),
+            end: self.optional(&fields, "end", &value::END).unwrap_or(default.end),
+        };
+        Some((rendering.unwrap_or_default(), policy))
     }
 
     fn digest_after(&mut self, node: &Node, path: &str) -> Option<usize> {

@@ -149,6 +149,17 @@ impl Reader<'_> {
         }
     }
 
+    /// The value of a key that may be missing.
+    pub(super) fn optional<T>(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &str,
+        parse: &value::Parse<T>,
+    ) -> Option<T> {
+        let (node, path) = fields.get(key)?;
+        self.value(node, &path, parse)
+    }
+
     pub(super) fn unique_name(
         &mut self,
         node: &Node,

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 
 use super::super::DEFAULT_DROP_RULE;
 use super::*;
+use crate::incident::{End, RECENT_MAX, Reminder};
+use crate::render::page::Language;
 
 /// The configuration of the documentation, with every key.
 const FULL: &str = r#"
@@ -45,6 +47,8 @@ timezone: Asia/Seoul
 notify_on: [ALARM, OK]
 digest_after: 7
 publish: group
+messages: {rendering: modern, reopen_within: 1h30m, flapping_after: 19, reminder: edit, end: shown}
+language: ko
 "#;
 
 #[test]
@@ -73,6 +77,65 @@ fn reads_every_key() {
     assert_eq!(config.notify_on, Some(vec![AlarmState::Alarm, AlarmState::Ok]));
     assert_eq!(config.digest_after, 7);
     assert_eq!(config.publish, Publish::Group);
+    assert_eq!(config.rendering, Rendering::Modern);
+    let policy = Policy {
+        reopen_within: TimeDelta::minutes(90),
+        flapping_after: RECENT_MAX - 1,
+        reminder: Reminder::Edit,
+        end: End::Shown,
+    };
+    assert_eq!(config.policy, policy);
+    assert_eq!(config.language, Language::Korean);
+}
+
+#[test]
+fn what_messages_leave_out_is_as_it_always_is() {
+    let policy = |text: &str| Config::parse(text).unwrap().policy;
+    let default = Policy::default();
+    assert_eq!(policy("messages: {rendering: plain}"), default);
+    for (text, expected) in [
+        ("reopen_within: 1s", Policy { reopen_within: TimeDelta::seconds(1), ..default }),
+        ("reopen_within: 1d", Policy { reopen_within: TimeDelta::days(1), ..default }),
+        ("flapping_after: 1", Policy { flapping_after: 1, ..default }),
+        ("reminder: edit", Policy { reminder: Reminder::Edit, ..default }),
+        ("end: edit", Policy { end: End::Edit, ..default }),
+        ("reminder: reply, end: reply, reopen_within: 10m, flapping_after: 4", default),
+    ] {
+        assert_eq!(policy(&format!("messages: {{{text}}}")), expected, "{text}");
+    }
+    check(
+        "messages:\n  reopen_within: 25h\n  flapping_after: 20\n  reminder: shown\n  end: none\n  ring: 1",
+        &[
+            "line 2, column 18: messages.reopen_within: expected a duration from 1s to 1d, such as 10m, found `25h`",
+            "line 3, column 19: messages.flapping_after: expected a whole number from 1 to 19, found `20`",
+            "line 4, column 13: messages.reminder: expected reply or edit, found `shown`",
+            "line 5, column 8: messages.end: expected reply, shown or edit, found `none`",
+            "line 6, column 3: messages: unknown key `ring`; expected one of rendering, reopen_within, flapping_after, reminder, end",
+        ],
+    );
+    for (text, expected) in [
+        (
+            "reopen_within: 999ms",
+            "27: messages.reopen_within: expected a duration from 1s to 1d, such as 10m, found `999ms`",
+        ),
+        (
+            "reopen_within: 10",
+            "27: messages.reopen_within: expected a duration from 1s to 1d, such as 10m, found `10`",
+        ),
+        ("flapping_after: 0", "28: messages.flapping_after: expected a whole number from 1 to 19, found `0`"),
+        (
+            "flapping_after: '4'",
+            "28: messages.flapping_after: expected a whole number from 1 to 19, found the text `4`",
+        ),
+    ] {
+        check(&format!("messages: {{{text}}}"), &[&format!("line 1, column {expected}")]);
+    }
+    check(
+        "messages: quiet",
+        &[
+            "line 1, column 11: messages: expected a mapping with rendering, reopen_within, flapping_after, reminder, end, found a text",
+        ],
+    );
 }
 
 #[test]
@@ -287,6 +350,7 @@ fn a_secret_is_never_shown() {
         format!("timezone: '{SECRET}'"),
         format!("publish: '{url}'"),
         format!("digest_after: '{url}'"),
+        format!("messages: {{reopen_within: '{url}', reminder: '{url}', end: '{SECRET}'}}"),
         format!("drop: [{{matchers: ['{url}']}}]"),
         format!("drop: [{{matchers: [a=b], younger_than: '{url}', active_time_intervals: ['{url}']}}]"),
         format!("receivers:\n  - name: a\n    webhook: {url}: x\n  bad"),

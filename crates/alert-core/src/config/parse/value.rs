@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use saphyr_parser::ScalarStyle;
 
 use super::super::{AlarmState, Publish, is_channel};
+use crate::incident::{End, RECENT_MAX, Reminder};
 use crate::render::Rendering;
 use crate::render::page::Language;
 use crate::text;
@@ -37,8 +38,17 @@ pub(super) const ALARM_STATE: Parse<AlarmState> =
     Parse { expected: "ALARM, OK or INSUFFICIENT_DATA", parse: alarm_state };
 pub(super) const RENDERING: Parse<Rendering> =
     Parse { expected: "modern, classic or plain", parse: rendering };
+pub(super) const REOPEN_WITHIN: Parse<TimeDelta> =
+    Parse { expected: "a duration from 1s to 1d, such as 10m", parse: reopen_within };
+pub(super) const FLAPPING_AFTER: Parse<usize> =
+    Parse { expected: "a whole number from 1 to 19", parse: flapping_after };
+pub(super) const REMINDER: Parse<Reminder> = Parse { expected: "reply or edit", parse: reminder };
+pub(super) const END: Parse<End> = Parse { expected: "reply, shown or edit", parse: end };
 pub(super) const LANGUAGE: Parse<Language> = Parse { expected: "en or ko", parse: language };
 pub(super) const PUBLISH: Parse<Publish> = Parse { expected: "auto, alert or group", parse: publish };
+
+/// A message that turned red again after a longer time stands too far up.
+const REOPEN_WITHIN_MAX: TimeDelta = TimeDelta::days(1);
 
 /// Mentions of one receiver: more than sixty of them.
 const MENTIONS_MAX_CHARS: usize = 1_000;
@@ -192,10 +202,42 @@ fn boolean(text: &str, style: ScalarStyle) -> Result<bool, String> {
     }
 }
 
+fn reopen_within(text: &str, style: ScalarStyle) -> Result<TimeDelta, String> {
+    let duration = duration(text, style)?;
+    let is_sound = (TimeDelta::seconds(1)..=REOPEN_WITHIN_MAX).contains(&duration);
+    if is_sound { Ok(duration) } else { Err(excerpt(text)) }
+}
+
 fn count(text: &str, style: ScalarStyle) -> Result<usize, String> {
+    count_to(1_000_000, text, style)
+}
+
+/// More changes in an hour than are remembered would never be.
+fn flapping_after(text: &str, style: ScalarStyle) -> Result<usize, String> {
+    count_to(RECENT_MAX - 1, text, style)
+}
+
+fn count_to(max: usize, text: &str, style: ScalarStyle) -> Result<usize, String> {
     let plain = style == ScalarStyle::Plain && text.bytes().all(|b| b.is_ascii_digit());
-    let count = text.parse().ok().filter(|count| plain && (1..=1_000_000).contains(count));
+    let count = text.parse().ok().filter(|count| plain && (1..=max).contains(count));
     count.ok_or_else(|| found(text, style))
+}
+
+fn reminder(text: &str, _: ScalarStyle) -> Result<Reminder, String> {
+    match text {
+        "reply" => Ok(Reminder::Reply),
+        "edit" => Ok(Reminder::Edit),
+        _ => Err(excerpt(text)),
+    }
+}
+
+fn end(text: &str, _: ScalarStyle) -> Result<End, String> {
+    match text {
+        "reply" => Ok(End::Reply),
+        "shown" => Ok(End::Shown),
+        "edit" => Ok(End::Edit),
+        _ => Err(excerpt(text)),
+    }
 }
 
 fn alarm_state(text: &str, _: ScalarStyle) -> Result<AlarmState, String> {
