@@ -49,6 +49,8 @@ pub(super) enum Comparator {
 #[derive(Debug, Default)]
 pub(super) struct Update {
     set: Vec<(String, Term)>,
+    /// Numbers and sets that are added to what is there.
+    add: Vec<(String, AttributeValue)>,
     remove: Vec<String>,
 }
 
@@ -134,7 +136,8 @@ impl Comparator {
 impl Update {
     /// The names of the attributes that it is about.
     pub(super) fn attributes(&self) -> impl Iterator<Item = &String> {
-        self.set.iter().map(|(attribute, _)| attribute).chain(&self.remove)
+        let added = self.add.iter().map(|(attribute, _)| attribute);
+        self.set.iter().map(|(attribute, _)| attribute).chain(added).chain(&self.remove)
     }
 
     /// What becomes of an item; every value on a right-hand side is the one from before.
@@ -143,13 +146,16 @@ impl Update {
         for (attribute, term) in &self.set {
             changed.insert(attribute.clone(), term.of(item)?);
         }
+        for (attribute, value) in &self.add {
+            changed.insert(attribute.clone(), value.added_to(item.get(attribute))?);
+        }
         changed.retain(|attribute, _| !self.remove.contains(attribute));
         Ok(changed)
     }
 
     /// Whether it does nothing but remove: then it makes no item where none was.
     pub(super) fn only_removes(&self) -> bool {
-        self.set.is_empty()
+        self.set.is_empty() && self.add.is_empty()
     }
 
     fn check_paths(&self) -> Result<(), String> {
@@ -160,6 +166,26 @@ impl Update {
                 "Two document paths overlap with each other; must remove or rewrite one of these paths; \
                  path one: [{twice}], path two: [{twice}]"
             )),
+        }
+    }
+}
+
+impl AttributeValue {
+    /// What `ADD` makes of this and of what is there.
+    fn added_to(&self, there: Option<&Self>) -> Result<Self, DynamoDbError> {
+        match (self, there) {
+            (_, None) => Ok(self.clone()),
+            (Self::Ss(own), Some(Self::Ss(there))) => Ok(Self::Ss(own | there)),
+            (Self::N(own), Some(Self::N(there))) => {
+                let sum = there.plus(own).ok_or_else(|| {
+                    DynamoDbError::unknown("sums of numbers that are no integers of less than 39 digits")
+                })?;
+                sum.map(Self::N).map_err(DynamoDbError::validation)
+            }
+            _ => {
+                let wrong = "An operand in the update expression has an incorrect data type";
+                Err(DynamoDbError::validation(wrong))
+            }
         }
     }
 }
@@ -469,7 +495,8 @@ impl Parser<'_> {
         }
         for operand in [&left, &right] {
             let ordered = !matches!(comparator, Comparator::Equal | Comparator::NotEqual);
-            let value = operand.value().filter(|value| ordered && matches!(value.kind(), "BOOL" | "NULL"));
+            let value =
+                operand.value().filter(|value| ordered && matches!(value.kind(), "BOOL" | "NULL" | "SS"));
             if let Some(value) = value {
                 let (symbol, kind) = (comparator.symbol(), value.kind());
                 return Err(Problem::Refused(format!(
@@ -509,7 +536,8 @@ impl Parser<'_> {
             match section.as_str() {
                 "SET" => update.set = self.list(Self::assignment)?,
                 "REMOVE" => update.remove = self.list(Self::attribute)?,
-                "ADD" | "DELETE" => return Err(Problem::Unknown(format!("{section} in an update"))),
+                "ADD" => update.add = self.list(Self::addition)?,
+                "DELETE" => return Err(Problem::Unknown(format!("{section} in an update"))),
                 _ => {
                     self.at -= 1;
                     return Err(self.syntax_error());
@@ -543,6 +571,21 @@ impl Parser<'_> {
             }
         }
         Ok((attribute, term))
+    }
+
+    fn addition(&mut self) -> Result<(String, AttributeValue), Problem> {
+        let attribute = self.attribute()?;
+        match self.operand()? {
+            Operand::Value(value) if matches!(value.kind(), "N" | "SS") => Ok((attribute, value)),
+            Operand::Value(value) => Err(Problem::Refused(format!(
+                "Incorrect operand type for operator or function; operator: ADD, operand type: {}, typeSet: ALLOWED_FOR_ADD_OPERAND",
+                value.type_name()
+            ))),
+            Operand::Attribute(_) => {
+                self.at -= 1;
+                Err(self.syntax_error())
+            }
+        }
     }
 
     fn term(&mut self) -> Result<Term, Problem> {

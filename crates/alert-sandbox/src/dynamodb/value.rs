@@ -1,6 +1,7 @@
-//! Attribute values, as the wire has them and as they are compared. Of DynamoDB's types the sandbox knows the scalars.
+//! Attribute values, as the wire has them and as they are compared. Of DynamoDB's types the sandbox knows the scalars and
+//! sets of strings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -17,6 +18,7 @@ pub(super) enum AttributeValue {
     B(Vec<u8>),
     Bool(bool),
     Null,
+    Ss(BTreeSet<String>),
 }
 
 /// An item: its attributes by name.
@@ -44,8 +46,27 @@ impl AttributeValue {
                 "Null attribute value types must have the value of true",
             )),
             "NULL" => Err(DynamoDbError::malformed()),
+            "SS" => Self::strings(value.as_array().ok_or_else(DynamoDbError::malformed)?),
             kind => Err(DynamoDbError::unknown(&format!("values of the type {kind}"))),
         }
+    }
+
+    fn strings(values: &[Value]) -> Result<Self, DynamoDbError> {
+        let mut set = BTreeSet::new();
+        if values.is_empty() {
+            let empty = "One or more parameter values were invalid: An string set  may not be empty";
+            return Err(DynamoDbError::validation(empty));
+        }
+        for value in values {
+            if !set.insert(value.as_str().ok_or_else(DynamoDbError::malformed)?.to_owned()) {
+                let all: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+                return Err(DynamoDbError::validation(format!(
+                    "One or more parameter values were invalid: Input collection [{}] contains duplicates.",
+                    all.join(", ")
+                )));
+            }
+        }
+        Ok(Self::Ss(set))
     }
 
     fn json(&self) -> Value {
@@ -55,6 +76,7 @@ impl AttributeValue {
             Self::B(bytes) => json!({"B": BASE64.encode(bytes)}),
             Self::Bool(value) => json!({"BOOL": value}),
             Self::Null => json!({"NULL": true}),
+            Self::Ss(texts) => json!({"SS": texts}),
         }
     }
 
@@ -66,6 +88,19 @@ impl AttributeValue {
             Self::B(_) => "B",
             Self::Bool(_) => "BOOL",
             Self::Null => "NULL",
+            Self::Ss(_) => "SS",
+        }
+    }
+
+    /// The type, as an error of `ADD` calls it.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Self::S(_) => "STRING",
+            Self::N(_) => "NUMBER",
+            Self::B(_) => "BINARY",
+            Self::Bool(_) => "BOOLEAN",
+            Self::Null => "NULL",
+            Self::Ss(_) => "STRING_SET",
         }
     }
 
@@ -77,6 +112,7 @@ impl AttributeValue {
             Self::N(number) => number.digits().div_ceil(2) + 1,
             Self::B(bytes) => bytes.len(),
             Self::Bool(_) | Self::Null => 1,
+            Self::Ss(texts) => texts.iter().map(String::len).sum(),
         }
     }
 }

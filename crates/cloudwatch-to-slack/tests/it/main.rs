@@ -13,3 +13,4 @@ mod kms;
 mod secrets;
 mod stage;
 mod start;
+mod table;
