@@ -154,6 +154,7 @@ fn digest(criterion: &mut Criterion) {
         warnings: &[],
         overtaken: None,
         may_be_repeat: false,
+        story: None,
     };
     let options = Options { rendering: Rendering::Classic, channel: None, timezone, language };
     let mut group = criterion.benchmark_group("digest");

@@ -850,6 +850,7 @@ impl Plan<'_> {
             warnings: &destination.warnings,
             overtaken: destination.overtaken.as_ref(),
             may_be_repeat: destination.may_be_repeat,
+            story: None,
         }
     }
 

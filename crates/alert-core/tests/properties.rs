@@ -17,6 +17,8 @@ use alert_core::config::{BrokenConfiguration, Config, Publish};
 use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::filter;
+use alert_core::incident::{self, Change, Incident, Policy, Step, Told};
+use alert_core::key::AlertKey;
 use alert_core::relay::{self, Deployment, Plan, Post};
 use alert_core::render::page::{Context, Language, Page};
 use alert_core::render::sns;
@@ -347,6 +349,9 @@ fn check_plan(plan: &Plan<'_>, records: usize) {
             Verdict::Drop(_) => assert_eq!(posts, 0),
         }
     }
+    for post in plan.posts.iter().filter(|post| post.items.len() == 1).take(STORIES_MAX) {
+        check_stories(&plan.items[post.items[0]].alert);
+    }
     for post in &plan.posts {
         check_steps(plan, post);
         if post.items.len() > 1 {
@@ -362,6 +367,59 @@ fn check_steps(plan: &Plan<'_>, post: &Post) {
         Some(simpler) => check_steps(plan, &simpler),
         None => assert!(!post.message.content().contains("\"blocks\"")),
     }
+}
+
+/// Alerts of an event whose stories are told: they are much the same in each.
+const STORIES_MAX: usize = 1;
+
+/// Whatever a change is to those who know the alert, its message and its reply are within the limits.
+fn check_stories(alert: &Alert) {
+    let now = "2026-09-14T11:20:00Z".parse().unwrap();
+    let key = AlertKey::Rule { source: Source::Grafana, origin: String::new(), fingerprint: "f".to_owned() };
+    let policy = Policy { flapping_after: 1, ..Policy::default() };
+    let change = Change { is_state: true, ..Change::of(alert, &key, "first") };
+    let mut known = incident::next(None, &change, now, &policy).incident;
+    for (delivery, state) in [("second", State::Firing), ("third", State::Resolved), ("last", change.state)] {
+        let change = Change { delivery, state, at: None, ..change };
+        known = incident::next(Some(&known), &change, now, &policy).incident;
+    }
+    assert_eq!(Incident::from_json(&known.to_json()).unwrap(), known);
+    // The longest lines that there are.
+    let span = chrono::TimeDelta::MAX;
+    for (told, rendering) in [
+        (Told::Again { nth: u64::MAX, within: span }, Rendering::Modern),
+        (Told::Over { lasted: Some(span) }, Rendering::Classic),
+        (Told::Reminder, Rendering::Plain),
+    ] {
+        let step = Step { incident: known.clone(), told };
+        let (page, reply) = told_for(alert, rendering, &step);
+        check_payload(&page.to_json());
+        check_payload(&reply.to_json());
+        assert!(length(&reply.to_json()) < 6_000, "{}", reply.to_json());
+    }
+}
+
+/// An alert's message and the reply in its thread.
+fn told_for(alert: &Alert, rendering: Rendering, step: &Step) -> (slack::Message, slack::Message) {
+    let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::Korean);
+    let context = Context {
+        now: "2026-09-14T11:20:00Z".parse().unwrap(),
+        timezone,
+        language,
+        accounts: &accounts,
+        mention: Some(MENTION),
+        tries: 1,
+        delivery_id: Some("the-delivery"),
+        receiver: "default",
+        route: None,
+        warnings: &[],
+        overtaken: None,
+        may_be_repeat: true,
+        story: Some(step),
+    };
+    let options = Options { rendering, channel: None, timezone, language };
+    let page = Page::new(alert, &context);
+    (slack::page(&page, &options), slack::reply(&page, &options))
 }
 
 /// Slack's limits, counted in UTF-16 code units, which no way of counting exceeds.
@@ -568,6 +626,7 @@ fn rendered_for(
         warnings: &[],
         overtaken: None,
         may_be_repeat: false,
+        story: None,
     };
     let options = Options { rendering, channel: None, timezone, language };
     slack::page(&Page::new(alert, &context), &options)

@@ -123,10 +123,10 @@ pub struct Incident {
     #[serde(default)]
     pub children: usize,
     /// The first value of which its message told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "exact", skip_serializing_if = "Option::is_none")]
     pub first_value: Option<f64>,
     /// The worst one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "exact", skip_serializing_if = "Option::is_none")]
     pub worst_value: Option<f64>,
     /// How often it began to fire since its message was opened.
     #[serde(default)]
@@ -339,6 +339,18 @@ impl Told {
     pub fn is_of_incident(self) -> bool {
         !matches!(self, Self::Nothing(_) | Self::News | Self::Late)
     }
+
+    /// Whether those are called who are to be mentioned when something fires: a mention in a thread calls them as well.
+    #[must_use]
+    pub fn calls(self) -> bool {
+        !matches!(
+            self,
+            Self::Nothing(_)
+                | Self::Late
+                | Self::Blind { is_shown: false }
+                | Self::Flapping { is_shown: false, .. }
+        )
+    }
 }
 
 impl Step {
@@ -373,6 +385,22 @@ impl Step {
         let reply = reply.map(|is_shown| Act::Reply { to: receipt.clone(), is_shown });
         let edit = (changes && !is_digest).then(|| Act::Edit(receipt.clone()));
         reply.into_iter().chain(edit).collect()
+    }
+}
+
+/// A value is stored as a text: JSON's numbers may come back with another last bit.
+mod exact {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[allow(clippy::ref_option, reason = "serde asks for a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(|value| format!("{value:e}")).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
     }
 }
 

@@ -494,7 +494,7 @@ fn what_an_alert_says() {
 fn the_stored_form_is_small_and_read_by_other_programs() {
     let mut life = Life::new();
     let word = "A word as long as a sentence, because a source may write whatever it wants to there";
-    life.hear(Change { word, value: Some(0.5), ..change("", Firing, 0) }, minute(0));
+    life.hear(Change { word, value: Some(99.833_333_333_333_33), ..change("", Firing, 0) }, minute(0));
     // Nothing grows without end.
     for number in 1..200 {
         let state = if number % 2 == 0 { Firing } else { Resolved };
@@ -507,9 +507,10 @@ fn the_stored_form_is_small_and_read_by_other_programs() {
     assert_eq!(life.hear(Change { at, ..change("", Resolved, 0) }, minute(199)).0, COPY);
 
     let form = r#"{"version":1,"state":"firing","word":"ALARM","at":1789268400000,"by":"d","heard_at":1789268400000,
-        "opened_at":1789268400000,"of a later program":[1],"recent":[[1789268400000,"firing"]]}"#;
+        "opened_at":1789268400000,"worst_value":"9.7e1","of a later program":[1],"recent":[[1789268400000,"firing"]]}"#;
     let known = Incident::from_json(form).unwrap();
     assert_eq!((known.state, known.at, known.receipt.as_ref()), (Firing, minute(0), None));
+    assert_eq!((known.first_value, known.worst_value), (None, Some(97.0)));
     let step = next(Some(&known), &change("e", Firing, 0), minute(0), &Policy::default());
     assert_eq!(step.told, COPY);
     for (form, error) in [
@@ -521,6 +522,7 @@ fn the_stored_form_is_small_and_read_by_other_programs() {
             form.replace("\"firing\",\"word\"", "\"half\",\"word\""),
             "expected an incident as JSON: unknown variant `half`",
         ),
+        (form.replace("9.7e1", "97 %"), "expected an incident as JSON: invalid float literal"),
         (String::new(), "expected an incident as JSON: EOF"),
         ("{}".to_owned(), "expected an incident as JSON: missing field `version`"),
     ] {

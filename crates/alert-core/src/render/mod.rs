@@ -120,10 +120,13 @@ impl Medium {
         }
     }
 
-    /// One alert's page as a short message for the thread of the one that shows it.
+    /// One alert's page as a short message in the thread of the one that shows it whole.
     #[must_use]
     pub fn reply(self, page: &Page<'_>, options: &Options<'_>) -> Message {
-        self.page(page, options)
+        match self {
+            Self::Slack => Message::Slack(slack::reply(page, options)),
+            Self::Text => Message::Text(text::reply(page, options.timezone, options.language.words())),
+        }
     }
 
     /// Many alerts as few messages, each with the items that it tells of; none is left out.

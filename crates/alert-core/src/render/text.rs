@@ -11,14 +11,11 @@ use super::slack::sparkline;
 #[must_use]
 pub fn page(page: &Page<'_>, timezone: Tz, words: &Words) -> String {
     let mut text = String::new();
-    let mut push = |part: &str| {
-        let part = part.trim_end();
-        if !part.is_empty() {
-            text.push_str(part);
-            text.push('\n');
-        }
-    };
+    let mut push = |part: &str| push_lines(part, &mut text);
     push(&line(&page.headline.whole(), timezone, words));
+    if let Some(story) = &page.story {
+        push(&line(story, timezone, words));
+    }
     if let Some(measure) = &page.measure {
         push(&line(measure, timezone, words));
     }
@@ -44,6 +41,28 @@ pub fn page(page: &Page<'_>, timezone: Tz, words: &Words) -> String {
         push(&format!("{}: {}", button.label, button.url));
     }
     text
+}
+
+/// Writes what of a page is new to those who know the alert, as [`page`](page()) does.
+#[must_use]
+pub fn reply(page: &Page<'_>, timezone: Tz, words: &Words) -> String {
+    let mut text = String::new();
+    push_lines(&line(&page.headline.whole(), timezone, words), &mut text);
+    if let Some(story) = &page.story {
+        push_lines(&line(story, timezone, words), &mut text);
+    }
+    for part in [page.reason.as_deref(), page.repeat].into_iter().flatten() {
+        push_lines(part, &mut text);
+    }
+    text
+}
+
+fn push_lines(part: &str, text: &mut String) {
+    let part = part.trim_end();
+    if !part.is_empty() {
+        text.push_str(part);
+        text.push('\n');
+    }
 }
 
 fn paragraph(part: &Part<'_>, timezone: Tz, words: &Words) -> String {

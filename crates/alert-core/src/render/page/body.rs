@@ -252,12 +252,7 @@ pub(super) fn body<'a>(alert: &'a Alert, headline: &Headline<'a>, context: &Cont
             body.push(Part::Text(vec![Span::Text(of_its_time(alert, cut(text, 2_000), words))]));
         }
     }
-    // CloudWatch's sentence says what is not evaluated, or what a person typed; else the numbers say it better.
-    if let Some(reason) = alert.reason.as_deref().filter(|_| !is_said(alert))
-        && headline.what.as_deref() != Some(reason.trim().trim_end_matches('.'))
-    {
-        body.push(Part::Text(vec![Span::Text(cut(reason, REASON_MAX_CHARS))]));
-    }
+    body.extend(reason(alert, headline).map(|reason| Part::Text(vec![Span::Text(reason)])));
     body.extend(children(&alert.evidence, words));
     for note in &alert.notes {
         body.push(Part::Text(vec![Span::text("ℹ️ "), Span::Text(cut(note, NOTE_MAX_CHARS))]));
@@ -267,6 +262,13 @@ pub(super) fn body<'a>(alert: &'a Alert, headline: &Headline<'a>, context: &Cont
         body.push(Part::Verbatim(cut(raw, RAW_MAX_CHARS)));
     }
     body
+}
+
+/// CloudWatch's sentence says what is not evaluated, or what a person typed; else the numbers say it better.
+pub(super) fn reason<'a>(alert: &'a Alert, headline: &Headline<'_>) -> Option<Cow<'a, str>> {
+    let reason = alert.reason.as_deref().filter(|_| !is_said(alert))?;
+    let is_headline = headline.what.as_deref() == Some(reason.trim().trim_end_matches('.'));
+    (!is_headline).then(|| cut(reason, REASON_MAX_CHARS))
 }
 
 /// An annotation is about what was wrong, and is read as if it still were.
@@ -358,10 +360,10 @@ pub(super) fn details<'a>(alert: &'a Alert, context: &Context<'a>) -> Vec<Part<'
 }
 
 /// A pattern with a moment in the place of `{0}` and a text in that of `{1}`.
-fn timed(pattern: &'static str, moment: DateTime<Utc>, text: &str, line: &mut Line<'_>) {
+pub(super) fn timed(pattern: &'static str, moment: DateTime<Utc>, text: &str, line: &mut Line<'_>) {
     let (before, after) = pattern.split_once("{0}").unwrap_or((pattern, ""));
     if !before.is_empty() {
-        line.push(Span::Text(before.into()));
+        line.push(Span::Text(fill(before, &["", text]).into()));
     }
     line.push(Span::Moment(moment));
     if !after.is_empty() {

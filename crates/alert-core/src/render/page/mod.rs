@@ -3,6 +3,7 @@
 
 mod body;
 mod headline;
+mod story;
 pub mod words;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::alert::{Alert, Fact, LinkKind, Source, State, Threshold};
+use crate::incident::Step;
 use crate::known::Shown;
 pub(crate) use headline::emblem;
 pub use headline::{Headline, NAME_MAX_CHARS};
@@ -49,6 +51,8 @@ pub struct Context<'c> {
     pub overtaken: Option<&'c Shown>,
     /// An earlier try may have arrived.
     pub may_be_repeat: bool,
+    /// What the change does to what was known of the alert, where alerts are remembered.
+    pub story: Option<&'c Step>,
 }
 
 impl Context<'_> {
@@ -150,11 +154,15 @@ pub struct Page<'a> {
     pub headline: Headline<'a>,
     /// Whom to call.
     pub mention: Option<&'a str>,
+    /// What the change is to those who know the alert.
+    pub story: Option<Line<'a>>,
     /// The value against its limit, and what is measured.
     pub measure: Option<Line<'a>>,
     /// Recent values.
     pub chart: Option<Chart<'a>>,
-    /// What nobody should have to unfold.
+    /// The source's own sentence on why the state changed, where the numbers do not say it; short, for a reply.
+    pub reason: Option<String>,
+    /// What nobody should have to unfold; the whole reason is in it.
     pub body: Vec<Part<'a>>,
     /// Where to go.
     pub buttons: Vec<Button<'a>>,
@@ -166,6 +174,8 @@ pub struct Page<'a> {
     pub warnings: Vec<Line<'a>>,
     /// Where it came from and whom it went to, small.
     pub footer: Line<'a>,
+    /// That an earlier try may have arrived; the footer says so, too.
+    pub repeat: Option<&'static str>,
 }
 
 impl<'a> Page<'a> {
@@ -183,20 +193,31 @@ impl<'a> Page<'a> {
             .iter()
             .filter(|fact| !is_told(fact))
             .map(|fact| (crate::text::cut(&fact.name, 80), crate::text::cut(&fact.value, 500)));
+        let is_bad = matches!(alert.state, State::Firing | State::NoData);
+        let calls = is_bad && context.story.is_none_or(|step| step.told.calls());
         Self {
             state: alert.state,
-            mention: context.mention.filter(|_| matches!(alert.state, State::Firing | State::NoData)),
+            mention: context.mention.filter(|_| calls),
+            story: story::story(alert, context),
             measure: body::measure(alert, context),
             chart: body::chart(alert, context.words()),
+            reason: body::reason(alert, &headline).map(|reason| short(&reason)),
             body: body::body(alert, &headline, context),
             buttons: body::buttons(alert, context.words()),
             facts: facts.collect(),
             details: body::details(alert, context),
             warnings: body::warnings(context),
             footer: footer(alert, &headline, context),
+            repeat: context.may_be_repeat.then_some(context.words().may_be_repeat),
             headline,
         }
     }
+}
+
+/// A sentence on one line that is read in passing.
+fn short(text: &str) -> String {
+    const SHORT_MAX_CHARS: usize = 300;
+    crate::text::cut(&crate::text::one_line(text.trim()), SHORT_MAX_CHARS).into_owned()
 }
 
 /// How late the message is, when it is.

@@ -147,6 +147,32 @@ pub struct Words {
     /// The name of the configuration, and how many problems it has.
     pub broken_configuration: [&'static str; 2],
 
+    // Stories: what a change is to those who know the alert.
+    /// How often by now, and in how long.
+    pub fires_again: &'static str,
+    /// A number that ends in 1, 2, 3, and any other.
+    ordinals: [&'static str; 4],
+    /// For the first time.
+    pub fires_now: &'static str,
+    /// It is as it was, and worse.
+    pub worse: &'static str,
+    /// For how long it had fired.
+    pub blind_after: &'static str,
+    /// Since when, and how often it changed.
+    pub flapping: &'static str,
+    /// For how long by now.
+    pub still_firing: &'static str,
+    /// For how long by now.
+    pub still_no_data: &'static str,
+    /// For how long it lasted.
+    pub over_after: &'static str,
+    /// The same, where nobody knows.
+    pub is_over: &'static str,
+    /// The worst value.
+    pub worst: &'static str,
+    /// How often, more than once.
+    pub fired_times: &'static str,
+
     // Digests.
     /// How many alerts.
     pub alerts: &'static str,
@@ -244,6 +270,19 @@ static ENGLISH: Words = Words {
         "{0} has {1} errors; rules are off. `alertctl check` lists them",
     ],
 
+    fires_again: "Fires for the {0} time in {1}",
+    ordinals: ["{0}st", "{0}nd", "{0}rd", "{0}th"],
+    fires_now: "Fires now",
+    worse: "Worse than before",
+    blind_after: "No data any more, after firing for {0}",
+    flapping: "Flapping: {1} changes since {0}",
+    still_firing: "Still firing after {0}",
+    still_no_data: "Still no data after {0}",
+    over_after: "Over after {0}",
+    is_over: "Over",
+    worst: "worst {0}",
+    fired_times: "fired {0} times",
+
     alerts: "{0} alerts: {1}",
     alerts_in_changes: "{0} alerts in {1} changes: {2}",
     counts: ["{0} firing", "{0} without data", "{0} to know", "{0} resolved"],
@@ -328,6 +367,19 @@ static KOREAN: Words = Words {
         "{0}에 오류 {1}개가 있어 규칙이 적용되지 않습니다. `alertctl check`로 확인하세요",
     ],
 
+    fires_again: "{1} 동안 {0} 발생",
+    ordinals: ["{0}번째", "{0}번째", "{0}번째", "{0}번째"],
+    fires_now: "지금 발생",
+    worse: "이전보다 악화됨",
+    blind_after: "{0} 동안 발생한 뒤 데이터 없음",
+    flapping: "상태가 자주 바뀜: {0}부터 {1}회 변경",
+    still_firing: "{0}째 계속 발생 중",
+    still_no_data: "{0}째 계속 데이터 없음",
+    over_after: "{0} 만에 복구됨",
+    is_over: "복구됨",
+    worst: "가장 나쁜 값 {0}",
+    fired_times: "{0}회 발생",
+
     alerts: "알림 {0}건: {1}",
     alerts_in_changes: "알림 {0}건(변경 {1}회): {2}",
     counts: ["발생 {0}건", "데이터 없음 {0}건", "참고 {0}건", "복구 {0}건"],
@@ -356,6 +408,19 @@ impl Words {
             Some(small) => [&shown(large), " ", &shown(small)].concat(),
             None => shown(large),
         }
+    }
+
+    /// The number that says which one of several.
+    #[must_use]
+    pub fn ordinal(&self, number: u64) -> String {
+        let form = match (number % 10, number % 100) {
+            (_, 11..=13) => 3,
+            (1, _) => 0,
+            (2, _) => 1,
+            (3, _) => 2,
+            _ => 3,
+        };
+        fill(self.ordinals[form], &[&number.to_string()])
     }
 
     /// A time that one value covers, in its largest whole unit.
@@ -446,6 +511,12 @@ mod tests {
         ] {
             let span = TimeDelta::seconds(seconds);
             assert_eq!((&*ENGLISH.span(span), &*KOREAN.span(span)), (english, korean));
+        }
+        for (number, words) in
+            [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (113, "113th"), (1_022, "1022nd")]
+        {
+            assert_eq!(ENGLISH.ordinal(number), words);
+            assert_eq!(KOREAN.ordinal(number), format!("{number}번째"));
         }
         for (seconds, words) in [(0, "0 s"), (90, "90 s"), (300, "5 min"), (7_200, "2 h"), (86_400, "1 d")] {
             assert_eq!(ENGLISH.period(seconds), words);

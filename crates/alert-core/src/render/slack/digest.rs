@@ -288,6 +288,7 @@ mod tests {
             warnings: &warnings,
             overtaken: None,
             may_be_repeat: false,
+            story: None,
         };
         let options = Options {
             rendering: Rendering::Classic,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::block::{Block, Button, FIELD_TEXT_MAX_CHARS};
 use super::mrkdwn::{Mrkdwn, width};
-use super::{Folding, Layout, Message};
+use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
 use crate::alert::State;
 use crate::number;
 use crate::render::page::{Chart, Line, Page, Part, Words};
@@ -32,14 +32,10 @@ pub fn page(page: &Page<'_>, options: &Options<'_>) -> Message {
     if let Some(mention) = page.mention {
         head = head.markup(" ").markup(mention);
     }
-    if let Some(measure) = &page.measure {
-        head = head.markup("\n").spans(measure, options.timezone, words);
+    for line in [&page.story, &page.measure].into_iter().flatten() {
+        head = head.markup("\n").spans(line, options.timezone, words);
     }
-    // A lock screen shows no emphasis, and the end of a line is what it cuts off.
-    let mut text = Mrkdwn::line().plain_spans(&page.headline.short(), options.timezone, words);
-    if let Some(mention) = page.mention {
-        text = text.markup(" ").markup(mention);
-    }
+    let text = notification(page, options);
     let mut body = Vec::new();
     if let Some(chart) = &page.chart {
         body.push(match options.rendering {
@@ -73,6 +69,40 @@ pub fn page(page: &Page<'_>, options: &Options<'_>) -> Message {
     }
     .message();
     if options.rendering == Rendering::Plain { message.plain() } else { message }
+}
+
+/// Writes what of a page is new to those who know the alert: no chart, no buttons, nothing to be folded.
+#[must_use]
+pub fn reply(page: &Page<'_>, options: &Options<'_>) -> Message {
+    let words = options.language.words();
+    let mut head = options.mrkdwn(&page.headline.whole());
+    if let Some(mention) = page.mention {
+        head = head.markup(" ").markup(mention);
+    }
+    let mut text = notification(page, options);
+    if let Some(story) = &page.story {
+        head = head.markup("\n").spans(story, options.timezone, words);
+        text = text.markup(" · ").plain_spans(story, options.timezone, words);
+    }
+    let small = [page.reason.as_deref(), page.repeat].into_iter().flatten();
+    let small = small.filter_map(|part| Block::context(Mrkdwn::new().text(part)));
+    let message = Message {
+        channel: options.channel.map(str::to_owned),
+        text: text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
+        blocks: Block::section(head).into_iter().chain(small).collect(),
+        attachments: Vec::new(),
+    };
+    if options.rendering == Rendering::Plain { message.plain() } else { message }
+}
+
+/// The headline as a lock screen shows it: without emphasis, and the end of it is what is cut off.
+fn notification(page: &Page<'_>, options: &Options<'_>) -> Mrkdwn {
+    let words = options.language.words();
+    let text = Mrkdwn::line().plain_spans(&page.headline.short(), options.timezone, words);
+    match page.mention {
+        Some(mention) => text.markup(" ").markup(mention),
+        None => text,
+    }
 }
 
 fn block(part: &Part<'_>, options: &Options<'_>) -> Option<Block> {
