@@ -582,6 +582,10 @@ impl Plan<'_> {
             let (step, acts) = life.step(&self.items[index], target, self.deployment, self.now);
             life.steps.push((index, step.told));
             let (told, is_digest) = (step.told, step.incident.is_digest);
+            if told == Told::Late {
+                let Incident { word, at, .. } = &step.incident;
+                destination.overtaken = Some(Shown { state: word.clone(), at: *at, receipt: None });
+            }
             destination.story = Some(Box::new(step));
             for act in acts {
                 match act {
@@ -850,7 +854,7 @@ impl Plan<'_> {
             warnings: &destination.warnings,
             overtaken: destination.overtaken.as_ref(),
             may_be_repeat: destination.may_be_repeat,
-            story: None,
+            story: destination.story.as_deref(),
         }
     }
 

@@ -253,7 +253,10 @@ async fn updates_that_are_refused() {
         ("SET spare = if_not_exists(colour, if_not_exists(octets, :v))", UNKNOWN),
         ("SET spare = (:v)", UNKNOWN),
         ("SET colour.part = :v", UNKNOWN),
-        ("ADD spare :v", "Incorrect operand type for operator or function; operator: ADD, operand type: STRING"),
+        (
+            "ADD spare :v",
+            "Incorrect operand type for operator or function; operator: ADD, operand type: STRING",
+        ),
         ("DELETE spare :v", UNKNOWN),
     ];
     are_refused("UpdateExpression", &updates).await;

@@ -1,14 +1,11 @@
 //! With a table, by the app: one alert is one living message, whatever process, retry or queue brings its changes.
 
-use std::time::Duration;
-
-use alert_sandbox::dynamodb::DynamoDbFault;
-use alert_sandbox::slack::Method;
+use alert_sandbox::slack::Message;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use crate::events::{alarm_in, sns};
-use crate::stage::{By, Setup, Stage, error};
+use crate::stage::{By, Setup, Stage};
 
 pub(crate) const TABLE: &str = "alerts";
 
@@ -36,29 +33,42 @@ async fn invoke(stage: &Stage, delivery: &str, change: Value) {
     assert!(invocation.outcome.is_success(), "{invocation:?}");
 }
 
+/// The alarm's message, and what else stands in the channel.
+fn channel(stage: &Stage, root: &str) -> (Option<Message>, Vec<Message>) {
+    let messages = stage.sandbox.slack.messages("ops");
+    let (roots, others): (Vec<_>, Vec<_>) =
+        messages.into_iter().filter(Message::is_in_channel).partition(|message| message.ts == root);
+    (roots.into_iter().next(), others)
+}
+
 #[tokio::test]
 async fn one_alarm_is_one_message_through_its_life() {
     let stage = Setup::by(By::App).await.table().start().await;
-    invoke(&stage, "a", change("cpu", "ALARM", "OK", ago(5))).await;
-    let [first] = &stage.sandbox.slack.messages("ops")[..] else { panic!("{:?}", stage.messages()) };
-    assert!(first.shown.text.starts_with("🔴 cpu"), "{first:?}");
-    invoke(&stage, "b", change("cpu", "OK", "ALARM", ago(2))).await;
-    let messages = stage.sandbox.slack.messages("ops");
-    let root = messages.iter().find(|message| message.ts == first.ts).unwrap();
-    assert!(root.shown.text.starts_with("✅ cpu"), "{root:?}");
-    assert_eq!(messages.iter().filter(|message| message.is_in_channel()).count(), 1, "{messages:?}");
-    let replies = stage.sandbox.slack.replies("ops", &first.ts);
-    assert_eq!(replies.iter().filter(|reply| reply.ts != first.ts).count(), 1, "{replies:?}");
-    // Again, soon: the same message is red again, and the channel hears of it.
-    invoke(&stage, "c", change("cpu", "ALARM", "OK", ago(1))).await;
-    let messages = stage.sandbox.slack.messages("ops");
-    let root = messages.iter().find(|message| message.ts == first.ts).unwrap();
-    assert!(root.shown.text.starts_with("🔴 cpu"), "{root:?}");
-    assert_eq!(messages.iter().filter(|message| message.is_in_channel()).count(), 2, "{messages:?}");
+    let changes = [
+        ("a", change("cpu", "ALARM", "OK", ago(5))),
+        ("b", change("cpu", "OK", "ALARM", ago(2))),
+        ("c", change("cpu", "ALARM", "OK", ago(1))),
+    ];
+    let mut expected = ["🔴 cpu", "✅ cpu", "🔴 cpu"].into_iter().zip([0, 0, 1]);
+    let mut first = String::new();
+    for (delivery, change) in changes.clone() {
+        invoke(&stage, delivery, change).await;
+        if first.is_empty() {
+            first.clone_from(&stage.sandbox.slack.messages("ops")[0].ts);
+        }
+        let (root, others) = channel(&stage, &first);
+        let (begins, count) = expected.next().unwrap();
+        let root = root.unwrap().shown.text;
+        assert!(root.starts_with(begins), "{delivery}: {root}");
+        assert_eq!(others.len(), count, "{delivery}: {others:?}");
+    }
+    // The end is in the thread alone, what fires again is shown to all.
+    let replies = stage.sandbox.slack.replies("ops", &first);
+    assert_eq!(replies.iter().filter(|reply| reply.ts != first).count(), 2, "{replies:?}");
     // A retry of any of it says nothing.
     let calls = stage.sandbox.slack.calls().len();
-    for (delivery, state, before, minutes) in [("a", "ALARM", "OK", 5), ("b", "OK", "ALARM", 2)] {
-        invoke(&stage, delivery, change("cpu", state, before, ago(minutes))).await;
+    for (delivery, change) in changes {
+        invoke(&stage, delivery, change).await;
     }
     assert_eq!(stage.sandbox.slack.calls().len(), calls);
 }
