@@ -344,7 +344,7 @@ async fn tables_keys_and_items_that_are_refused() {
             "ValidationException",
             "Supplied AttributeValue has more than one",
         ),
-        ("GetItem", key(json!({"pk": {"SS": ["a"]}})), "ValidationException", UNKNOWN),
+        ("GetItem", key(json!({"pk": {"NS": ["1"]}})), "ValidationException", UNKNOWN),
     ];
     requests_are_refused(requests).await;
 }
