@@ -395,7 +395,7 @@ fn check_stories(alert: &Alert) {
         let (page, reply) = told_for(alert, rendering, &step);
         check_payload(&page.to_json());
         check_payload(&reply.to_json());
-        assert!(length(&reply.to_json()) < 6_000, "{}", reply.to_json());
+        assert!(length(&reply.to_json()) < 12_000, "{}", reply.to_json());
     }
 }
 
