@@ -4,6 +4,7 @@
 
 use alert_core::known::{Known, Question};
 use alert_core::report::Settled;
+use chrono::{DateTime, Utc};
 
 use crate::deadline::Deadline;
 
@@ -18,9 +19,14 @@ pub struct Answers {
 
 /// Remembers deliveries.
 pub trait Ledger {
-    /// What is known of each delivery; they are theirs who asked until they are recorded, or `deadline` is over.
-    fn claim(&self, questions: &[Question<'_>], deadline: Deadline) -> impl Future<Output = Answers>;
+    /// What is known of each delivery at this time; they are theirs who asked until they are recorded, or `deadline` is over.
+    fn claim(
+        &self,
+        questions: &[Question<'_>],
+        now: DateTime<Utc>,
+        deadline: Deadline,
+    ) -> impl Future<Output = Answers>;
 
     /// What became of what was claimed.
-    fn record(&self, settled: &[Settled<'_>]) -> impl Future<Output = ()>;
+    fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>) -> impl Future<Output = ()>;
 }

@@ -7,6 +7,8 @@ pub mod bot_token;
 pub mod configuration;
 pub mod courier;
 pub mod deadline;
+pub mod delivery;
+pub mod dynamodb;
 pub mod filter;
 pub mod http;
 pub mod lambda;

@@ -107,8 +107,7 @@ impl ProcessMemory {
 }
 
 impl Ledger for ProcessMemory {
-    async fn claim(&self, questions: &[Question<'_>], _: Deadline) -> Answers {
-        let now = Utc::now();
+    async fn claim(&self, questions: &[Question<'_>], now: DateTime<Utc>, _: Deadline) -> Answers {
         let known = |question: &Question<'_>| Known {
             past: self.past_at(question.receiver, question.delivery, now),
             shown: self.shown(question.receiver, question.alert),
@@ -117,7 +116,7 @@ impl Ledger for ProcessMemory {
         Answers { known: questions.iter().map(known).collect(), problem: None }
     }
 
-    async fn record(&self, settled: &[Settled<'_>]) {
+    async fn record(&self, settled: &[Settled<'_>], _: DateTime<Utc>) {
         for Settled { receiver, alert, delivered, unsure, shown, is_taken, .. } in settled {
             for (delivery, at) in delivered {
                 self.remember_delivery(receiver, delivery);

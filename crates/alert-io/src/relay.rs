@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use alert_core::decide::Verdict;
 use alert_core::envelope;
-use alert_core::key;
-use alert_core::known::{Known, Question};
-use alert_core::relay::{self, Deployment, Draft, Plan};
-use alert_core::report::{self, Report, Settled};
+use alert_core::known::Question;
+use alert_core::relay::{self, Deployment, Plan};
+use alert_core::report::{Report, Settled};
 use alert_core::target::{APP, Closed, Target};
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
@@ -18,6 +17,8 @@ use crate::aws::{self, Identity};
 use crate::configuration;
 use crate::courier::Courier;
 use crate::deadline::Deadline;
+use crate::delivery;
+use crate::dynamodb::DynamoDbTable;
 use crate::http;
 use crate::lambda::{self, InvocationError};
 use crate::ledger::{Answers, Ledger};
@@ -34,8 +35,6 @@ use crate::table::Table;
 
 /// Of an invocation's time, so much is for recording what was posted.
 const RECORD_RESERVE: Duration = Duration::from_millis(600);
-/// For looking whether one message is there.
-const FIND_LIMIT: Duration = Duration::from_secs(1);
 
 /// Who remembers.
 #[derive(Debug)]
@@ -43,22 +42,22 @@ enum Memory {
     /// This process, by itself.
     Process(Box<ProcessMemory>),
     /// All processes, by a table.
-    Table(Box<Table>),
+    Table(Box<Table<DynamoDbTable>>),
 }
 
 impl Ledger for Memory {
-    async fn claim(&self, questions: &[Question<'_>], deadline: Deadline) -> Answers {
+    async fn claim(&self, questions: &[Question<'_>], now: DateTime<Utc>, deadline: Deadline) -> Answers {
         match self {
-            Self::Process(memory) => memory.claim(questions, deadline).await,
+            Self::Process(memory) => memory.claim(questions, now, deadline).await,
             // Boxed, because those without one would carry its room along.
-            Self::Table(table) => Box::pin(table.claim(questions, deadline)).await,
+            Self::Table(table) => Box::pin(table.claim(questions, now, deadline)).await,
         }
     }
 
-    async fn record(&self, settled: &[Settled<'_>]) {
+    async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>) {
         match self {
-            Self::Process(memory) => memory.record(settled).await,
-            Self::Table(table) => Box::pin(table.record(settled)).await,
+            Self::Process(memory) => memory.record(settled, now).await,
+            Self::Table(table) => Box::pin(table.record(settled, now)).await,
         }
     }
 }
@@ -98,7 +97,8 @@ impl Relay {
         let function_name = environment(AWS_LAMBDA_FUNCTION_NAME).unwrap_or_default();
         let identity = Identity::from_environment(environment)?;
         let table = environment(ALERT_TABLE);
-        let table = table.map(|name| Table::new(aws::dynamodb(environment, &identity, &http), name));
+        let table = table
+            .map(|name| Table::new(DynamoDbTable::new(aws::dynamodb(environment, &identity, &http), name)));
         let decryptor = Decryptor::new(aws::kms(environment, &identity, &http), function_name);
 
         let mut deployment = Deployment::new(loaded.config);
@@ -125,7 +125,7 @@ impl Relay {
         let senders = Senders::new(http, decryptor, api, &deployment, own);
         let warm_up = async {
             if let Some(table) = &table {
-                Box::pin(table.warm_up()).await;
+                Box::pin(table.warm_up(Utc::now())).await;
             }
         };
         // Boxed, because every invocation would carry its room along.
@@ -136,33 +136,6 @@ impl Relay {
         let process = || Memory::Process(Box::default());
         let ledger = table.map_or_else(process, |table| Memory::Table(Box::new(table)));
         Ok(Self { deployment, senders, ledger, courier: Courier::default(), metrics })
-    }
-
-    /// Looks for messages whose process did not live to say that they were posted, so that what comes next changes them and is
-    /// no second message.
-    async fn find_lost(
-        &self,
-        draft: &Draft<'_>,
-        questions: &[Question<'_>],
-        known: &mut [Known],
-        deadline: Deadline,
-    ) {
-        for ((question, target), known) in questions.iter().zip(draft.targets()).zip(known) {
-            let Some(kept) = &mut known.kept else { continue };
-            let has_message = kept.incident.as_ref().is_some_and(|incident| incident.receipt.is_some());
-            if has_message || !target.way.can_edit || kept.tried.is_empty() {
-                continue;
-            }
-            let Ok(sender) = self.senders.sender(target, deadline).await else { continue };
-            for delivery in &kept.tried {
-                let name = key::post(question.receiver, "", std::slice::from_ref(delivery));
-                let limit = FIND_LIMIT.min(deadline.left() / 4);
-                if let Some(receipt) = sender.find(target, &name, limit).await {
-                    kept.found = Some((delivery.clone(), receipt));
-                    break;
-                }
-            }
-        }
     }
 
     /// Relays one event; the answer is the JSON for Lambda.
@@ -183,15 +156,11 @@ impl Relay {
         let decoded = envelope::decode(event);
         let reply = decoded.reply;
         let draft = relay::draft(decoded, &deployment, request_id, Utc::now());
-        let questions: Vec<_> = draft.questions().collect();
-        let Answers { mut known, problem } = self.ledger.claim(&questions, deadline).await;
-        if known.iter().any(|known| known.kept.is_some()) {
-            Box::pin(self.find_lost(&draft, &questions, &mut known, deadline)).await;
-        }
-        let plan = draft.plan(&known, problem.as_deref());
         let sender = async |target: &Target| self.senders.sender(target, deadline).await;
-        let report = self.courier.deliver(&plan, sender, self.ledger.less(deadline)).await;
-        self.ledger.record(&report::settle(&plan, &report)).await;
+        let (ledger, now) = (&self.ledger, Utc::now());
+        let plan = delivery::prepare(draft, ledger, &sender, now, deadline).await;
+        let posting = self.ledger.less(deadline);
+        let report = delivery::carry_out(&plan, ledger, &self.courier, &sender, now, posting).await;
         log(&plan, &report, request_id, started_at);
         self.metrics.print(&tally(&plan, &report, deployment.config.fail_open), request_id);
         let failed: Vec<_> = plan

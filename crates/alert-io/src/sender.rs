@@ -28,6 +28,9 @@ pub struct Attempt {
 pub trait Sends {
     /// Sends a post, once and within `limit`.
     fn send(&self, post: &Post, limit: Duration) -> impl Future<Output = Attempt>;
+
+    /// The message of this name at a target, where the target can be asked.
+    fn find(&self, target: &Target, name: &str, limit: Duration) -> impl Future<Output = Option<Receipt>>;
 }
 
 /// One target, opened.
@@ -44,16 +47,6 @@ pub enum Sender {
     App(SlackApp),
 }
 
-impl Sender {
-    /// The message of this name at a target, where the target can be asked.
-    pub async fn find(&self, target: &Target, name: &str, limit: Duration) -> Option<Receipt> {
-        match self {
-            Self::Webhook { .. } => None,
-            Self::App(app) => app.find(&target.address, name, limit).await,
-        }
-    }
-}
-
 impl Sends for Sender {
     async fn send(&self, post: &Post, limit: Duration) -> Attempt {
         let Message::Slack(message) = &post.message else {
@@ -67,6 +60,13 @@ impl Sends for Sender {
             }
             // Rarely used by most, and larger than all the rest.
             Self::App(app) => Box::pin(app.send(post, message, limit)).await,
+        }
+    }
+
+    async fn find(&self, target: &Target, name: &str, limit: Duration) -> Option<Receipt> {
+        match self {
+            Self::Webhook { .. } => None,
+            Self::App(app) => app.find(&target.address, name, limit).await,
         }
     }
 }

@@ -64,12 +64,12 @@ impl Stage {
         plan.posts[0].act = act();
         let sender = async |_: &Target| Ok(self.sender.clone());
         let report = self.courier.deliver(&plan, sender, Deadline::after(Duration::from_secs(10))).await;
-        self.ledger.record(&report::settle(&plan, &report)).await;
+        self.ledger.record(&report::settle(&plan, &report), Utc::now()).await;
         assert!(report.failed.is_empty(), "{report:?}");
         let question =
             alert_core::known::Question { receiver: &receiver, delivery: &delivery, alert: &alert };
         let deadline = Deadline::after(Duration::from_secs(1));
-        self.ledger.claim(&[question], deadline).await.known.remove(0)
+        self.ledger.claim(&[question], Utc::now(), deadline).await.known.remove(0)
     }
 
     async fn say(&self, name: &str) -> Receipt {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use alert_core::config::Config;
 use alert_core::envelope;
-use alert_core::outcome::{Failure, Outcome};
+use alert_core::outcome::{Failure, Outcome, Receipt};
 use alert_core::relay::{self, Deployment, Post};
 use alert_core::target::{APP, Closed, Target};
 use alert_io::courier::Courier;
@@ -133,6 +133,10 @@ impl Sends for Moody<'_> {
         };
         Attempt { outcome, connection_lost: mood == 9 && post.items.len() == 1 }
     }
+
+    async fn find(&self, _: &Target, _: &str, _: Duration) -> Option<Receipt> {
+        None
+    }
 }
 
 /// Changes of a few alarms, each numbered in its name's description, in the order of a queue that keeps none.
@@ -174,7 +178,7 @@ async fn schedules(
         let ledger = ProcessMemory::default();
         let draft = relay::draft(envelope::decode(event.as_bytes()), deployment, "request", Utc::now());
         let deadline = Deadline::after(Duration::from_mins(1));
-        let answers = ledger.claim(&draft.questions().collect::<Vec<_>>(), deadline).await;
+        let answers = ledger.claim(&draft.questions().collect::<Vec<_>>(), Utc::now(), deadline).await;
         let plan = draft.plan(&answers.known, None);
         let started = Instant::now();
         let sender = async |_: &Target| Ok(Moody { world: &world });
@@ -294,6 +298,10 @@ impl Sends for Timed<'_> {
         }
         self.answered.borrow_mut().push(self.started.elapsed());
         Attempt { outcome: Outcome::Delivered(None), connection_lost: false }
+    }
+
+    async fn find(&self, _: &Target, _: &str, _: Duration) -> Option<Receipt> {
+        None
     }
 }
 

@@ -44,6 +44,10 @@ impl Sends for Files {
         };
         Attempt { outcome, connection_lost: false }
     }
+
+    async fn find(&self, _: &Target, _: &str, _: Duration) -> Option<Receipt> {
+        None
+    }
 }
 
 async fn deliver(deployment: &Deployment, ledger: &ProcessMemory, alarms: &[&str]) -> (usize, usize) {
@@ -54,10 +58,10 @@ async fn deliver(deployment: &Deployment, ledger: &ProcessMemory, alarms: &[&str
     let event = json!({"Records": records.collect::<Vec<_>>()}).to_string();
     let draft = relay::draft(envelope::decode(event.as_bytes()), deployment, "request", Utc::now());
     let deadline = Deadline::after(Duration::from_secs(5));
-    let known = ledger.claim(&draft.questions().collect::<Vec<_>>(), deadline).await.known;
+    let known = ledger.claim(&draft.questions().collect::<Vec<_>>(), Utc::now(), deadline).await.known;
     let plan = draft.plan(&known, None);
     let report = Courier::default().deliver(&plan, async |_: &Target| Ok(Files), deadline).await;
-    ledger.record(&report::settle(&plan, &report)).await;
+    ledger.record(&report::settle(&plan, &report), Utc::now()).await;
     (report.delivered.len(), report.failed.len())
 }
 

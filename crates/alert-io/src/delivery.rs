@@ -1,0 +1,79 @@
+//! From an event that is decided upon to what became of its posts: what is known is asked, what is due is posted, and what
+//! became of it is recorded.
+//!
+//! Who remembers and who posts are the caller's, so that all of it can be simulated.
+
+use std::time::Duration;
+
+use alert_core::key;
+use alert_core::outcome::Failure;
+use alert_core::relay::{Draft, Plan};
+use alert_core::report::{self, Report};
+use alert_core::target::{Closed, Target};
+use chrono::{DateTime, Utc};
+
+use crate::courier::Courier;
+use crate::deadline::Deadline;
+use crate::ledger::{Answers, Ledger};
+use crate::sender::Sends;
+
+/// For looking whether one message is there.
+const FIND_LIMIT: Duration = Duration::from_secs(1);
+
+/// Asks what is known, and plans.
+pub async fn prepare<'d, S: Sends>(
+    draft: Draft<'d>,
+    ledger: &impl Ledger,
+    sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
+    now: DateTime<Utc>,
+    deadline: Deadline,
+) -> Plan<'d> {
+    let questions: Vec<_> = draft.questions().collect();
+    let mut answers = ledger.claim(&questions, now, deadline).await;
+    drop(questions);
+    if answers.known.iter().any(|known| known.kept.is_some()) {
+        // Boxed, because those without a table would carry its room along.
+        Box::pin(find_lost(&draft, &mut answers, sender, deadline)).await;
+    }
+    draft.plan(&answers.known, answers.problem.as_deref())
+}
+
+/// Posts what a plan asks for, and records what became of it.
+pub async fn carry_out<'p, S: Sends>(
+    plan: &'p Plan<'p>,
+    ledger: &impl Ledger,
+    courier: &Courier,
+    sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
+    now: DateTime<Utc>,
+    deadline: Deadline,
+) -> Report<'p> {
+    let report = courier.deliver(plan, sender, deadline).await;
+    ledger.record(&report::settle(plan, &report), now).await;
+    report
+}
+
+/// Looks for messages whose process did not live to say that they were posted, so that what comes next changes them and is
+/// no second message.
+async fn find_lost<S: Sends>(
+    draft: &Draft<'_>,
+    answers: &mut Answers,
+    sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
+    deadline: Deadline,
+) {
+    for ((question, target), known) in draft.questions().zip(draft.targets()).zip(&mut answers.known) {
+        let Some(kept) = &mut known.kept else { continue };
+        let has_message = kept.incident.as_ref().is_some_and(|incident| incident.receipt.is_some());
+        if has_message || !target.way.can_edit || kept.tried.is_empty() {
+            continue;
+        }
+        let Ok(sender) = sender(target).await else { continue };
+        for delivery in &kept.tried {
+            let name = key::post(question.receiver, "", std::slice::from_ref(delivery));
+            let limit = FIND_LIMIT.min(deadline.left() / 4);
+            if let Some(receipt) = sender.find(target, &name, limit).await {
+                kept.found = Some((delivery.clone(), receipt));
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The ledger's calls of DynamoDB: one conditional write that claims an alert, and one that records what became of it.
+//!
+//! What they are for, and what holds when they fail, is in [`table`](crate::table).
+//!
+//! Source of the calls and their errors: DynamoDB API Reference, `UpdateItem`; Developer Guide, "Condition expressions".
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use alert_core::incident::Incident;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::timeout;
+
+use crate::http::describe_sdk;
+use crate::settings::shown;
+use crate::table::{Claim, Claimed, Record, Store, There, Trouble};
+
+/// One call, as long as the process has not had an answer: the connection is made in this time, too.
+const COLD_LIMIT: Duration = Duration::from_millis(300);
+/// One call after that.
+const WARM_LIMIT: Duration = Duration::from_millis(150);
+
+type Attributes = HashMap<String, AttributeValue>;
+
+/// A table of DynamoDB.
+#[derive(Debug)]
+pub struct DynamoDbTable {
+    client: Client,
+    name: String,
+    is_warm: AtomicBool,
+}
+
+impl DynamoDbTable {
+    /// The table of this name.
+    #[must_use]
+    pub fn new(client: Client, name: String) -> Self {
+        Self { client, name, is_warm: AtomicBool::new(false) }
+    }
+
+    fn item(&self, key: &str) -> UpdateItemFluentBuilder {
+        let key = AttributeValue::S(key.to_owned());
+        self.client.update_item().table_name(&self.name).key("pk", key)
+    }
+
+    /// A call within its limit; the inner error is what stands there where the condition does not hold.
+    async fn bounded<T>(
+        &self,
+        call: impl Future<Output = Result<T, SdkError<UpdateItemError>>>,
+    ) -> Result<Result<T, Attributes>, Trouble> {
+        let limit = if self.is_warm.load(Ordering::Relaxed) { WARM_LIMIT } else { COLD_LIMIT };
+        let Ok(answer) = timeout(limit, call).await else {
+            return Err(self.trouble(&format!("no answer within {} ms", limit.as_millis()), ""));
+        };
+        let error = match answer {
+            Ok(answer) => {
+                self.is_warm.store(true, Ordering::Relaxed);
+                return Ok(Ok(answer));
+            }
+            Err(error) => error,
+        };
+        if let SdkError::ServiceError(inner) = &error
+            && let UpdateItemError::ConditionalCheckFailedException(failed) = inner.err()
+        {
+            self.is_warm.store(true, Ordering::Relaxed);
+            return Ok(Err(failed.item.clone().unwrap_or_default()));
+        }
+        let code = error.code().map_or_else(|| describe_sdk(&error), str::to_owned);
+        let remedy = match code.as_str() {
+            "ResourceNotFoundException" => "; there is no such table in this region and account",
+            "AccessDeniedException" => "; allow the function's role dynamodb:UpdateItem on it",
+            "ValidationException" => "; its key must be pk, a string, and nothing else",
+            _ => "",
+        };
+        Err(self.trouble(&code, remedy))
+    }
+
+    fn trouble(&self, why: &str, remedy: &str) -> Trouble {
+        Trouble(format!("the table {} cannot be used ({why}{remedy})", shown(&self.name)))
+    }
+}
+
+impl Store for DynamoDbTable {
+    async fn warm_up(&self, now: DateTime<Utc>) -> Result<(), Trouble> {
+        let expires_at = AttributeValue::N(seconds(now + TimeDelta::days(1)));
+        let call = self.item("warm-up").update_expression("SET expires_at = :expires_at");
+        self.bounded(call.expression_attribute_values(":expires_at", expires_at).send()).await.map(|_| ())
+    }
+
+    async fn claim(&self, claim: &Claim<'_>) -> Result<Claimed, Trouble> {
+        let Claim { key, owner, deliveries, now, until, expires_at } = claim;
+        let call = self
+            .item(key)
+            .update_expression(
+                "SET lease_owner = :me, lease_until = :until, expires_at = :expires_at ADD tried :deliveries",
+            )
+            .condition_expression(
+                "attribute_not_exists(lease_until) OR lease_until < :now OR lease_owner = :me",
+            )
+            .expression_attribute_values(":me", AttributeValue::S((*owner).to_owned()))
+            .expression_attribute_values(":until", AttributeValue::N(millis(*until)))
+            .expression_attribute_values(":now", AttributeValue::N(millis(*now)))
+            .expression_attribute_values(":expires_at", AttributeValue::N(seconds(*expires_at)))
+            .expression_attribute_values(":deliveries", AttributeValue::Ss(deliveries.to_vec()))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send();
+        Ok(match self.bounded(call).await? {
+            Ok(answer) => Claimed::Ours(there(&answer.attributes.unwrap_or_default())),
+            Err(item) => Claimed::Others { until: moment(&item, "lease_until"), there: there(&item) },
+        })
+    }
+
+    async fn record(&self, record: &Record<'_>) -> Result<bool, Trouble> {
+        let Record { key, owner, keep, expires_at } = record;
+        let mut call = self
+            .item(key)
+            .condition_expression("lease_owner = :me")
+            .expression_attribute_values(":me", AttributeValue::S((*owner).to_owned()))
+            .expression_attribute_values(":expires_at", AttributeValue::N(seconds(*expires_at)));
+        let (mut set, mut remove) = ("SET expires_at = :expires_at".to_owned(), "lease_owner, lease_until");
+        if let Some(incident) = &keep.incident {
+            set += ", incident = :incident";
+            call = call.expression_attribute_values(":incident", AttributeValue::S(incident.to_json()));
+        }
+        if keep.tried.is_empty() {
+            remove = "lease_owner, lease_until, tried";
+        } else {
+            set += ", tried = :tried";
+            call = call.expression_attribute_values(":tried", AttributeValue::Ss(keep.tried.clone()));
+        }
+        let call = call.update_expression(format!("{set} REMOVE {remove}"));
+        self.bounded(call.send()).await.map(|recorded| recorded.is_ok())
+    }
+}
+
+fn there(item: &Attributes) -> There {
+    let tried = item.get("tried").and_then(|value| value.as_ss().ok()).cloned().unwrap_or_default();
+    // What cannot be read is not known: a program of another version may have written it.
+    let incident = item.get("incident").and_then(|value| value.as_s().ok()).and_then(|text| {
+        Incident::from_json(text)
+            .inspect_err(|error| {
+                tracing::warn!("what the table holds of an alert cannot be read, so that it is new: {error}");
+            })
+            .ok()
+    });
+    There { incident, tried }
+}
+
+fn moment(item: &Attributes, name: &str) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(item.get(name)?.as_n().ok()?.parse().ok()?)
+}
+
+fn millis(at: DateTime<Utc>) -> String {
+    at.timestamp_millis().to_string()
+}
+
+fn seconds(at: DateTime<Utc>) -> String {
+    at.timestamp().to_string()
+}
