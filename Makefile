@@ -36,6 +36,7 @@ test: cargo venv ## Run every test, also against published emulators
 	.ci/foreign browser
 	.ci/foreign alertmanager
 	.ci/foreign emulate
+	.ci/foreign dynalite
 
 .PHONY: check
 check: cargo python $(CHECK_VENV)/installed ## Formatting, lints, documentation, the core's purity, licences

@@ -25,7 +25,7 @@ use alert_sandbox::{Sandbox, SandboxOptions};
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use emulator::{root, venv};
+use emulator::{judge, root};
 use foreign::Foreign;
 
 /// The apps of `seed.yaml`, by the names that the script has for their tokens.
@@ -79,14 +79,7 @@ async fn the_sandbox_and_emulate_agree_about_slack() {
             },
         },
     });
-    let output = Command::new(venv("python"))
-        .arg(here().join("judge.py"))
-        .arg(settings.to_string())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
-    let printed = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", printed(&output.stdout), printed(&output.stderr));
+    judge("emulate", &settings);
 }
 
 /// A deployment whose messages go to a channel of emulate's, and one alarm's post in it, by this act.

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use emulator::{Moto, REGION, binary, root, text, venv};
+use emulator::{Moto, REGION, binary, judge, root, text, venv};
 
 /// A key with an alias, as the walkthrough makes them.
 fn key(moto: &Moto) -> &'static str {
@@ -80,6 +80,14 @@ async fn a_webhook_encrypted_by_the_command_line_is_decrypted_by_the_function() 
         assert!(invocation.outcome.is_success(), "{case}: {:?}\n{}", invocation.outcome, function.log());
         assert_eq!(sandbox.slack.accepted().len(), index + 1, "{case}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs moto: run by `make test`"]
+async fn the_sandbox_and_moto_agree_about_dynamodb() {
+    let moto = Moto::start();
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    judge("dynamodb", &json!({"judge": "moto", "url": moto.url, "sandbox": sandbox.dynamodb.url()}));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

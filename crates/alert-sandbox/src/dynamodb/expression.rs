@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::error::DynamoDbError;
 use super::value::{AttributeValue, Item};
 
-/// The longest expression (Developer Guide, "Quotas: Expression parameters").
+/// The longest expression (Developer Guide, "Constraints: Expression parameters").
 const EXPRESSION_MAX_BYTES: usize = 4096;
 
 /// What may not stand in an expression by itself (Developer Guide, "Reserved words in DynamoDB").
@@ -413,6 +413,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, Problem> {
             '>' if rest.starts_with(">=") => (2, Token::Symbol),
             '<' | '>' | '=' | '(' | ')' | ',' | '+' | '-' | '.' | '[' | ']' => (1, Token::Symbol),
             '0'..='9' => (word(0), Token::Symbol),
+            '_' => return Err(Problem::Unknown("names that begin with _".to_owned())),
             other => {
                 let near: String = rest.chars().take(10).collect();
                 return Err(Problem::Refused(format!("Syntax error; token: \"{other}\", near: \"{near}\"")));
@@ -454,6 +455,9 @@ impl Parser<'_> {
 
     fn negation(&mut self) -> Result<Condition, Problem> {
         if self.take_keyword("NOT") {
+            if self.peek_keyword("NOT") {
+                return Err(Problem::Unknown("NOT before NOT".to_owned()));
+            }
             return Ok(Condition::Not(Box::new(self.negation()?)));
         }
         if self.take_symbol("(") {
@@ -486,9 +490,6 @@ impl Parser<'_> {
         let comparator = self.tokens.get(self.at).and_then(|token| Comparator::from_symbol(token.text()));
         let comparator = comparator.ok_or_else(|| self.syntax_error())?;
         self.at += 1;
-        if let Some(function) = self.function() {
-            return Err(unknown_function(&function));
-        }
         let right = self.operand()?;
         if let (Operand::Attribute(_), Operand::Attribute(_)) = (&left, &right) {
             return Err(Problem::Unknown("a comparison of two attributes".to_owned()));
@@ -511,13 +512,8 @@ impl Parser<'_> {
         if !matches!(function, "attribute_exists" | "attribute_not_exists") {
             return Err(unknown_function(function));
         }
-        let operand = self.operand()?;
-        self.symbol(")")?;
-        let Operand::Attribute(attribute) = operand else {
-            return Err(Problem::Refused(format!(
-                "Operator or function requires a document path; operator or function: {function}"
-            )));
-        };
+        let [operand] = self.arguments(function)?;
+        let attribute = path(function, operand)?;
         let exists = Condition::Exists(attribute);
         Ok(if function == "attribute_exists" { exists } else { Condition::Not(Box::new(exists)) })
     }
@@ -596,23 +592,30 @@ impl Parser<'_> {
         if function != "if_not_exists" {
             return Err(unknown_function(&function));
         }
-        let attribute = self.attribute()?;
-        self.symbol(",")?;
-        if let Some(function) = self.function() {
-            return Err(unknown_function(&function));
-        }
-        let otherwise = self.operand()?;
+        let [attribute, otherwise] = self.arguments(&function)?;
+        Ok(Term::IfNotExists(path(&function, attribute)?, otherwise))
+    }
+
+    /// As many operands as the function has, and the parenthesis behind them.
+    fn arguments<const COUNT: usize>(&mut self, function: &str) -> Result<[Operand; COUNT], Problem> {
+        let operands = self.list(Self::operand)?;
         self.symbol(")")?;
-        Ok(Term::IfNotExists(attribute, otherwise))
+        operands.try_into().map_err(|operands: Vec<_>| {
+            Problem::Refused(format!(
+                "Incorrect number of operands for operator or function; operator or function: {function}, \
+                 number of operands: {}",
+                operands.len()
+            ))
+        })
+    }
+
+    fn begins_function(&self) -> bool {
+        matches!(self.tokens.get(self.at..self.at + 2), Some([Token::Word(_), next]) if next.is_symbol("("))
     }
 
     /// The name of the function that begins here, its parenthesis taken.
     fn function(&mut self) -> Option<String> {
-        let Some([Token::Word(name), next]) = self.tokens.get(self.at..self.at + 2) else { return None };
-        if !next.is_symbol("(") {
-            return None;
-        }
-        let name = name.clone();
+        let name = self.tokens.get(self.at).filter(|_| self.begins_function())?.text().to_owned();
         self.at += 2;
         Some(name)
     }
@@ -631,6 +634,7 @@ impl Parser<'_> {
         let operand = match self.tokens.get(self.at) {
             Some(Token::Value(key)) => Operand::Value(self.placeholders.value(key)?),
             Some(Token::Name(key)) => Operand::Attribute(self.placeholders.name(key)?),
+            Some(Token::Word(function)) if self.begins_function() => return Err(unknown_function(function)),
             Some(Token::Word(word)) if RESERVED_WORDS.contains(word.to_ascii_uppercase().as_str()) => {
                 return Err(Problem::Refused(format!(
                     "Attribute name is a reserved keyword; reserved keyword: {word}"
@@ -680,6 +684,16 @@ impl Parser<'_> {
         let around = self.at.saturating_sub(1)..self.tokens.len().min(self.at + 2);
         let near: Vec<_> = self.tokens[around].iter().map(Token::text).collect();
         Problem::Refused(format!("Syntax error; token: \"{token}\", near: \"{}\"", near.join(" ")))
+    }
+}
+
+/// The attribute that a function is about, which no value is.
+fn path(function: &str, operand: Operand) -> Result<String, Problem> {
+    match operand {
+        Operand::Attribute(name) => Ok(name),
+        Operand::Value(_) => Err(Problem::Refused(format!(
+            "Operator or function requires a document path; operator or function: {function}"
+        ))),
     }
 }
 

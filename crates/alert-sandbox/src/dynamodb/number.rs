@@ -26,7 +26,10 @@ impl Number {
             "" => "The parameter cannot be converted to a numeric value".to_owned(),
             _ => format!("The parameter cannot be converted to a numeric value: {text}"),
         };
-        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+        if text.starts_with('+') {
+            return Err("the sandbox's DynamoDB does not know numbers with a plus sign".to_owned());
+        }
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
         let (mantissa, power) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
         let power = power.parse::<i32>().map_err(|_| none())?;
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -139,7 +142,6 @@ mod tests {
             ("0", "0"),
             ("-0", "0"),
             ("0.000", "0"),
-            ("+7", "7"),
             ("007", "7"),
             ("1.50", "1.5"),
             ("-1.50", "-1.5"),
@@ -175,6 +177,7 @@ mod tests {
             );
         }
         for (text, expected) in [
+            ("+1", "the sandbox's DynamoDB does not know"),
             ("1e126", "Number overflow"),
             ("-1e126", "Number overflow"),
             ("1e-131", "Number underflow"),

@@ -9,9 +9,9 @@ use super::expression::{Condition, Placeholders, Update};
 use super::value::{AttributeValue, Item, item_from_json, item_json, item_size};
 use crate::aws::{ACCOUNT, REGION};
 
-/// The largest item, names and values (Developer Guide, "Quotas: Items").
+/// The largest item, names and values (Developer Guide, "Constraints: Items").
 pub const ITEM_MAX_BYTES: usize = 400 * 1024;
-/// The longest partition key (Developer Guide, "Quotas: Partition keys and sort keys").
+/// The longest partition key (Developer Guide, "Constraints: Partition keys and sort keys").
 pub const PARTITION_KEY_MAX_BYTES: usize = 2048;
 
 /// All tables, by name.
@@ -55,7 +55,7 @@ impl Table {
                 key.kind()
             )));
         }
-        self.check_key_size(key)?;
+        self.check_key_size(key, "One or more parameter values are not valid. ")?;
         if item_size(item) > ITEM_MAX_BYTES {
             return Err(DynamoDbError::validation("Item size has exceeded the maximum allowed size"));
         }
@@ -70,19 +70,20 @@ impl Table {
         if attributes.next().is_some() || name != self.key || value.kind() != self.key_kind {
             return Err(wrong());
         }
-        self.check_key_size(&value)?;
+        self.check_key_size(&value, "One or more parameter values were invalid: ")?;
         Ok(value)
     }
 
-    fn check_key_size(&self, key: &AttributeValue) -> Result<(), DynamoDbError> {
+    /// `wrong` begins what is said of an empty key, which differs between keys and items.
+    fn check_key_size(&self, key: &AttributeValue, wrong: &str) -> Result<(), DynamoDbError> {
         let (length, kind) = match key {
             AttributeValue::S(text) => (text.len(), "string"),
             AttributeValue::B(bytes) => (bytes.len(), "binary"),
             _ => return Ok(()),
         };
         if length == 0 {
-            return Err(DynamoDbError::invalid_parameter(&format!(
-                "The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {}",
+            return Err(DynamoDbError::validation(format!(
+                "{wrong}The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {}",
                 self.key
             )));
         }
@@ -142,7 +143,7 @@ impl Tables {
     fn create_table(&mut self, request: &Request<'_>) -> Result<Value, DynamoDbError> {
         request.check_fields(&["TableName", "KeySchema", "AttributeDefinitions", "BillingMode"])?;
         let name = request.table_name()?;
-        if request.choice("BillingMode", &["PROVISIONED", "PAY_PER_REQUEST"])? != "PAY_PER_REQUEST" {
+        if request.choice("BillingMode", &["PROVISIONED", "PAY_PER_REQUEST"])? != Some("PAY_PER_REQUEST") {
             return Err(DynamoDbError::unknown("tables with provisioned throughput"));
         }
         let (keys, definitions) = (request.list("KeySchema")?, request.list("AttributeDefinitions")?);
@@ -284,10 +285,10 @@ fn answer(field: &str, item: Option<&Item>) -> Value {
 struct Request<'a>(&'a Map<String, Value>);
 
 /// What a write is to check and to give back.
-struct Write<'a> {
+struct Write {
     placeholders: Placeholders,
     condition: Option<Condition>,
-    return_values: &'a str,
+    return_values: &'static str,
     returns_failed: bool,
 }
 
@@ -323,28 +324,28 @@ impl<'a> Request<'a> {
         list.as_array().map(Vec::as_slice).ok_or_else(DynamoDbError::malformed)
     }
 
-    /// One of several words; the first one where none is given.
-    fn choice(&self, field: &str, words: &[&'static str]) -> Result<&'static str, DynamoDbError> {
-        let Some(value) = self.0.get(field) else { return Ok(words[0]) };
+    /// One of several words, when one is given.
+    fn choice(&self, field: &str, words: &[&'static str]) -> Result<Option<&'static str>, DynamoDbError> {
+        let Some(value) = self.0.get(field) else { return Ok(None) };
         let value = value.as_str().ok_or_else(DynamoDbError::malformed)?;
-        words.iter().copied().find(|word| *word == value).ok_or_else(|| {
+        words.iter().copied().find(|word| *word == value).map(Some).ok_or_else(|| {
             let lower = format!("{}{}", field[..1].to_ascii_lowercase(), &field[1..]);
             let set = format!("satisfy enum value set: [{}]", words.join(", "));
             DynamoDbError::constraint(&format!("'{value}'"), &lower, &set)
         })
     }
 
-    fn write(&self, expressions: &[&str]) -> Result<Write<'static>, DynamoDbError> {
-        let all = ["NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW"];
-        let return_values = self.choice("ReturnValues", &all)?;
-        let failed = self.choice("ReturnValuesOnConditionCheckFailure", &["NONE", "ALL_OLD"])?;
+    fn write(&self, expressions: &[&str]) -> Result<Write, DynamoDbError> {
+        let all = ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"];
+        let return_values = self.choice("ReturnValues", &all)?.unwrap_or("NONE");
+        let failed = self.choice("ReturnValuesOnConditionCheckFailure", &["ALL_OLD", "NONE"])?;
         let placeholders = Placeholders::read(self.0, expressions)?;
         let condition = placeholders.condition(self.0)?;
-        Ok(Write { condition, placeholders, return_values, returns_failed: failed == "ALL_OLD" })
+        Ok(Write { condition, placeholders, return_values, returns_failed: failed == Some("ALL_OLD") })
     }
 }
 
-impl Write<'_> {
+impl Write {
     fn check_condition(&self, item: Option<&Item>) -> Result<(), DynamoDbError> {
         match &self.condition {
             Some(condition) if !condition.holds(item.unwrap_or(&Item::new())) => {

@@ -98,6 +98,16 @@ impl Moto {
     }
 }
 
+/// Has the `judge.py` of a folder compare the sandbox with a program of others.
+pub(crate) fn judge(folder: &str, setting: &Value) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder).join("judge.py");
+    let mut command = Command::new(venv("python"));
+    command.arg(script).arg(setting.to_string()).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = command.output().unwrap();
+    let printed = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", printed(&output.stdout), printed(&output.stderr));
+}
+
 pub(crate) fn text(value: &Value, path: &str) -> String {
     value.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("no {path} in {value}")).to_owned()
 }
