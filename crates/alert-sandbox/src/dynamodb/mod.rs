@@ -86,6 +86,8 @@ struct Database {
     tables: Tables,
     calls: Vec<DynamoDbCall>,
     fault: DynamoDbFault,
+    /// How many calls are still to come before the fault.
+    spared: u32,
 }
 
 impl DynamoDb {
@@ -138,7 +140,13 @@ impl DynamoDb {
 
     /// From now on, this goes wrong.
     pub fn set_fault(&self, fault: DynamoDbFault) {
-        lock(&self.shared.state).fault = fault;
+        self.set_fault_after(0, fault);
+    }
+
+    /// After the next calls, this many, which are answered as they should be, this goes wrong.
+    pub fn set_fault_after(&self, calls: u32, fault: DynamoDbFault) {
+        let mut state = lock(&self.shared.state);
+        (state.fault, state.spared) = (fault, calls);
     }
 }
 
@@ -189,6 +197,10 @@ const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-amzn-r
 impl Database {
     /// The fault that this call meets; those of a number of calls wear off.
     fn next_fault(&mut self) -> DynamoDbFault {
+        if self.spared > 0 {
+            self.spared -= 1;
+            return DynamoDbFault::None;
+        }
         let fault = self.fault.clone();
         match &mut self.fault {
             DynamoDbFault::Throttle(0) | DynamoDbFault::LoseAnswer(0) => DynamoDbFault::None,

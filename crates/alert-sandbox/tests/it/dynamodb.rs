@@ -721,6 +721,13 @@ async fn an_answer_that_is_lost_late_or_never_comes() {
     assert_eq!(step(), "1");
     assert_eq!(word(&call(&sandbox, "UpdateItem", number(2)).await), "ok");
 
+    // That of the second write alone.
+    sandbox.dynamodb.set_fault_after(1, DynamoDbFault::LoseAnswer(1));
+    assert_eq!(word(&call(&sandbox, "UpdateItem", number(2)).await), "ok");
+    assert!(try_to(number(20)).await.is_err());
+    assert_eq!(step(), "20");
+    assert_eq!(word(&call(&sandbox, "UpdateItem", number(2)).await), "ok");
+
     sandbox.dynamodb.set_fault(DynamoDbFault::Hang(Duration::from_millis(50)));
     let begin = Instant::now();
     assert!(try_to(number(3)).await.is_err());
@@ -737,5 +744,5 @@ async fn an_answer_that_is_lost_late_or_never_comes() {
     assert!(answer.chunk().await.unwrap().is_some_and(|piece| !piece.is_empty()));
     assert_eq!(step(), "5");
     let outcomes: Vec<_> = sandbox.dynamodb.calls().into_iter().map(|call| call.outcome).collect();
-    assert_eq!(outcomes, ["no answer", "ok", "no answer", "ok", "ok"]);
+    assert_eq!(outcomes, ["no answer", "ok", "ok", "no answer", "ok", "no answer", "ok", "ok"]);
 }
