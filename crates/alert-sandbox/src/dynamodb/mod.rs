@@ -6,6 +6,8 @@
 mod error;
 mod expression;
 mod number;
+mod parse;
+mod placeholders;
 mod table;
 mod value;
 

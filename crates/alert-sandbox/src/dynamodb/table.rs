@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::error::DynamoDbError;
-use super::expression::{Condition, Placeholders, Update};
+use super::expression::{Condition, Update};
+use super::placeholders::Placeholders;
 use super::value::{AttributeValue, Item, item_from_json, item_json, item_size};
 use crate::aws::{ACCOUNT, REGION};
 
