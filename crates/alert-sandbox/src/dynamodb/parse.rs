@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::expression::{Comparator, Condition, Operand, Sign, Term, Update};
 use super::placeholders::Placeholders;
+use super::value::AttributeValue;
 
 /// The longest expression (Developer Guide, "Constraints: Expression parameters").
 const EXPRESSION_MAX_BYTES: usize = 4096;

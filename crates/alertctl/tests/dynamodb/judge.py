@@ -43,6 +43,7 @@ VALUES = {
     ":true": {"BOOL": True},
     ":null": {"NULL": True},
     ":one": {"N": "1"},
+    ":names": {"SS": ["a", "b"]},
 }
 NAMES = {"#hits": "hits", "#absent": "absent", "#name": "name", "#pk": "pk"}
 TOUCH = "SET spare = :one"
@@ -75,6 +76,10 @@ class Side:
         word = body["__type"].split("#")[-1] if status != 200 else "ok"
         # What is not told, and what is told and empty, is the same to AWS's own clients.
         item = body.get("Item") or body.get("Attributes") or None
+        for value in (item or {}).values():
+            # A set has no order.
+            if "SS" in value:
+                value["SS"].sort()
         return [status, word, "ITEM" if item == ITEM else item]
 
     def create(self, name, key="pk", kind="S", **more):
@@ -232,6 +237,9 @@ UPDATES = [
     "SET spare = if_not_exists(octets, :blue)",
     "SET spare = if_not_exists(absent, :one) + :one",
     "SET nothing = :null, ringing = :true",
+    "ADD spare :names",
+    "ADD hits :one, absent :one",
+    "SET colour = :blue ADD spare :names REMOVE octets",
 ]
 
 REFUSED_UPDATES = [
@@ -258,6 +266,13 @@ REFUSED_UPDATES = [
     "SET spare = :unknown",
     "SET #unknown = :blue",
     "FIX spare",
+    "ADD colour :names",
+    "ADD hits :names",
+    "ADD spare :blue",
+    "ADD spare :true",
+    "ADD spare colour",
+    "ADD :names spare",
+    "ADD spare :names SET spare = :blue",
 ]
 
 NUMBERS = ["0", "-1.5", "1700000000123", "12345678901234567890123456789012345678", "0.12345678901234567890123456789012345678"]
@@ -410,11 +425,18 @@ def what_a_failed_condition_tells_of_nothing(side):
 
 
 def claim(side, me, now):
+    """As the relay does it: crates/alert-io/src/dynamodb.rs."""
     return side.update(
-        UpdateExpression="SET lease_owner = :me, lease_until = :until",
-        ConditionExpression="attribute_not_exists(lease_until) OR lease_until < :now",
-        ExpressionAttributeValues={":me": {"S": str(me)}, ":until": {"N": str(now + 1000)}, ":now": {"N": str(now)}},
+        UpdateExpression="SET lease_owner = :me, lease_until = :until, expires_at = :until ADD tried :deliveries",
+        ConditionExpression="attribute_not_exists(lease_until) OR lease_until < :now OR lease_owner = :me",
+        ExpressionAttributeValues={
+            ":me": {"S": str(me)},
+            ":until": {"N": str(now + 1000)},
+            ":now": {"N": str(now)},
+            ":deliveries": {"SS": [f"delivery-{me}"]},
+        },
         ReturnValues="ALL_OLD",
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
     )
 
 
