@@ -66,6 +66,10 @@ soak: cargo ## See whether a process grows in 100,000 warm invocations: memory a
 	cargo build --release $(MEASURING) --bin alertctl
 	target/release/alertctl soak
 
+.PHONY: simulate
+simulate: cargo ## End processes at every moment they wait in, for SEEDS random worlds (SEEDS=100000, from FIRST_SEED=1)
+	SEEDS=$(or $(SEEDS),100000) FIRST_SEED=$(or $(FIRST_SEED),1) cargo test --release -p alert-io --test simulate -- --nocapture
+
 .PHONY: bless
 bless: cargo ## Rewrite the golden files; read the difference before you commit it
 	BLESS=1 cargo test --quiet -p alert-core --test fixtures

@@ -16,6 +16,7 @@ use crate::incident::{self, Change, Incident, Policy, Step, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Kept, Known, Past, Question, Shown};
 use crate::order;
+use crate::outcome::Receipt;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
 use crate::render::{Entry, Message, Options, Rendering};
@@ -122,6 +123,8 @@ pub(crate) struct Life {
     pub(crate) steps: Vec<(usize, Told)>,
     /// The incident after them, as far as it is known before anything is posted.
     incident: Option<Incident>,
+    /// Messages of deliveries whose processes did not live to say so.
+    found: Vec<(String, Receipt)>,
 }
 
 /// A receiver's name, and an alert by the first of its items.
@@ -130,7 +133,7 @@ type Place = (String, usize);
 impl Life {
     fn new(kept: Kept, receiver: Arc<Receiver>, first: usize) -> Self {
         let incident = kept.incident.clone();
-        Self { kept, receiver, first, steps: Vec::new(), incident }
+        Self { kept, receiver, first, steps: Vec::new(), incident, found: Vec::new() }
     }
 
     /// What one of its items does, and the acts for it at this target.
@@ -149,18 +152,38 @@ impl Life {
         {
             (incident.receipt, incident.target, incident.is_digest) = (None, None, false);
         }
+        let before = self.incident.as_ref().filter(|incident| !incident.is_digest);
+        let before = before.and_then(|incident| incident.receipt.clone());
         let mut step =
             incident::next(self.incident.as_ref(), &Change::of(&item.alert, &item.key, &name), now, policy);
         let mut acts = step.acts(policy);
+        let own = self.found.iter().position(|(delivery, _)| *delivery == name);
+        let found = own.or((!self.found.is_empty()).then_some(0));
         if acts == [Act::Say]
             && step.told.is_of_incident()
-            && let Some((delivery, receipt)) = self.kept.found.take()
+            && let Some(found) = found
         {
+            let (delivery, receipt) = self.found.swap_remove(found);
             let reply = Act::Reply { to: receipt.clone(), is_shown: true };
             // What has rung by itself needs no further one.
             let rings = step.incident.is_open() && delivery != name;
             acts = rings.then_some(reply).into_iter().chain([Act::Edit(receipt.clone())]).collect();
             (step.incident.receipt, step.incident.target) = (Some(receipt), Some(target.stored()));
+        } else if let Some(own) = own {
+            // Another message tells of the alert by now.
+            let (_, receipt) = self.found.swap_remove(own);
+            if step.incident.receipt.as_ref() != Some(&receipt) {
+                acts.push(Act::Supersede(receipt));
+            }
+        }
+        // What a process that did not live to say so has made of the message before, nobody knows.
+        if acts == [Act::Say]
+            && step.told == Told::New
+            && self.kept.tried.iter().any(|delivery| *delivery != name)
+            && let Some(before) = before
+            && target.way.can_edit
+        {
+            acts.push(Act::Supersede(before));
         }
         self.incident = Some(step.incident.clone());
         (step, acts)
@@ -410,6 +433,9 @@ impl Plan<'_> {
         mut is_told: impl FnMut(usize, &Target) -> bool,
     ) -> Option<Vec<Post>> {
         let (receiver, target) = self.stand_in_for(&post.receiver, &post.target, closed)?;
+        if matches!(post.act, Act::Supersede(_)) {
+            return Some(Vec::new());
+        }
         let name = post.planned_for();
         let problem = self.unavailable(name, why);
         let mut destinations = self.destinations_of(post);
@@ -493,7 +519,9 @@ impl Plan<'_> {
                 if let Some(kept) = kept {
                     let place = (destination.meant_for.name.clone(), self.first_of_alert[index]);
                     let receiver = Arc::clone(&destination.meant_for);
-                    lives.entry(place).or_insert_with(|| Life::new(kept, receiver, index));
+                    let found = kept.found.clone();
+                    let life = lives.entry(place).or_insert_with(|| Life::new(kept, receiver, index));
+                    life.found.extend(found);
                 }
                 match past {
                     Past::None => {}
@@ -571,6 +599,7 @@ impl Plan<'_> {
         let mut says: HashMap<Place, usize> = HashMap::new();
         let mut edits: BTreeMap<Place, (usize, usize, Act)> = BTreeMap::new();
         let mut replies: Vec<(Act, Vec<(usize, usize)>)> = Vec::new();
+        let mut superseded = Vec::new();
         let due = std::mem::take(items);
         for (index, number) in due {
             let destination = &mut destinations[index][number];
@@ -606,6 +635,7 @@ impl Plan<'_> {
                             self.twins.insert(before, index);
                         }
                     }
+                    Act::Supersede(_) => superseded.push((act, vec![(index, number)])),
                     Act::Reply { .. } => {
                         // The members of a digest share its thread.
                         match replies.iter_mut().find(|(other, _)| is_digest && *other == act) {
@@ -620,7 +650,7 @@ impl Plan<'_> {
         let (shown, hidden): (Vec<_>, Vec<_>) =
             replies.into_iter().partition(|(act, _)| matches!(act, Act::Reply { is_shown: true, .. }));
         let edits = edits.into_values().map(|(index, number, act)| (act, vec![(index, number)]));
-        let all = shown.into_iter().chain(edits).chain(hidden);
+        let all = shown.into_iter().chain(edits).chain(hidden).chain(superseded);
         all.flat_map(|(act, items)| {
             let items = items.into_iter().map(|(index, number)| (index, &destinations[index][number]));
             self.posts_of(&act, &items.collect::<Vec<_>>())
@@ -686,6 +716,7 @@ impl Plan<'_> {
             Act::Say => "",
             Act::Reply { .. } => "reply",
             Act::Edit(_) => "edit",
+            Act::Supersede(_) => "superseded",
         };
         let items = items.iter().filter_map(|item| self.items.get(*item));
         let deliveries: Vec<String> = items.map(|item| item.delivery.name()).collect();
@@ -801,6 +832,7 @@ impl Plan<'_> {
             message: match act {
                 Act::Say | Act::Edit(_) => medium.page(&page, &options),
                 Act::Reply { .. } => medium.reply(&page, &options),
+                Act::Supersede(_) => medium.superseded(&page, &options),
             },
             may_be_repeat: destination.may_be_repeat,
             destination: Box::new(destination.clone()),

@@ -184,6 +184,7 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
             let receipt = match post.act {
                 Act::Reply { ref to, .. } => Some(to.clone()),
                 Act::Say | Act::Edit(_) => receipt,
+                Act::Supersede(_) => None,
             };
             settled.shown = Some(Shown { state: item.alert.state_value.clone(), at: changed_at, receipt });
         }
@@ -204,14 +205,12 @@ fn keep(
     arrived: &HashMap<usize, Vec<&Arrived<'_>>>,
     life: &Life,
 ) -> Keep {
-    let Kept { incident, found, tried } = &life.kept;
+    let Kept { incident, tried, .. } = &life.kept;
     let (mut incident, mut tried) = (incident.clone(), tried.clone());
-    if let Some((delivery, _)) = found {
-        tried.retain(|other| other != delivery);
-    }
     for (index, told) in &life.steps {
         let Some(item) = plan.items.get(*index) else { continue };
         let (name, speaker) = (item.delivery.name(), plan.spokesman(*index));
+        tried.retain(|other| *other != name);
         let is_here = |post: &Post, item: usize| {
             post.items.contains(&item) && plan.meant_for(post.planned_for(), item) == life.receiver.name
         };
@@ -238,9 +237,6 @@ fn keep(
         let change = Change::of(&item.alert, &item.key, &name);
         let step = incident::next(incident.as_ref(), &change, plan.now, plan.policy());
         let mut next = step.incident;
-        if let Some((delivery, _)) = found {
-            next.tell(delivery);
-        }
         // Who stands in has no message of it, and late news is no message that shows it.
         for Arrived { post, receipt, .. } in
             arrived.into_iter().filter(|arrived| arrived.post.instead_of.is_none())
@@ -248,7 +244,7 @@ fn keep(
             let receipt = match &post.act {
                 Act::Say if told.is_of_incident() => receipt.clone(),
                 Act::Edit(to) => Some(receipt.clone().unwrap_or_else(|| to.clone())),
-                Act::Say | Act::Reply { .. } => continue,
+                Act::Say | Act::Reply { .. } | Act::Supersede(_) => continue,
             };
             next.target = receipt.is_some().then(|| post.target.stored());
             next.is_digest = plan.alerts_of(post).collect::<HashSet<_>>().len() > 1;

@@ -139,15 +139,23 @@ pub enum Act {
     },
     /// Take the place of another.
     Edit(Receipt),
+    /// Take the place of another that may show what is no longer so, and of which a newer one tells now.
+    Supersede(Receipt),
 }
 
 impl Act {
+    /// Whether it changes a message that is there; that may be done again without making another.
+    #[must_use]
+    pub fn is_edit(&self) -> bool {
+        matches!(self, Self::Edit(_) | Self::Supersede(_))
+    }
+
     /// The message that it is about; `None` for one of its own.
     #[must_use]
     pub fn about(&self) -> Option<&Receipt> {
         match self {
             Self::Say => None,
-            Self::Reply { to, .. } | Self::Edit(to) => Some(to),
+            Self::Reply { to, .. } | Self::Edit(to) | Self::Supersede(to) => Some(to),
         }
     }
 
@@ -158,6 +166,7 @@ impl Act {
             Self::Say => Self::Say,
             Self::Reply { is_shown, .. } => Self::Reply { to, is_shown },
             Self::Edit(_) => Self::Edit(to),
+            Self::Supersede(_) => Self::Supersede(to),
         }
     }
 

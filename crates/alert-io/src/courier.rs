@@ -63,7 +63,7 @@ impl Paced {
     fn of(post: &Post) -> Self {
         match post.act {
             Act::Say | Act::Reply { .. } => Self::Posts(post.target.clone()),
-            Act::Edit(_) => Self::Edits(post.target.way),
+            Act::Edit(_) | Act::Supersede(_) => Self::Edits(post.target.way),
         }
     }
 }
@@ -398,6 +398,10 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
             Outcome::Retry { after: None, failure } if parcel.tries < TRIES_MAX => {
                 self.again(parcel, failure)
             }
+            // A change may be made again: it makes no second message.
+            Outcome::Unsure(failure) if parcel.post.act.is_edit() && parcel.tries < TRIES_MAX => {
+                self.again(parcel, failure)
+            }
             Outcome::Unsure(failure) => {
                 // Whether people see it or not, what comes after it is older.
                 self.note_shown(&parcel.post);
@@ -405,6 +409,8 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
                 self.report.unsure.push((parcel.post, Utc::now()));
                 next
             }
+            // There is nothing left that could be taken for the newest.
+            Outcome::Gone(_) if matches!(parcel.post.act, Act::Supersede(_)) => Next::Done,
             Outcome::Gone(_) if parcel.post.act != Act::Say => {
                 self.report.retries += 1;
                 let gone = parcel.post.act.about().cloned();

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use alert_core::key;
+use alert_core::known::Past;
 use alert_core::outcome::Failure;
 use alert_core::relay::{Draft, Plan};
 use alert_core::report::{self, Report};
@@ -62,12 +63,18 @@ async fn find_lost<S: Sends>(
 ) {
     for ((question, target), known) in draft.questions().zip(draft.targets()).zip(&mut answers.known) {
         let Some(kept) = &mut known.kept else { continue };
-        let has_message = kept.incident.as_ref().is_some_and(|incident| incident.receipt.is_some());
-        if has_message || !target.way.can_edit || kept.tried.is_empty() {
+        if !target.way.can_edit || kept.tried.is_empty() {
             continue;
         }
+        let own = [question.delivery.name()];
+        // Where a message shows the alert, only this delivery's own may be a second one.
+        let looked_for = match kept.incident.as_ref().is_some_and(|incident| incident.receipt.is_some()) {
+            true if matches!(known.past, Past::Unsure { .. }) => &own[..],
+            true => continue,
+            false => &kept.tried[..],
+        };
         let Ok(sender) = sender(target).await else { continue };
-        for delivery in &kept.tried {
+        for delivery in looked_for {
             let name = key::post(question.receiver, "", std::slice::from_ref(delivery));
             let limit = FIND_LIMIT.min(deadline.left() / 4);
             if let Some(receipt) = sender.find(target, &name, limit).await {

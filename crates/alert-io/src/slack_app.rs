@@ -85,7 +85,7 @@ impl SlackApp {
                 let thread = format!("&ts={}", to.message);
                 self.look("conversations.replies", &to.place, &thread, &post.name, limit).await
             }
-            Act::Edit(_) => None,
+            Act::Edit(_) | Act::Supersede(_) => None,
         }
     }
 

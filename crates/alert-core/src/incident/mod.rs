@@ -208,13 +208,6 @@ impl Incident {
         self.deliveries.iter().any(|told| told == delivery)
     }
 
-    /// Notes that a delivery of this name was told, by whoever it was.
-    pub fn tell(&mut self, delivery: &str) {
-        if !self.is_told(delivery) {
-            self.remember_delivery(delivery);
-        }
-    }
-
     /// Whether the problem is not over.
     #[must_use]
     pub fn is_open(&self) -> bool {

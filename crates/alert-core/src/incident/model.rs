@@ -154,7 +154,7 @@ impl Seen {
                     let place: usize = to.message.parse().unwrap();
                     self.messages[place].thread.push((alarm, at, state));
                 }
-                Act::Edit(receipt) => {
+                Act::Edit(receipt) | Act::Supersede(receipt) => {
                     let place: usize = receipt.message.parse().unwrap();
                     assert!(!incident.is_digest);
                     self.messages[place].shows.insert(alarm, state);

@@ -103,7 +103,7 @@ impl Incident {
         }
     }
 
-    pub(super) fn remember_delivery(&mut self, delivery: &str) {
+    fn remember_delivery(&mut self, delivery: &str) {
         self.deliveries.push(delivery.to_owned());
         let more = self.deliveries.len().saturating_sub(DELIVERIES_MAX);
         self.deliveries.drain(..more);

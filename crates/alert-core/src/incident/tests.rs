@@ -70,7 +70,7 @@ impl Life {
                 }
                 Act::Reply { to, is_shown: false } => format!("reply {}", to.message),
                 Act::Reply { to, is_shown: true } => format!("shown {}", to.message),
-                Act::Edit(receipt) => format!("edit {}", receipt.message),
+                Act::Edit(receipt) | Act::Supersede(receipt) => format!("edit {}", receipt.message),
             };
             let comma = if done.is_empty() { "" } else { ", " };
             write!(done, "{comma}{word}").unwrap();

@@ -7,6 +7,7 @@ pub mod sns;
 pub mod text;
 
 use chrono_tz::Tz;
+use page::words::fill;
 use page::{Context, Language, Page};
 
 use crate::alert::Alert;
@@ -126,6 +127,15 @@ impl Medium {
         match self {
             Self::Slack => Message::Slack(slack::reply(page, options)),
             Self::Text => Message::Text(text::reply(page, options.timezone, options.language.words())),
+        }
+    }
+
+    /// What takes the place of a message that may show what is no longer so, where a newer message tells on.
+    #[must_use]
+    pub fn superseded(self, page: &Page<'_>, options: &Options<'_>) -> Message {
+        match self {
+            Self::Slack => Message::Slack(slack::superseded(page, options)),
+            Self::Text => Message::Text(fill(options.language.words().superseded, &[&page.headline.name])),
         }
     }
 

@@ -142,6 +142,8 @@ pub struct Words {
     pub may_be_repeat: &'static str,
     /// The receiver, and why.
     pub stands_in: &'static str,
+    /// The alert's name, of whose state a newer message tells.
+    pub superseded: &'static str,
     /// Why what is known of earlier messages cannot be had.
     pub memory_lost: &'static str,
     /// The name of the configuration, and how many problems it has.
@@ -264,6 +266,7 @@ static ENGLISH: Words = Words {
     tries: "try {0}",
     may_be_repeat: "may be a repeat: Slack did not answer the last try in time",
     stands_in: "For the receiver {0}, which cannot be reached: {1}",
+    superseded: "↪ {0}: a newer message tells how it is",
     memory_lost: "Earlier messages are not known, so this may be told twice: {0}",
     broken_configuration: [
         "{0} has 1 error; rules are off. `alertctl check` tells it",
@@ -361,6 +364,7 @@ static KOREAN: Words = Words {
     tries: "{0}번째 시도",
     may_be_repeat: "중복일 수 있음: 지난 시도에서 Slack이 제때 응답하지 않음",
     stands_in: "원래 수신자 {0}에게 보낼 수 없음: {1}",
+    superseded: "↪ {0}: 현재 상태는 새 메시지에 있습니다",
     memory_lost: "이전 메시지를 알 수 없어 같은 알림이 다시 올 수 있습니다: {0}",
     broken_configuration: [
         "{0}에 오류 1개가 있어 규칙이 적용되지 않습니다. `alertctl check`로 확인하세요",

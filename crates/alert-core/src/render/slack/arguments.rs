@@ -59,7 +59,7 @@ impl Message {
                 }
                 Method::Post
             }
-            Act::Edit(to) => {
+            Act::Edit(to) | Act::Supersede(to) => {
                 member("channel", &to.place);
                 member("ts", &to.message);
                 Method::Update

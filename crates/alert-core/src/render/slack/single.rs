@@ -8,7 +8,8 @@ use super::mrkdwn::{Mrkdwn, width};
 use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
 use crate::alert::State;
 use crate::number;
-use crate::render::page::{Chart, Line, Page, Part, Words};
+use crate::render::page::words::fill;
+use crate::render::page::{Chart, Line, NAME_MAX_CHARS, Page, Part, Words};
 use crate::render::{Options, Rendering};
 use crate::text::cut;
 
@@ -90,6 +91,21 @@ pub fn reply(page: &Page<'_>, options: &Options<'_>) -> Message {
         channel: options.channel.map(str::to_owned),
         text: text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
         blocks: Block::section(head).into_iter().chain(small).collect(),
+        attachments: Vec::new(),
+    };
+    if options.rendering == Rendering::Plain { message.plain() } else { message }
+}
+
+/// Writes that a newer message tells on.
+#[must_use]
+pub fn superseded(page: &Page<'_>, options: &Options<'_>) -> Message {
+    let name = cut(&page.headline.name, NAME_MAX_CHARS);
+    let line = fill(options.language.words().superseded, &[&name]);
+    let text = Mrkdwn::line().text(&line);
+    let message = Message {
+        channel: options.channel.map(str::to_owned),
+        text: text.clone().cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
+        blocks: Block::context(text).into_iter().collect(),
         attachments: Vec::new(),
     };
     if options.rendering == Rendering::Plain { message.plain() } else { message }
