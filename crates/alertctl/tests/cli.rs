@@ -59,18 +59,47 @@ fn a_message_is_shown_in_each_rendering() {
 
 #[test]
 fn the_demo_goes_by_either_way() {
-    for arguments in [&["demo"][..], &["demo", "--app"]] {
+    // What is over is a message of its own, or the first one changes.
+    for (arguments, messages, edits) in [(&["demo"][..], 6, 3), (&["demo", "--app"], 5, 4)] {
         let output = run(arguments, "");
         let told = text(&output.stdout);
         assert!(
             output.status.success() && told.ends_with("All of it was delivered.\n"),
             "{arguments:?}: {told}"
         );
-        assert_eq!(told.matches("slack  ").count(), 8, "{arguments:?}: {told}");
+        assert_eq!(told.matches("\nslack  ").count(), messages, "{arguments:?}: {told}");
+        assert_eq!(told.matches("\nedited ").count(), edits, "{arguments:?}: {told}");
     }
     // What the app gets is addressed, and can be found again.
     let told = text(&run(&["demo", "--app", "--json"], "").stdout);
     assert!(told.contains(r#""channel": "alerts""#) && told.contains("alert_relay_delivery"), "{told}");
+}
+
+#[test]
+fn the_demo_tells_one_alarms_life_in_one_message() {
+    let told = text(&run(&["demo"], "").stdout);
+    let life = &told[told.find("── One alarm's life").unwrap()..];
+    let scenes: Vec<&str> = life.split("── ").skip(1).collect();
+    let expected: [(&str, &[&str], &str); 4] = [
+        ("it fires", &["slack  🔴 shop is down: orders-api errors"], "the new message"),
+        ("It fires still", &["thread 🔴 shop", "edited 🔴 shop", "Still firing after 4 h"], "the reply"),
+        (
+            "It is worse",
+            &["edited 🔴 shop is down: orders-api errors, orders-db", "Worse than before"],
+            "the reply",
+        ),
+        ("It is over", &["thread ✅ shop is down resolved", "edited ✅ shop", "Over after 4 h"], "nothing"),
+    ];
+    assert_eq!(scenes.len(), expected.len(), "{life}");
+    for (scene, (title, parts, rang)) in scenes.iter().zip(expected) {
+        assert!(scene.contains(title) && scene.contains(&format!("\nrang   {rang}")), "{title}: {scene}");
+        for part in parts {
+            assert!(scene.contains(part), "{part} is not in {scene}");
+        }
+    }
+    let numbers = "Slack got: messages 1, edits 3, replies 3, of which the channel shows 2. \
+                   The table holds: items 1 (default|alarm|111122223333|eu-west-1|shop is down|";
+    assert!(life.contains(numbers), "{life}");
 }
 
 #[test]

@@ -24,17 +24,17 @@ Examples:
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Run the real functions on a local sandbox of Lambda, KMS, SNS and Slack, and show what happens.
+    /// Run the real functions on a local sandbox of Lambda, KMS, DynamoDB, SNS and Slack, and show what happens.
     ///
-    /// Needs no AWS account and no network. Without files it shows a CloudWatch alarm, its end, an event with three alarms,
-    /// and Grafana's way through both functions.
+    /// Needs no AWS account and no network. Without files it shows a CloudWatch alarm and its end, Grafana's way through both
+    /// functions, and then, by an app and with a table, one alarm's life in one message.
     Demo {
         /// Events as Lambda gets them (JSON); `-` reads one from standard input.
         files: Vec<PathBuf>,
         /// Print the exact JSON that Slack received.
         #[arg(long)]
         json: bool,
-        /// Reach Slack by an app's bot token instead of a webhook.
+        /// Reach Slack by an app's bot token instead of a webhook, and remember alerts in a table, so that messages change.
         #[arg(long)]
         app: bool,
     },
@@ -50,7 +50,7 @@ pub(crate) enum Command {
         /// The configuration of the running functions, which the page begins with; `-` is standard input.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// Reach Slack by an app's bot token instead of a webhook.
+        /// Reach Slack by an app's bot token instead of a webhook, and remember alerts in a table, so that messages change.
         #[arg(long)]
         app: bool,
     },

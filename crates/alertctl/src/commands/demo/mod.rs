@@ -1,4 +1,6 @@
-//! `alertctl demo`: the real binaries on the sandbox, and what happened.
+//! `alertctl demo`: the real binaries on the sandbox, and what happened; also the stage for the playground.
+
+mod life;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,10 +9,13 @@ use alert_core::config::Config;
 use alert_core::envelope::{self, Hop};
 use alert_core::source;
 use alert_core::target::APP;
-use alert_io::settings::{ALERT_CONFIG, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_CHANNEL};
+use alert_io::settings::{
+    ALERT_CONFIG, ALERT_TABLE, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_CHANNEL,
+};
 use alert_sandbox::lambda::{Function, FunctionSpec, Invocation, Outcome};
-use alert_sandbox::slack::Call;
+use alert_sandbox::slack::{Call, Method};
 use alert_sandbox::{Sandbox, SandboxOptions};
+use chrono::{TimeDelta, Utc};
 use serde_json::Value;
 
 use crate::commands::playground::preview::is_for_filter;
@@ -22,20 +27,35 @@ const RELAY: &str = "cloudwatch-to-slack";
 const FILTER: &str = "grafana-filter-to-sns";
 const TOPIC: &str = "alerts";
 const CHANNEL: &str = "alerts";
+const TABLE: &str = "alerts";
 /// SNS hands a message on within this, on loopback.
 const CHAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// An event to show.
 struct Scene {
     title: String,
+    /// So much time passes before it.
+    passes: TimeDelta,
     event: Vec<u8>,
 }
 
 /// The way by which the relay reaches Slack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
+    /// It remembers nothing.
     Webhook,
+    /// It remembers in a table, so that messages live.
     App,
+}
+
+/// What a call does in the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Message,
+    Reply,
+    /// In the channel as well as in the thread.
+    ShownReply,
+    Edit,
 }
 
 /// Both functions on one sandbox, as the template deploys them.
@@ -43,16 +63,20 @@ pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
     pub(crate) relay: Function,
     pub(crate) filter: Function,
+    way: Way,
 }
 
 /// Runs the demo, with the user's own events where there are any.
 pub(crate) async fn run(files: &[PathBuf], json: bool, way: Way) -> Result<bool, String> {
-    let scenes = if files.is_empty() { walkthrough() } else { own(files)? };
-    let stage = Stage::build(None, way).await?;
-    let mut is_well = true;
-    for scene in scenes {
-        is_well &= stage.play(&scene, json).await?;
-    }
+    let is_well = if files.is_empty() {
+        let walkthrough = Stage::build(None, way).await?.play_all(&walkthrough(), json).await?;
+        let stage = Stage::build(None, Way::App).await?;
+        let life = stage.play_all(&life::scenes(Utc::now())?, json).await?;
+        anstream::println!("{}\n", life::numbers(&stage.sandbox));
+        walkthrough && life
+    } else {
+        Stage::build(None, way).await?.play_all(&own(files)?, json).await?
+    };
     if is_well {
         anstream::println!("{GREEN}All of it was delivered.{GREEN:#}");
     } else {
@@ -61,24 +85,49 @@ pub(crate) async fn run(files: &[PathBuf], json: bool, way: Way) -> Result<bool,
     Ok(is_well)
 }
 
+impl Scene {
+    fn new(title: &str, event: Vec<u8>) -> Self {
+        Self { title: title.to_owned(), passes: TimeDelta::zero(), event }
+    }
+}
+
 fn walkthrough() -> Vec<Scene> {
-    let scene = |title: &str, event: &[u8]| Scene { title: title.to_owned(), event: event.to_vec() };
+    let scene = |title, event: &[u8]| Scene::new(title, event.to_vec());
     vec![
-        scene("A CloudWatch alarm", include_bytes!("../../../../fixtures/cloudwatch/walkthrough.sns.json")),
-        scene("It is over", include_bytes!("../../../../fixtures/cloudwatch/walkthrough-ok.sns.json")),
         scene(
-            "Three alarms in one event",
-            include_bytes!("../../../../fixtures/cloudwatch/three-alarms.sns.json"),
+            "A CloudWatch alarm",
+            include_bytes!("../../../../../fixtures/cloudwatch/walkthrough.sns.json"),
         ),
+        scene("It is over", include_bytes!("../../../../../fixtures/cloudwatch/walkthrough-ok.sns.json")),
         scene(
             "Grafana's alerts, by way of the filter",
-            include_bytes!("../../../../fixtures/grafana/walkthrough.eventbridge.json"),
+            include_bytes!("../../../../../fixtures/grafana/walkthrough.eventbridge.json"),
         ),
     ]
 }
 
 fn own(files: &[PathBuf]) -> Result<Vec<Scene>, String> {
-    files.iter().map(|path| Ok(Scene { title: input::name(path), event: input::event(path)? })).collect()
+    files.iter().map(|path| Ok(Scene::new(&input::name(path), input::event(path)?))).collect()
+}
+
+impl Doing {
+    fn of(call: &Call) -> Self {
+        let is_set = |name: &str| call.payload.get(name).is_some_and(|value| *value != Value::Bool(false));
+        match call.method {
+            Method::Update => Self::Edit,
+            _ if !is_set("thread_ts") => Self::Message,
+            _ if is_set("reply_broadcast") => Self::ShownReply,
+            _ => Self::Reply,
+        }
+    }
+
+    fn lead(self) -> &'static str {
+        match self {
+            Self::Message => "slack  ",
+            Self::Reply | Self::ShownReply => "thread ",
+            Self::Edit => "edited ",
+        }
+    }
 }
 
 impl Stage {
@@ -100,12 +149,27 @@ impl Stage {
         let (relay, filter) =
             (Function::start(relay).await.map_err(io)?, Function::start(filter).await.map_err(io)?);
         sandbox.sns.subscribe_function(&topic, &relay).map_err(|error| format!("{error:?}"))?;
-        Ok(Self { sandbox, relay, filter })
+        Ok(Self { sandbox, relay, filter, way })
+    }
+
+    async fn play_all(&self, scenes: &[Scene], json: bool) -> Result<bool, String> {
+        let mut is_well = true;
+        for scene in scenes {
+            is_well &= self.play(scene, json).await?;
+        }
+        Ok(is_well)
     }
 
     /// Sends one event the way it would go, and shows what came of it; whether all went well.
     async fn play(&self, scene: &Scene, json: bool) -> Result<bool, String> {
         anstream::println!("{BOLD}── {} ──{BOLD:#}", Plain(&scene.title));
+        if scene.passes > TimeDelta::zero() {
+            life::pass(&self.sandbox, scene.passes)?;
+            let hours = scene.passes.num_hours();
+            anstream::println!(
+                "{GREY}time   {hours} h pass: the demo sets the times in the table back, and does not wait{GREY:#}"
+            );
+        }
         let decoded = envelope::decode(&scene.event);
         for record in &decoded.records {
             let way = if record.path.is_empty() { "a bare event".to_owned() } else { Hop::way(&record.path) };
@@ -115,7 +179,7 @@ impl Stage {
             }
         }
         let to_filter = is_for_filter(&decoded);
-        let before = self.sandbox.slack.posts().len();
+        let before = self.sandbox.slack.calls().len();
         let function = if to_filter { &self.filter } else { &self.relay };
         let invocation = function.invoke(scene.event.clone()).await;
         if to_filter {
@@ -124,12 +188,20 @@ impl Stage {
         } else {
             show_dropped(&self.relay.log(), &invocation.request_id);
         }
-        let posts = self.sandbox.slack.posts();
-        let posts = &posts[before.min(posts.len())..];
-        for post in posts {
-            show_post(post, json)?;
+        let calls = self.sandbox.slack.calls();
+        let told: Vec<&Call> = calls
+            .get(before..)
+            .unwrap_or_default()
+            .iter()
+            .filter(|call| call.method.is_post() || call.method == Method::Update)
+            .collect();
+        for call in &told {
+            show_call(call, json)?;
         }
-        let is_well = show_outcome(function, &invocation) && posts.iter().all(|post| post.accepted);
+        if self.way == Way::App {
+            show_rings(&told);
+        }
+        let is_well = show_outcome(function, &invocation) && told.iter().all(|call| call.accepted);
         anstream::println!();
         Ok(is_well)
     }
@@ -151,12 +223,14 @@ fn to_slack(sandbox: &Sandbox, config: Option<&str>, way: Way) -> Vec<(&'static 
         sandbox.slack.set_member(&made.name, &app, true);
     }
     let own = match way {
-        Way::Webhook => (KMS_ENCRYPTED_HOOK_URL, encrypt(&sandbox.slack.webhook(CHANNEL).url)),
-        Way::App => (SLACK_CHANNEL, CHANNEL.to_owned()),
+        Way::Webhook => vec![(KMS_ENCRYPTED_HOOK_URL, encrypt(&sandbox.slack.webhook(CHANNEL).url))],
+        Way::App => {
+            vec![(SLACK_CHANNEL, CHANNEL.to_owned()), (ALERT_TABLE, sandbox.dynamodb.create_table(TABLE))]
+        }
     };
     // With a webhook, receivers may name channels of the app all the same.
     let needs_app = way == Way::App || !of_receivers.is_empty();
-    needs_app.then(|| (KMS_ENCRYPTED_BOT_TOKEN, encrypt(&app.token))).into_iter().chain([own]).collect()
+    needs_app.then(|| (KMS_ENCRYPTED_BOT_TOKEN, encrypt(&app.token))).into_iter().chain(own).collect()
 }
 
 /// The function's binary, which is built beside this one.
@@ -185,21 +259,40 @@ fn show_dropped(log: &str, request_id: &str) {
     }
 }
 
-fn show_post(post: &Call, json: bool) -> Result<(), String> {
+fn show_call(call: &Call, json: bool) -> Result<(), String> {
     if json {
-        let text = serde_json::to_string_pretty(&post.payload).map_err(|error| error.to_string())?;
+        let text = serde_json::to_string_pretty(&call.payload).map_err(|error| error.to_string())?;
         anstream::println!("{}", plain::json(&text));
         return Ok(());
     }
-    for (index, line) in terminal::message(&post.payload).into_iter().enumerate() {
-        let lead = if index == 0 { "slack  " } else { "       " };
+    let doing = Doing::of(call);
+    let mut payload = call.payload.clone();
+    // What is new in a message that has changed stands above its attachments.
+    let rest = payload.as_object_mut().filter(|_| doing == Doing::Edit);
+    let rest = rest.and_then(|fields| fields.remove("attachments")).map(|_| format!("{GREY}…{GREY:#}"));
+    let lines = terminal::message(&payload).into_iter().chain(rest);
+    for (index, line) in lines.enumerate() {
+        let lead = if index == 0 { doing.lead() } else { "       " };
         anstream::println!("{lead}{line}");
     }
-    if !post.accepted {
-        let (answer, why) = (Plain(&post.answer), Plain(post.why.as_deref().unwrap_or_default()));
-        anstream::println!("{RED}       Slack answered {} {answer} {why}{RED:#}", post.status);
+    if !call.accepted {
+        let (answer, why) = (Plain(&call.answer), Plain(call.why.as_deref().unwrap_or_default()));
+        anstream::println!("{RED}       Slack answered {} {answer} {why}{RED:#}", call.status);
     }
     Ok(())
+}
+
+/// What people were called by: only what is new in the channel rings.
+fn show_rings(calls: &[&Call]) {
+    let has = |doing| calls.iter().any(|call| call.accepted && Doing::of(call) == doing);
+    let what = if has(Doing::Message) {
+        "the new message"
+    } else if has(Doing::ShownReply) {
+        "the reply, which the channel shows, too"
+    } else {
+        "nothing: edits are silent, and the thread is for those who follow it"
+    };
+    anstream::println!("rang   {what}");
 }
 
 fn show_outcome(function: &Function, invocation: &Invocation) -> bool {
