@@ -204,24 +204,38 @@ fn what_flaps_says_how_often() {
 
 #[test]
 fn the_line_stands_under_the_headline() {
-    let (first, second) = (alarm(State::Firing, 0, 60.0), alarm(State::Firing, 0, 97.0));
-    let steps = steps(&[(&first, 0), (&second, 240)]);
+    let (first, over, again) = (alarm(Firing, 0, 60.0), alarm(Resolved, 5, 0.0), alarm(Firing, 8, 97.0));
+    let steps = steps(&[(&first, 0), (&over, 5), (&again, 8)]);
     let written = |step| {
-        with_page(&second, step, 240, Language::English, |page| {
+        with_page(&again, step, 8, Language::English, |page| {
             let text = Medium::Text.page(page, &options(Rendering::Plain)).content();
             let slack = [Rendering::Modern, Rendering::Classic, Rendering::Plain]
                 .map(|rendering| Medium::Slack.page(page, &options(rendering)).content());
             (text, slack)
         })
     };
-    let line = "Still firing after 4 h, worst 97 %";
-    let ((plain, messages), (text, told)) = (written(None), written(Some(&steps[1])));
+    let line = "Fires for the 2nd time in 8 min";
+    let ((plain, messages), (text, told)) = (written(None), written(steps.last()));
     assert_eq!(text.lines().nth(1), Some(line));
     assert_eq!(text.replacen(&format!("{line}\n"), "", 1), plain);
     for (message, told) in messages.iter().zip(told) {
         // Without a story all is as it was.
         assert_eq!(told.replacen(&format!("{line}\\n"), "", 1), *message);
         assert_ne!(told, *message);
+    }
+}
+
+#[test]
+fn what_is_known_since_is_not_late() {
+    let alert = alarm(Firing, 0, 60.0);
+    let step = steps(&[(&alert, 0)]).remove(0);
+    for (told, is_late) in [(Told::New, true), (Told::Worse, false), (Told::Reminder, false)] {
+        let step = Step { told, ..step.clone() };
+        let text = with_page(&alert, Some(&step), 240, Language::English, |page| {
+            Medium::Text.page(page, &options(Rendering::Plain)).content()
+        });
+        assert_eq!(text.contains("late"), is_late, "{told:?}: {text}");
+        assert_eq!(text.contains("delivered"), is_late, "{told:?}: {text}");
     }
 }
 

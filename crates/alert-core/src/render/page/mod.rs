@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::alert::{Alert, Fact, LinkKind, Source, State, Threshold};
-use crate::incident::Step;
+use crate::incident::{Step, Told};
 use crate::known::Shown;
 pub(crate) use headline::emblem;
 pub use headline::{Headline, NAME_MAX_CHARS};
@@ -222,6 +222,10 @@ fn short(text: &str) -> String {
 
 /// How late the message is, when it is.
 fn lateness(alert: &Alert, context: &Context<'_>) -> Option<TimeDelta> {
+    // What is known since is told once more, and not late.
+    if context.story.is_some_and(|step| matches!(step.told, Told::Reminder | Told::Worse)) {
+        return None;
+    }
     let late = context.now.signed_duration_since(alert.changed_at?);
     let is_emergency = matches!(alert.source, Source::CloudWatch | Source::Grafana | Source::Alertmanager)
         && alert.state != State::Informational;
