@@ -334,6 +334,67 @@ async fn takes_the_pictures(browser: &Browser, playground: &Playground) {
     browser.picture(None, "phone.png").await;
 }
 
+#[tokio::test]
+#[ignore = "needs a browser: run by `make test`"]
+async fn a_person_sees_messages_change_in_place() {
+    let playground = Playground::start(&["--app"]);
+    let browser = Browser::start().await;
+    browser.driver.goto(playground.url()).await.unwrap();
+    browser.see("#live", "live").await;
+    let send = |path: &str| {
+        let answer = playground.post("/event", fixture(path).as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    let entries = async || {
+        let count = "return document.querySelectorAll('#inbox .entry').length";
+        browser.script(count, vec![]).await
+    };
+    send("cloudwatch/composite.sns.json");
+    let first = browser.see("#inbox .entry", "🔴 shop is down: orders-api errors in ALARM").await;
+    assert!(!first.contains("edited") && !first.contains("Rang"), "{first}");
+    send("cloudwatch/walkthrough.sns.json");
+    browser.see("#inbox .entry:first-child", "🔴 Example alarm name").await;
+
+    // It is worse: the reply rings, and the message changes where it stands.
+    send("cloudwatch/composite-two-children.sns.json");
+    let entry = "#inbox .entry:last-child";
+    browser.see(&format!("{entry} > .message"), "orders-api errors, orders-db storage low in ALARM").await;
+    browser.see(&format!("{entry} .thread"), "Worse than before").await;
+    browser.see(&format!("{entry} .thread"), "rang also sent to the channel").await;
+    browser.see(&format!("{entry} .rings"), "Rang 2 times. Silent: 1 edit, 0 in the thread alone.").await;
+    assert_eq!(entries().await, 2);
+    let earlier = format!("{entry} .earlier");
+    let closed = browser.see(&earlier, "(edited) 1 time").await;
+    assert!(!closed.contains("shop is down"), "{closed}");
+    browser.click(&format!("{earlier} summary")).await;
+    browser.see(&earlier, "🔴 shop is down: orders-api errors in ALARM").await;
+
+    // What is over is silent, and what was opened stays open.
+    send("cloudwatch/walkthrough-ok.sns.json");
+    let entry = "#inbox .entry:first-child";
+    browser.see(&format!("{entry} > .message"), "✅ Example alarm name").await;
+    browser.see(&format!("{entry} .thread"), "silent in the thread alone").await;
+    browser.see(&format!("{entry} .rings"), "Rang 1 time. Silent: 1 edit, 1 in the thread alone.").await;
+    browser.see(&earlier, "🔴 shop is down: orders-api errors in ALARM").await;
+    assert_eq!(entries().await, 2);
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme).await;
+        browser.picture(Some("#inbox-card"), &format!("inbox-{scheme}.png")).await;
+    }
+    browser.narrow(360).await;
+    let wide = browser.script("return document.documentElement.scrollWidth", vec![]).await;
+    assert!(wide.as_u64().unwrap() <= 360, "the page is {wide} wide");
+
+    // Who opens the page later sees the same.
+    let live = browser.text("#inbox").await;
+    browser.driver.refresh().await.unwrap();
+    browser.see("#live", "live").await;
+    browser.click(&format!("{earlier} summary")).await;
+    assert_eq!(browser.text("#inbox").await, live);
+
+    browser.driver.clone().quit().await.unwrap();
+}
+
 const PATIENCE: &str = "drop:
   - name: give-it-time
     matchers: ['alertname=~\"DatasourceError|DatasourceNoData\"']

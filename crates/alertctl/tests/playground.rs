@@ -5,8 +5,6 @@
 mod page;
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use page::{Playground, fixture};
@@ -243,17 +241,10 @@ fn bad_input_is_answered_soon_and_clearly() {
 #[test]
 fn what_comes_in_is_delivered_by_the_real_functions_and_shows_in_the_inbox() {
     let playground = Playground::start(&[]);
-    let mut stream = TcpStream::connect(("127.0.0.1", playground.port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    write!(stream, "GET /inbox HTTP/1.1\r\nHost: {}\r\n\r\n", playground.host()).unwrap();
-    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    assert!(
-        lines.by_ref().take_while(|line| !line.is_empty()).any(|line| line.contains("text/event-stream"))
-    );
-
+    let mut events = playground.events();
     let answer = playground.post("/event", fixture("cloudwatch/walkthrough.sns.json").as_bytes());
     assert_eq!((answer.status, answer.body.contains("cloudwatch-to-slack")), (200, true), "{}", answer.body);
-    let told = lines.by_ref().find(|line| line.starts_with("data:") && line.contains("Example alarm name"));
+    let told = events.find(|data| data.contains("Example alarm name"));
     assert!(told.unwrap().contains("CloudWatch"), "the message arrives by server-sent events");
 
     let answer = playground.post("/grafana", fixture("grafana/walkthrough.bare.json").as_bytes());
@@ -278,6 +269,31 @@ fn an_app_delivers_as_a_webhook_does_and_receivers_have_their_channels() {
         assert!(inbox.contains("Example alarm name") && !inbox.contains("asks for"), "{inbox}");
         let shown = playground.preview(&event, CHANNELS).body;
         assert!(shown.contains("by channel #db of the Slack app"), "{shown}");
+    }
+}
+
+#[test]
+fn what_has_changed_stands_in_its_place_with_its_thread() {
+    let playground = Playground::start(&["--app"]);
+    let mut events = playground.events();
+    let send = |path: &str| playground.post("/event", fixture(path).as_bytes());
+    send("cloudwatch/composite.sns.json");
+    let first = events.find(|data| data.contains("shop is down")).unwrap();
+    assert!(first.contains(r#"id=\"entry-1\""#) && !first.contains("thread"), "{first}");
+    send("cloudwatch/walkthrough.sns.json");
+    assert!(events.next().unwrap().contains(r#"id=\"entry-2\""#));
+    send("cloudwatch/composite-two-children.sns.json");
+    let changed = events.find(|data| data.contains("Rang 2 times. Silent: 1 edit, 0 in")).unwrap();
+    assert!(changed.contains(r#"id=\"entry-1\""#), "{changed}");
+    let inbox = playground.wait_for("also sent to the channel", Duration::from_secs(20));
+    assert_eq!(inbox.matches("id=\"entry-").count(), 2, "{inbox}");
+    let newest = inbox.find("id=\"entry-2\"").unwrap();
+    assert!(newest < inbox.find("id=\"entry-1\"").unwrap(), "{inbox}");
+    // The message as it is, as it was, and the reply.
+    let parts = ["Worse than before", "(edited) 1 time", "class=\"thread\"", "Worse than before"];
+    let mut rest = &inbox[newest..];
+    for part in parts {
+        rest = &rest[rest.find(part).unwrap_or_else(|| panic!("{part} is missing: {inbox}"))..][1..];
     }
 }
 

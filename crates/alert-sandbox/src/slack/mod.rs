@@ -442,6 +442,12 @@ impl Slack {
         self.posts()
     }
 
+    /// Waits until `count` calls of any kind came, refused ones included, or the time is over; gives what came by then.
+    pub async fn wait_for_calls(&self, count: usize, limit: Duration) -> Vec<Call> {
+        self.wait_until(limit, || self.service(|service| service.calls.len() >= count)).await;
+        self.calls()
+    }
+
     /// Waits until `count` edits came, refused ones included, or the time is over; gives what came by then.
     pub async fn wait_for_edits(&self, count: usize, limit: Duration) -> Vec<Call> {
         self.wait_until(limit, || self.edits().len() >= count).await;

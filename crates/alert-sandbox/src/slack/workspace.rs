@@ -66,7 +66,9 @@ impl Message {
         self.thread_ts.is_none() || self.reply_broadcast
     }
 
-    pub(super) fn posted_at(&self) -> SystemTime {
+    /// When it was posted, whatever became of it since.
+    #[must_use]
+    pub fn posted_at(&self) -> SystemTime {
         self.before.first().unwrap_or(&self.shown).at
     }
 }
@@ -109,7 +111,9 @@ impl Content {
         }
     }
 
-    pub(super) fn to_payload(&self) -> Value {
+    /// The same as a payload that says it.
+    #[must_use]
+    pub fn to_payload(&self) -> Value {
         json!({
             "text": self.text, "blocks": self.blocks, "attachments": self.attachments, "metadata": self.metadata,
         })

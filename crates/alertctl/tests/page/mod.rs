@@ -95,6 +95,17 @@ impl Playground {
         self.post("/api/preview", body.as_bytes())
     }
 
+    /// What the inbox tells from now on, by server-sent events.
+    pub(crate) fn events(&self) -> impl Iterator<Item = String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(stream, "GET /inbox HTTP/1.1\r\nHost: {}\r\n\r\n", self.host()).unwrap();
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        let is_stream = |line: String| line.contains("text/event-stream");
+        assert!(lines.by_ref().take_while(|line| !line.is_empty()).any(is_stream));
+        lines.filter_map(|line| line.strip_prefix("data:").map(str::to_owned))
+    }
+
     /// Waits until the inbox holds this.
     pub(crate) fn wait_for(&self, text: &str, limit: Duration) -> String {
         let begin = Instant::now();

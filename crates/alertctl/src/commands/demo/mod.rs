@@ -63,7 +63,7 @@ pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
     pub(crate) relay: Function,
     pub(crate) filter: Function,
-    way: Way,
+    pub(crate) way: Way,
 }
 
 /// Runs the demo, with the user's own events where there are any.

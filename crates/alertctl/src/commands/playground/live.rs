@@ -1,20 +1,18 @@
 //! The running functions: the ways in, and what came out of them.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alert_sandbox::eventbridge::{GRAFANA_DETAIL_TYPE, GRAFANA_SOURCE};
 use alert_sandbox::lambda::{Invocation, Outcome};
-use alert_sandbox::slack::{Call, Method};
-use chrono::{DateTime, Utc};
+use alert_sandbox::slack::{self, Call, Method};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{message, page};
-use crate::commands::demo::Stage;
-use crate::commands::slack::Message;
+use super::thread;
+use crate::commands::demo::{Stage, Way};
 
 /// What the inbox remembers.
 const ENTRIES_MAX: usize = 200;
@@ -31,13 +29,25 @@ pub(crate) struct Live {
 
 /// One thing in the inbox.
 pub(crate) struct Entry {
+    /// A later one for each change of it.
     pub(crate) number: u64,
+    /// The number with which it came, by which the page finds it.
+    place: u64,
     pub(crate) html: String,
+    /// The message that it shows with its thread, by the channel's id and its `ts`.
+    root: Option<Root>,
 }
+
+type Root = (String, String);
 
 impl Live {
     pub(crate) fn new(stage: Stage) -> Self {
         Self { stage, entries: Mutex::default(), newest: watch::Sender::new(0) }
+    }
+
+    /// How the functions reach Slack.
+    pub(crate) fn way(&self) -> Way {
+        self.stage.way
     }
 
     /// Grafana's or Alertmanager's webhook, as API Gateway and EventBridge hand it on; says the event's id.
@@ -74,24 +84,37 @@ impl Live {
             return;
         };
         let why = failure(&invocation.outcome);
-        self.add(&html! { p.drop { strong { (function) } " failed: " (why) } });
+        self.add(&html! { p.drop { strong { (function) } " failed: " (why) } }, None);
     }
 
-    fn add(&self, what: &Markup) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Adds something new; what shows a message that stands in the inbox already takes its place there.
+    fn add(&self, what: &Markup, root: Option<Root>) {
+        let mut entries = self.entries();
         let number = *self.newest.borrow() + 1;
-        let html = html! { div.entry { (what) } }.into_string();
-        entries.push_back(Arc::new(Entry { number, html }));
+        let known = entries.iter_mut().find(|entry| root.is_some() && entry.root == root);
+        let place = known.as_ref().map_or(number, |known| known.place);
+        let html = html! { div.entry #{ "entry-" (place) } { (what) } }.into_string();
+        let entry = Arc::new(Entry { number, place, html, root });
+        match known {
+            Some(known) => *known = entry,
+            None => entries.push_back(entry),
+        }
         if entries.len() > ENTRIES_MAX {
             entries.pop_front();
         }
         self.newest.send_replace(number);
     }
 
-    /// What came after the entry of this number, oldest first.
+    fn entries(&self) -> MutexGuard<'_, VecDeque<Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What came, or changed, after the entry of this number, oldest first.
     pub(crate) fn after(&self, number: u64) -> Vec<Arc<Entry>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.iter().filter(|entry| entry.number > number).cloned().collect()
+        let mut after: Vec<_> =
+            self.entries().iter().filter(|entry| entry.number > number).cloned().collect();
+        after.sort_unstable_by_key(|entry| entry.number);
+        after
     }
 
     /// Wakes whoever waits for the next entry.
@@ -101,7 +124,7 @@ impl Live {
 
     /// Everything so far, newest first.
     pub(crate) fn inbox(&self) -> Markup {
-        let entries = self.after(0);
+        let entries = self.entries();
         html! { @for entry in entries.iter().rev() { (maud::PreEscaped(&entry.html)) } }
     }
 
@@ -110,11 +133,9 @@ impl Live {
         let mut seen = 0;
         let mut read = [0; 2];
         loop {
-            let posts = self.stage.sandbox.slack.wait_for_posts(seen + 1, LOOK).await;
-            for post in posts.iter().skip(seen) {
-                self.add(&delivered(post));
-            }
-            seen = posts.len();
+            let calls = self.stage.sandbox.slack.wait_for_calls(seen + 1, LOOK).await;
+            self.show(&calls[seen.min(calls.len())..]);
+            seen = calls.len();
             for (function, read) in [&self.stage.filter, &self.stage.relay].into_iter().zip(&mut read) {
                 let log = function.log();
                 let new = log.get(*read..).unwrap_or_default();
@@ -122,27 +143,41 @@ impl Live {
                 let whole = new.rfind('\n').map_or(0, |end| end + 1);
                 for line in new[..whole].lines() {
                     if let Some(dropped) = dropped(function.name(), line) {
-                        self.add(&dropped);
+                        self.add(&dropped, None);
                     }
                 }
                 *read += whole;
             }
         }
     }
-}
 
-fn delivered(post: &Call) -> Markup {
-    let mut message = Message::read(&post.payload);
-    let mut at = page::moment(DateTime::<Utc>::from(post.at));
-    if post.method == Method::PostMessage {
-        // An app does not ask for a channel: it is there.
-        message.channel = None;
-        at = html! { (at) " in #" (post.channel) };
-    }
-    html! {
-        (message::channel(&message, &at))
-        @if !post.accepted {
-            p.drop { "Slack answered " (post.status) " " (post.answer) ": " (post.why.as_deref().unwrap_or_default()) }
+    /// Shows what calls did: each message that is new, or has changed, once.
+    fn show(&self, calls: &[Call]) {
+        let mut channels: BTreeMap<&str, Vec<slack::Message>> = BTreeMap::new();
+        let mut shown: Vec<(Root, &Call)> = Vec::new();
+        for call in calls.iter().filter(|call| call.method.is_post() || call.method == Method::Update) {
+            if !call.accepted {
+                self.add(&thread::refused(call), None);
+                continue;
+            }
+            let channel = channels.entry(&call.channel);
+            let messages = channel.or_insert_with(|| self.stage.sandbox.slack.messages(&call.channel));
+            let Some(message) = messages.iter().find(|message| call.ts.as_ref() == Some(&message.ts)) else {
+                continue;
+            };
+            let ts = message.thread_ts.as_ref().unwrap_or(&message.ts);
+            let root = (message.channel_id.clone(), ts.clone());
+            if shown.iter().all(|(other, _)| *other != root) {
+                shown.push((root, call));
+            }
+        }
+        for (root, call) in shown {
+            let is_of_thread = |message: &&slack::Message| {
+                message.ts == root.1 || message.thread_ts.as_ref() == Some(&root.1)
+            };
+            let messages: Vec<_> =
+                channels.get(call.channel.as_str()).into_iter().flatten().filter(is_of_thread).collect();
+            self.add(&thread::thread(&messages, call), Some(root));
         }
     }
 }

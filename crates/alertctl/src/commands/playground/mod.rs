@@ -12,6 +12,7 @@ mod live;
 mod message;
 mod page;
 pub(crate) mod preview;
+mod thread;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -204,7 +205,8 @@ async fn show(playground: &Playground, form: &Form, told: Option<Markup>) -> Res
     let result = answer(playground, form).await;
     let result = html! { (told.unwrap_or_default()) (result) };
     let inbox = playground.live.inbox();
-    Html(page::page(form, &result, &inbox, &playground.url).into_string()).into_response()
+    Html(page::page(form, &result, &inbox, &playground.url, playground.live.way()).into_string())
+        .into_response()
 }
 
 /// The answer to what stands in a form; it comes in time, whatever is asked.

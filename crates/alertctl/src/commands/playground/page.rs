@@ -12,6 +12,7 @@ use super::explanation::{count, explanation};
 use super::library::{self, Fixture};
 use super::message;
 use super::preview::{self, Preview, Question};
+use crate::commands::demo::Way;
 use crate::commands::render::Blocks;
 use crate::commands::slack::Message;
 
@@ -63,7 +64,7 @@ pub(crate) struct Form {
 }
 
 /// The whole page. `url` is its own address, `inbox` what was delivered so far.
-pub(crate) fn page(form: &Form, result: &Markup, inbox: &Markup, url: &str) -> Markup {
+pub(crate) fn page(form: &Form, result: &Markup, inbox: &Markup, url: &str, way: Way) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -95,7 +96,7 @@ pub(crate) fn page(form: &Form, result: &Markup, inbox: &Markup, url: &str) -> M
                             }
                             div #result aria-live="polite" { (result) }
                         }
-                        (inbox_markup(inbox, url))
+                        (inbox_markup(inbox, url, way))
                     }
                 }
             }
@@ -354,11 +355,18 @@ pub(crate) fn moment(time: DateTime<Utc>) -> Markup {
     }
 }
 
-fn inbox_markup(inbox: &Markup, url: &str) -> Markup {
+fn inbox_markup(inbox: &Markup, url: &str, way: Way) -> Markup {
     html! {
         section.card #inbox-card aria-labelledby="inbox-title" {
             h2 #inbox-title { "Inbox " span.state #live role="status" { "live with JavaScript" } }
-            p { "What the running functions delivered to the sandbox's Slack. Send it something:" }
+            p {
+                "What the running functions delivered to the sandbox's Slack. "
+                @match way {
+                    Way::Webhook => { "By a webhook each change is a message; start with " code { "--app" } " and one message changes. " }
+                    Way::App => { "By the app one message changes, with its thread below it; only what is new in the channel rings. " }
+                }
+                "Send it something:"
+            }
             dl.ways {
                 dt { "Grafana's contact point or Alertmanager's webhook" }
                 dd {

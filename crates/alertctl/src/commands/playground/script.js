@@ -225,9 +225,20 @@ stream.addEventListener("message", (message) => {
   const box = document.createElement("div");
   box.innerHTML = JSON.parse(message.data);
   localise(box);
-  inbox.prepend(...box.children);
+  for (const entry of [...box.children]) place(entry);
   while (inbox.children.length > 200) inbox.lastElementChild.remove();
 });
+
+// What has changed takes its own place; what somebody has opened stays open.
+function place(entry) {
+  const known = $(entry.id);
+  if (!known) return inbox.prepend(entry);
+  for (const open of known.querySelectorAll("details[open][id]")) {
+    for (const same of entry.querySelectorAll("details[id]")) same.open ||= same.id === open.id;
+  }
+  entry.classList.add("changed");
+  known.replaceWith(entry);
+}
 
 $("load").hidden = true;
 $("now-reset").hidden = false;

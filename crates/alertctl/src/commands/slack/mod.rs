@@ -89,7 +89,7 @@ impl Message {
         Self {
             channel: payload.get("channel").and_then(Value::as_str).map(str::to_owned),
             text: mrkdwn::read(text(payload, "text")),
-            blocks: payload.get("blocks").and_then(Value::as_array).map(|all| blocks(all, 0)),
+            blocks: Some(list(payload, "blocks")).filter(|all| !all.is_empty()).map(|all| blocks(all, 0)),
             attachments: list(payload, "attachments").iter().map(Attachment::read).collect(),
         }
     }
