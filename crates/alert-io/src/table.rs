@@ -7,6 +7,8 @@
 //! The calls are in [`dynamodb`](crate::dynamodb).
 
 use std::collections::BTreeMap;
+use std::convert::identity;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -186,7 +188,7 @@ impl<S: Store> Ledger for Table<S> {
             places.entry(key::place(question.receiver, question.alert)).or_default().push(number);
         }
         let is_in_trouble = AtomicBool::new(false);
-        let claims = stream::iter(places).map(async |(place, numbers)| {
+        let claim = async |(place, numbers): (String, Vec<usize>)| {
             // One that hangs says enough: the alerts wait.
             if is_in_trouble.load(Ordering::Relaxed) {
                 return (numbers, None);
@@ -198,8 +200,12 @@ impl<S: Store> Ledger for Table<S> {
             let claimed = self.claim_one(&place, &deliveries, now, deadline).await;
             is_in_trouble.fetch_or(claimed.is_err(), Ordering::Relaxed);
             (numbers, Some(claimed))
-        });
-        let mut claims = claims.buffer_unordered(CALLS_AT_ONCE);
+        };
+        // The first of them before all others: of two processes with the same alerts one has all of them then, and they do
+        // not wait for each other with a part each.
+        let first = places.pop_first().map(&claim);
+        let others = stream::iter(places).map(&claim).buffer_unordered(CALLS_AT_ONCE);
+        let mut claims = pin!(stream::iter(first).then(identity).chain(others));
         while let Some((numbers, claimed)) = claims.next().await {
             let (there, is_ours) = match claimed {
                 Some(Ok(Claimed::Ours(there))) => (there, true),
@@ -216,7 +222,6 @@ impl<S: Store> Ledger for Table<S> {
                 add(&mut answers.known[number], &name, is_ours, &there);
             }
         }
-        drop(claims);
         answers
     }
 

@@ -8,6 +8,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cloudwatch")
 }
 
+/// One of Grafana's.
+pub(crate) fn grafana(name: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(folder().join("../grafana").join(name)).unwrap()).unwrap()
+}
+
 /// One of the events beside the golden files of the core.
 pub(crate) fn fixture(name: &str) -> Value {
     serde_json::from_str(&fixture_text(name)).unwrap()

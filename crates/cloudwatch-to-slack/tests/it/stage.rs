@@ -44,6 +44,9 @@ pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
     pub(crate) function: Function,
     pub(crate) app: App,
+    /// Further processes of the function, each for itself.
+    others: Vec<Function>,
+    spec: FunctionSpec,
     secrets: Secrets,
 }
 
@@ -191,8 +194,9 @@ impl Setup {
 
     /// Starts the function, whether it succeeds or not.
     pub(crate) async fn try_start(self) -> Stage {
-        let function = Function::start(self.spec).await.unwrap();
-        Stage { sandbox: self.sandbox, function, app: self.app, secrets: self.secrets }
+        let Self { sandbox, app, spec, secrets, .. } = self;
+        let function = Function::start(spec.clone()).await.unwrap();
+        Stage { sandbox, function, app, others: Vec::new(), spec, secrets }
     }
 
     /// Starts the function, which must succeed.
@@ -204,6 +208,20 @@ impl Setup {
 }
 
 impl Stage {
+    /// Another process of the same function, of the same sandbox, and warm; it knows nothing of the others.
+    pub(crate) async fn another(&mut self) -> Function {
+        let function = Function::start(self.spec.clone()).await.unwrap();
+        assert_eq!(function.init_error(), None, "{}", function.log());
+        self.others.push(function.clone());
+        function
+    }
+
+    /// The logs of all processes so far.
+    pub(crate) fn log(&self) -> String {
+        let functions = [&self.function].into_iter().chain(&self.others);
+        functions.map(Function::log).collect()
+    }
+
     pub(crate) async fn invoke(&self, event: &Value) -> Invocation {
         self.invoke_raw(&event.to_string()).await
     }
@@ -223,16 +241,16 @@ impl Stage {
     }
 
     /// Fails where an outcome, the log so far, or a message to people holds a secret.
-    fn check(&self, invocation: &Invocation) {
+    pub(crate) fn check(&self, invocation: &Invocation) {
         self.secrets.check("the outcome", &format!("{:?}", error_or_answer(&invocation.outcome)));
         self.check_output();
     }
 
     /// Fails where the log so far, or a message to people, holds a secret.
     pub(crate) fn check_output(&self) {
-        self.secrets.check("the log", &self.function.log());
-        for post in self.sandbox.slack.posts() {
-            self.secrets.check("a message", &post.payload.to_string());
+        self.secrets.check("the log", &self.log());
+        for call in self.sandbox.slack.calls() {
+            self.secrets.check("a message", &call.payload.to_string());
         }
         if let Some(outcome) = self.function.init_error() {
             self.secrets.check("the init error", &format!("{:?}", error_or_answer(&outcome)));
@@ -241,9 +259,11 @@ impl Stage {
 
     /// Stops the processes, so that the whole log is there.
     pub(crate) async fn stop(&self) -> String {
-        self.function.stop().await;
+        for function in [&self.function].into_iter().chain(&self.others) {
+            function.stop().await;
+        }
         self.check_output();
-        self.function.log()
+        self.log()
     }
 
     /// The texts of the messages in the channels, with all their blocks.

@@ -1,11 +1,15 @@
 //! With a table, by the app: one alert is one living message, whatever process, retry or queue brings its changes.
 
+use std::time::Duration;
+
+use alert_sandbox::dynamodb::DynamoDbFault;
+use alert_sandbox::lambda::Function;
 use alert_sandbox::slack::Message;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use crate::events::{alarm_in, sns};
-use crate::stage::{By, Setup, Stage};
+use crate::events::{alarm_in, grafana, sns};
+use crate::stage::{By, Setup, Stage, at_once};
 
 pub(crate) const TABLE: &str = "alerts";
 
@@ -71,4 +75,129 @@ async fn one_alarm_is_one_message_through_its_life() {
         invoke(&stage, delivery, change).await;
     }
     assert_eq!(stage.sandbox.slack.calls().len(), calls);
+}
+
+/// What rings: messages of their own, and replies that are shown to all.
+fn ringing(stage: &Stage, channel: &str) -> Vec<Message> {
+    let messages = stage.sandbox.slack.messages(channel);
+    messages.into_iter().filter(Message::is_in_channel).collect()
+}
+
+/// Everything that a message shows.
+fn shows(message: &Message) -> String {
+    format!("{} {}", message.shown.text, Value::from(message.shown.blocks.clone()))
+}
+
+/// Grafana in high availability: each sends the same, under an id of its own.
+fn copies(name: &str) -> [Value; 3] {
+    ["1", "2", "3"].map(|number| {
+        let mut event = grafana(name);
+        let id = match event.get_mut("id") {
+            Some(id) => id,
+            None => &mut event["Records"][0]["Sns"]["MessageId"],
+        };
+        *id = format!("copy-{number}").into();
+        event
+    })
+}
+
+#[tokio::test]
+async fn three_copies_of_a_notification_are_one_message() {
+    // Several alerts, and one.
+    for name in ["group_mixed.eventbridge.json", "filter_payload.sns.json"] {
+        for is_at_once in [true, false] {
+            let mut stage = Setup::by(By::App).await.table().start().await;
+            let functions = [stage.function.clone(), stage.another().await, stage.another().await];
+            let mut copies: Vec<_> = functions.iter().zip(copies(name)).collect();
+            if !is_at_once {
+                for (function, event) in copies.drain(..) {
+                    assert!(function.invoke(event.to_string()).await.outcome.is_success());
+                }
+            }
+            let invoke = |(function, event): (&Function, Value)| {
+                let function = function.clone();
+                async move {
+                    let invocation = function.invoke(event.to_string()).await;
+                    assert!(invocation.outcome.is_success(), "{invocation:?}");
+                }
+            };
+            at_once(copies.into_iter().map(invoke)).await;
+            stage.check_output();
+            let calls = stage.sandbox.slack.calls();
+            assert_eq!(calls.len(), 1, "{name}, at once: {is_at_once}: {calls:?}");
+            // Each copy is counted, and none is a change.
+            let items = stage.sandbox.dynamodb.items(TABLE);
+            let incidents: Vec<Value> = items
+                .iter()
+                .filter_map(|item| serde_json::from_str(item["incident"]["S"].as_str()?).ok())
+                .collect();
+            assert!(!incidents.is_empty());
+            for incident in incidents {
+                assert_eq!(incident["deliveries"].as_array().unwrap().len(), 3, "{incident}");
+                assert_eq!(incident["changes"], 1, "{incident}");
+            }
+        }
+    }
+}
+
+/// What can be wrong with a table, and what is said of it.
+const TROUBLE: [(DynamoDbFault, &str); 8] = [
+    (DynamoDbFault::Missing, "ResourceNotFoundException; there is no such table in this region and account"),
+    (DynamoDbFault::Throttle(u32::MAX), "ProvisionedThroughputExceededException"),
+    (DynamoDbFault::Delay(Duration::from_secs(2)), "no answer within 150 ms"),
+    (DynamoDbFault::Hang(Duration::from_mins(1)), "no answer within 150 ms"),
+    (DynamoDbFault::Deny, "AccessDeniedException; allow the function's role dynamodb:UpdateItem on it"),
+    (DynamoDbFault::Unavailable, "InternalServerError"),
+    (DynamoDbFault::LoseAnswer(u32::MAX), ""),
+    (DynamoDbFault::Endless, ""),
+];
+
+#[tokio::test]
+async fn a_table_in_trouble_costs_the_memory_and_no_alert() {
+    at_once(TROUBLE.into_iter().map(|(fault, why)| async move {
+        let stage = Setup::by(By::App).await.table().start().await;
+        invoke(&stage, "a", change("cpu", "ALARM", "OK", ago(9))).await;
+        stage.sandbox.dynamodb.set_fault(fault.clone());
+        let event = sns("b", &[change("cpu", "OK", "ALARM", ago(5)), change("disk", "ALARM", "OK", ago(5))]);
+        let invocation = stage.invoke(&event).await;
+        assert!(invocation.outcome.is_success(), "{fault:?}: {invocation:?}");
+        assert!(invocation.duration < Duration::from_secs(5), "{fault:?}: {invocation:?}");
+        let said = ringing(&stage, "ops");
+        assert_eq!(said.len(), 3, "{fault:?}: {said:?}");
+        let warning = format!(
+            "Earlier messages are not known, so this may be told twice: the table alerts cannot be used ({why}"
+        );
+        for (message, begins) in said[1..].iter().zip(["✅ cpu", "🔴 disk"]) {
+            assert!(message.shown.text.starts_with(begins), "{fault:?}: {message:?}");
+            assert!(shows(message).contains(&warning), "{fault:?}: {}", shows(message));
+        }
+        // The process itself remembers, so that its own retry is none.
+        assert!(stage.invoke(&event).await.outcome.is_success());
+        assert_eq!(ringing(&stage, "ops").len(), 3, "{fault:?}");
+        // It is well again: nothing is said of it, and messages live again.
+        stage.sandbox.dynamodb.set_fault(DynamoDbFault::None);
+        for (delivery, state, before) in [("c", "ALARM", "OK"), ("d", "OK", "ALARM")] {
+            let minutes = if state == "OK" { 1 } else { 2 };
+            invoke(&stage, delivery, change("net", state, before, ago(minutes))).await;
+        }
+        let [.., net] = &ringing(&stage, "ops")[..] else { panic!() };
+        assert!(net.shown.text.starts_with("✅ net") && !net.before.is_empty(), "{fault:?}: {net:?}");
+        assert!(!shows(net).contains("cannot be used"), "{fault:?}: {}", shows(net));
+        assert!(stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{fault:?}");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_table_in_trouble_from_the_start_costs_no_alert() {
+    at_once(TROUBLE.into_iter().map(|(fault, _)| async move {
+        let setup = Setup::by(By::App).await.table();
+        setup.sandbox.dynamodb.set_fault(fault.clone());
+        let stage = setup.start().await;
+        invoke(&stage, "a", change("cpu", "ALARM", "OK", ago(9))).await;
+        let [message] = &ringing(&stage, "ops")[..] else { panic!("{fault:?}") };
+        assert!(shows(message).contains("the table alerts cannot be used ("), "{fault:?}: {message:?}");
+        assert!(stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{fault:?}");
+    }))
+    .await;
 }
