@@ -75,7 +75,7 @@ pub fn kms(environment: Environment<'_>, identity: &Identity, http: &reqwest::Cl
 
 /// A DynamoDB client.
 ///
-/// It tries nothing again by itself: a table that is slow costs what it knows, and never time.
+/// It tries nothing again by itself: a table that is slow costs what it knows, and next to no time.
 #[must_use]
 pub fn dynamodb(
     environment: Environment<'_>,

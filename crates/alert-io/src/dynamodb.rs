@@ -5,14 +5,13 @@
 //! Source of the calls and their errors: DynamoDB API Reference, `UpdateItem`; Developer Guide, "Condition expressions".
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alert_core::incident::Incident;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::timeout;
@@ -21,10 +20,9 @@ use crate::http::describe_sdk;
 use crate::settings::shown;
 use crate::table::{Claim, Claimed, Record, Store, There, Trouble};
 
-/// One call, as long as the process has not had an answer: the connection is made in this time, too.
-const COLD_LIMIT: Duration = Duration::from_millis(300);
-/// One call after that.
-const WARM_LIMIT: Duration = Duration::from_millis(150);
+/// One call: an answer takes some milliseconds, and a new connection, as after each longer pause, some hundred where a small
+/// function has a small share of a processor.
+const CALL_LIMIT: Duration = Duration::from_millis(500);
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -33,14 +31,13 @@ type Attributes = HashMap<String, AttributeValue>;
 pub struct DynamoDbTable {
     client: Client,
     name: String,
-    is_warm: AtomicBool,
 }
 
 impl DynamoDbTable {
     /// The table of this name.
     #[must_use]
     pub fn new(client: Client, name: String) -> Self {
-        Self { client, name, is_warm: AtomicBool::new(false) }
+        Self { client, name }
     }
 
     fn item(&self, key: &str) -> UpdateItemFluentBuilder {
@@ -49,25 +46,27 @@ impl DynamoDbTable {
     }
 
     /// A call within its limit; the inner error is what stands there where the condition does not hold.
-    async fn bounded<T>(
+    async fn bounded(
         &self,
-        call: impl Future<Output = Result<T, SdkError<UpdateItemError>>>,
-    ) -> Result<Result<T, Attributes>, Trouble> {
-        let limit = if self.is_warm.load(Ordering::Relaxed) { WARM_LIMIT } else { COLD_LIMIT };
-        let Ok(answer) = timeout(limit, call).await else {
-            return Err(self.trouble(&format!("no answer within {} ms", limit.as_millis()), ""));
+        call: UpdateItemFluentBuilder,
+    ) -> Result<Result<UpdateItemOutput, Attributes>, Trouble> {
+        let answer = async {
+            match call.clone().send().await {
+                // A connection that died while the process was frozen is no fault of the table's: once more, on a new one.
+                Err(SdkError::DispatchFailure(_)) => call.send().await,
+                answer => answer,
+            }
+        };
+        let Ok(answer) = timeout(CALL_LIMIT, answer).await else {
+            return Err(self.trouble(&format!("no answer within {} ms", CALL_LIMIT.as_millis()), ""));
         };
         let error = match answer {
-            Ok(answer) => {
-                self.is_warm.store(true, Ordering::Relaxed);
-                return Ok(Ok(answer));
-            }
+            Ok(answer) => return Ok(Ok(answer)),
             Err(error) => error,
         };
         if let SdkError::ServiceError(inner) = &error
             && let UpdateItemError::ConditionalCheckFailedException(failed) = inner.err()
         {
-            self.is_warm.store(true, Ordering::Relaxed);
             return Ok(Err(failed.item.clone().unwrap_or_default()));
         }
         let code = error.code().map_or_else(|| describe_sdk(&error), str::to_owned);
@@ -89,7 +88,7 @@ impl Store for DynamoDbTable {
     async fn warm_up(&self, now: DateTime<Utc>) -> Result<(), Trouble> {
         let expires_at = AttributeValue::N(seconds(now + TimeDelta::days(1)));
         let call = self.item("warm-up").update_expression("SET expires_at = :expires_at");
-        self.bounded(call.expression_attribute_values(":expires_at", expires_at).send()).await.map(|_| ())
+        self.bounded(call.expression_attribute_values(":expires_at", expires_at)).await.map(|_| ())
     }
 
     async fn claim(&self, claim: &Claim<'_>) -> Result<Claimed, Trouble> {
@@ -108,8 +107,7 @@ impl Store for DynamoDbTable {
             .expression_attribute_values(":expires_at", AttributeValue::N(seconds(*expires_at)))
             .expression_attribute_values(":deliveries", AttributeValue::Ss(deliveries.to_vec()))
             .return_values(ReturnValue::AllOld)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send();
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         Ok(match self.bounded(call).await? {
             Ok(answer) => Claimed::Ours(there(&answer.attributes.unwrap_or_default())),
             Err(item) => Claimed::Others { until: moment(&item, "lease_until"), there: there(&item) },
@@ -135,7 +133,7 @@ impl Store for DynamoDbTable {
             call = call.expression_attribute_values(":tried", AttributeValue::Ss(keep.tried.clone()));
         }
         let call = call.update_expression(format!("{set} REMOVE {remove}"));
-        self.bounded(call.send()).await.map(|recorded| recorded.is_ok())
+        self.bounded(call).await.map(|recorded| recorded.is_ok())
     }
 }
 

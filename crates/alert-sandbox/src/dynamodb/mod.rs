@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::aws::{Ids, is_signed};
 use crate::lock;
-use crate::server::{Line, Server, endless_body};
+use crate::server::{Fate, Line, Server, endless_body};
 use error::DynamoDbError;
 pub use table::{ITEM_MAX_BYTES, PARTITION_KEY_MAX_BYTES};
 use table::{Table, Tables, table_name};
@@ -150,6 +150,12 @@ impl DynamoDb {
         let mut state = lock(&self.shared.state);
         (state.fault, state.spared) = (fault, calls);
     }
+
+    /// As [`Slack::expire_idle_connections`](crate::slack::Slack::expire_idle_connections).
+    #[allow(clippy::must_use_candidate, reason = "it acts; the number is a courtesy")]
+    pub fn expire_idle_connections(&self) -> usize {
+        self.server.connections().end_idle(Fate::ResetOnRead)
+    }
 }
 
 async fn answer(
@@ -158,6 +164,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let _busy = line.busy();
     let operation = operation(&headers);
     let request = serde_json::from_slice::<Map<String, Value>>(&body);
     let table = request.as_ref().ok().and_then(table_name).unwrap_or_default().to_owned();
