@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use alert_sandbox::dynamodb::DynamoDbFault;
 use alert_sandbox::lambda::Function;
-use alert_sandbox::slack::Message;
+use alert_sandbox::slack::{Message, Method, TokenState};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::events::{alarm_in, grafana, sns};
-use crate::stage::{By, Setup, Stage, at_once};
+use crate::stage::{By, Setup, Stage, at_once, error};
 
 pub(crate) const TABLE: &str = "alerts";
 
@@ -144,8 +144,8 @@ async fn three_copies_of_a_notification_are_one_message() {
 const TROUBLE: [(DynamoDbFault, &str); 8] = [
     (DynamoDbFault::Missing, "ResourceNotFoundException; there is no such table in this region and account"),
     (DynamoDbFault::Throttle(u32::MAX), "ProvisionedThroughputExceededException"),
-    (DynamoDbFault::Delay(Duration::from_secs(2)), "no answer within 150 ms"),
-    (DynamoDbFault::Hang(Duration::from_mins(1)), "no answer within 150 ms"),
+    (DynamoDbFault::Delay(Duration::from_secs(2)), "no answer within 500 ms"),
+    (DynamoDbFault::Hang(Duration::from_mins(1)), "no answer within 500 ms"),
     (DynamoDbFault::Deny, "AccessDeniedException; allow the function's role dynamodb:UpdateItem on it"),
     (DynamoDbFault::Unavailable, "InternalServerError"),
     (DynamoDbFault::LoseAnswer(u32::MAX), ""),
@@ -200,4 +200,127 @@ async fn a_table_in_trouble_from_the_start_costs_no_alert() {
         assert!(stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{fault:?}");
     }))
     .await;
+}
+
+/// The message that stands for itself and was said last.
+fn last_root(stage: &Stage, channel: &str) -> Message {
+    let mut roots = ringing(stage, channel).into_iter().filter(|message| message.thread_ts.is_none());
+    roots.next_back().expect("a message")
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_changed_is_said_anew_and_that_one_lives() {
+    for what in ["deleted", "closed"] {
+        let break_it = |stage: &Stage, ts: &str| match what {
+            "deleted" => assert!(stage.sandbox.slack.delete_message("ops", ts)),
+            _ => stage.sandbox.slack.set_edit_window(Some(Duration::ZERO)),
+        };
+        let mut stage = Setup::by(By::App).await.table().start().await;
+        let other = stage.another().await;
+        invoke(&stage, "a", change("cpu", "ALARM", "OK", ago(9))).await;
+        let first = last_root(&stage, "ops");
+        break_it(&stage, &first.ts);
+        invoke(&stage, "b", change("cpu", "OK", "ALARM", ago(7))).await;
+        stage.sandbox.slack.set_edit_window(None);
+        let second = last_root(&stage, "ops");
+        assert!(second.ts != first.ts && second.shown.text.starts_with("✅ cpu"), "{what}: {second:?}");
+        // Another process changes the fresh one.
+        let event = sns("c", &[change("cpu", "ALARM", "OK", ago(5))]).to_string();
+        assert!(other.invoke(event).await.outcome.is_success());
+        let now = last_root(&stage, "ops");
+        assert!(now.ts == second.ts && now.shown.text.starts_with("🔴 cpu"), "{what}: {now:?}");
+        // What fires again and has nothing left to answer is one message, too.
+        break_it(&stage, &second.ts);
+        let event = sns("d", &[change("cpu", "OK", "ALARM", ago(4)), change("cpu", "ALARM", "OK", ago(3))]);
+        assert!(stage.invoke(&event).await.outcome.is_success());
+        let third = last_root(&stage, "ops");
+        assert!(third.ts != second.ts && third.shown.text.starts_with("🔴 cpu"), "{what}: {third:?}");
+        let roots = ringing(&stage, "ops").into_iter().filter(|message| message.thread_ts.is_none()).count();
+        assert_eq!(roots, if what == "deleted" { 1 } else { 3 }, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn while_its_channel_is_lost_an_alert_is_told_by_who_stands_in_and_then_lives_on() {
+    let mut setup = Setup::by(By::App).await.table();
+    let mut receiver = setup.target("db");
+    receiver["name"] = "db".into();
+    let config = json!({
+        "receivers": [{"name": "default"}, receiver],
+        "route": {"receiver": "default", "routes": [{"matchers": ["alertname=~\"db.*\""], "receiver": "db"}]},
+    });
+    let stage = setup.set("ALERT_CONFIG", &config.to_string()).start().await;
+    invoke(&stage, "a", change("db-1", "ALARM", "OK", ago(9))).await;
+    let message = last_root(&stage, "db");
+    stage.sandbox.slack.set_archived("db", true);
+    for (number, (delivery, state, before)) in
+        [("b", "OK", "ALARM"), ("c", "ALARM", "OK")].into_iter().enumerate()
+    {
+        let event = change("db-1", state, before, ago(8 - i64::try_from(number).unwrap()));
+        invoke(&stage, delivery, event.clone()).await;
+        let told = ringing(&stage, "ops");
+        assert_eq!(told.len(), number + 1, "{told:?}");
+        let said = shows(told.last().unwrap());
+        assert!(
+            said.contains("For the receiver db, which cannot be reached")
+                && said.starts_with(if state == "OK" { "✅" } else { "🔴" }),
+            "{said}"
+        );
+        // Its retry says nothing.
+        invoke(&stage, delivery, event).await;
+        assert_eq!(ringing(&stage, "ops").len(), number + 1);
+    }
+    stage.sandbox.slack.set_archived("db", false);
+    invoke(&stage, "d", change("db-1", "OK", "ALARM", ago(2))).await;
+    let now = last_root(&stage, "db");
+    assert!(now.ts == message.ts && now.shown.text.starts_with("✅ db-1"), "{now:?}");
+    assert_eq!((ringing(&stage, "db").len(), ringing(&stage, "ops").len()), (1, 2));
+}
+
+#[tokio::test]
+async fn while_the_token_is_revoked_an_alert_goes_the_second_way_or_comes_again() {
+    for has_webhook in [true, false] {
+        let setup = if has_webhook { Setup::new().await.token() } else { Setup::by(By::App).await };
+        let stage = setup.table().start().await;
+        invoke(&stage, "a", change("cpu", "ALARM", "OK", ago(9))).await;
+        let message = last_root(&stage, "ops");
+        stage.sandbox.slack.set_token_state(&stage.app, TokenState::Revoked);
+        let over = sns("b", &[change("cpu", "OK", "ALARM", ago(7))]);
+        let invocation = stage.invoke(&over).await;
+        if has_webhook {
+            assert!(invocation.outcome.is_success(), "{invocation:?}");
+            let told = stage.sandbox.slack.accepted();
+            let [_, by_webhook] = &told[..] else { panic!("{told:?}") };
+            assert_eq!(by_webhook.method, Method::Webhook);
+            let said = by_webhook.payload.to_string();
+            assert!(said.contains("✅") && said.contains("token_revoked"), "{said}");
+        } else {
+            assert_eq!(error(&invocation).0, "slack_token_refused");
+        }
+        stage.sandbox.slack.set_token_state(&stage.app, TokenState::Active);
+        // The retry tells what nobody was told, and changes nothing else.
+        assert!(stage.invoke(&over).await.outcome.is_success());
+        let now = last_root(&stage, "ops");
+        if has_webhook {
+            assert_eq!(stage.sandbox.slack.accepted().len(), 2);
+        } else {
+            assert!(now.ts == message.ts && now.shown.text.starts_with("✅ cpu"), "{now:?}");
+        }
+        invoke(&stage, "c", change("cpu", "ALARM", "OK", ago(2))).await;
+        let messages = stage.sandbox.slack.messages("ops");
+        let now = messages.into_iter().find(|other| other.ts == message.ts).unwrap();
+        assert!(now.shown.text.starts_with("🔴 cpu") && !now.before.is_empty(), "{now:?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_that_died_while_the_process_was_frozen_cost_no_memory() {
+    let stage = Setup::by(By::App).await.table().start().await;
+    for (delivery, state, before, minutes) in [("a", "ALARM", "OK", 9), ("b", "OK", "ALARM", 7)] {
+        assert!(stage.sandbox.dynamodb.expire_idle_connections() > 0);
+        invoke(&stage, delivery, change("cpu", state, before, ago(minutes))).await;
+    }
+    let [message] = &ringing(&stage, "ops")[..] else { panic!("{:?}", ringing(&stage, "ops")) };
+    assert!(message.shown.text.starts_with("✅ cpu"), "{message:?}");
+    assert!(!stage.stop().await.contains("table_unavailable"), "{}", stage.log());
 }
