@@ -136,6 +136,12 @@ impl Life {
         Self { kept, receiver, first, steps: Vec::new(), incident, found: Vec::new() }
     }
 
+    /// Whether a message of it may stand at the target that nobody finds any more.
+    fn has_lost(&self) -> bool {
+        let has_message = self.incident.as_ref().is_some_and(|incident| incident.receipt.is_some());
+        !has_message && self.found.is_empty() && !self.kept.tried.is_empty()
+    }
+
     /// What one of its items does, and the acts for it at this target.
     fn step(
         &mut self,
@@ -608,9 +614,13 @@ impl Plan<'_> {
                 items.push((index, number));
                 continue;
             };
+            let has_lost = life.has_lost();
             let (step, acts) = life.step(&self.items[index], target, self.deployment, self.now);
             life.steps.push((index, step.told));
             let (told, is_digest) = (step.told, step.incident.is_digest);
+            if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {
+                destination.may_be_repeat |= has_lost;
+            }
             if told == Told::Late {
                 let Incident { word, at, .. } = &step.incident;
                 destination.overtaken = Some(Shown { state: word.clone(), at: *at, receipt: None });

@@ -252,6 +252,10 @@ fn keep(
         }
         incident = Some(next);
     }
+    // A set, and those that are told are no riddle any more.
+    tried.sort();
+    tried.dedup();
+    tried.retain(|name| !incident.as_ref().is_some_and(|incident| incident.is_told(name)));
     Keep { incident, tried }
 }
 

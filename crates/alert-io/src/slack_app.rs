@@ -91,7 +91,11 @@ impl SlackApp {
 
     /// The message of this name in a channel.
     pub async fn find(&self, channel: &str, name: &str, limit: Duration) -> Option<Receipt> {
-        self.look("conversations.history", &self.id_of(channel)?, "", name, limit).await
+        let Some(id) = self.id_of(channel) else {
+            not_told(channel, "it is set by its name, and only its id can be asked for: set the id");
+            return None;
+        };
+        self.look("conversations.history", &id, "", name, limit).await
     }
 
     async fn look(
@@ -115,10 +119,7 @@ impl SlackApp {
             Err(error) => Err(describe(&error)),
         };
         found.unwrap_or_else(|why| {
-            tracing::warn!(
-                error_type = "slack_history_unavailable",
-                "Slack does not tell whether an alert has arrived in {channel}, so that it may be posted twice: {why}"
-            );
+            not_told(channel, &why);
             None
         })
     }
@@ -141,6 +142,13 @@ impl SlackApp {
     fn url(&self, method: &str) -> String {
         format!("{}{method}", self.api)
     }
+}
+
+fn not_told(channel: &str, why: &str) {
+    tracing::warn!(
+        error_type = "slack_history_unavailable",
+        "Slack does not tell whether an alert has arrived in {channel}, so that it may be posted twice: {why}"
+    );
 }
 
 /// Whether a channel is named by its id: C, D or G, and capital letters and digits. Names are small letters.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use alert_sandbox::dynamodb::DynamoDbFault;
+use alert_sandbox::dynamodb::{DynamoDbFault, PARTITION_KEY};
 use alert_sandbox::lambda::Function;
-use alert_sandbox::slack::{Message, Method, TokenState};
+use alert_sandbox::slack::{Answer, Message, Method, TokenState};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::events::{alarm_in, grafana, sns};
-use crate::stage::{By, Setup, Stage, at_once, error};
+use crate::stage::{By, SOON, Setup, Stage, at_once, error, says};
 
 pub(crate) const TABLE: &str = "alerts";
 
@@ -33,7 +33,12 @@ fn ago(minutes: i64) -> DateTime<Utc> {
 }
 
 async fn invoke(stage: &Stage, delivery: &str, change: Value) {
-    let invocation = stage.invoke(&sns(delivery, &[change])).await;
+    invoke_at(&stage.function, delivery, change).await;
+    stage.check_output();
+}
+
+async fn invoke_at(function: &Function, delivery: &str, change: Value) {
+    let invocation = function.invoke(sns(delivery, &[change]).to_string()).await;
     assert!(invocation.outcome.is_success(), "{invocation:?}");
 }
 
@@ -81,6 +86,11 @@ async fn one_alarm_is_one_message_through_its_life() {
 fn ringing(stage: &Stage, channel: &str) -> Vec<Message> {
     let messages = stage.sandbox.slack.messages(channel);
     messages.into_iter().filter(Message::is_in_channel).collect()
+}
+
+/// Their first lines.
+fn texts(stage: &Stage, channel: &str) -> Vec<String> {
+    ringing(stage, channel).into_iter().map(|message| message.shown.text).collect()
 }
 
 /// Everything that a message shows.
@@ -323,4 +333,197 @@ async fn connections_that_died_while_the_process_was_frozen_cost_no_memory() {
     let [message] = &ringing(&stage, "ops")[..] else { panic!("{:?}", ringing(&stage, "ops")) };
     assert!(message.shown.text.starts_with("✅ cpu"), "{message:?}");
     assert!(!stage.stop().await.contains("table_unavailable"), "{}", stage.log());
+}
+
+/// The item of an alert, and what is kept in it.
+fn kept(stage: &Stage, alert: &str) -> (Value, Value) {
+    let items = stage.sandbox.dynamodb.items(TABLE);
+    let of_alert = |item: &Value| item[PARTITION_KEY]["S"].as_str().unwrap().contains(alert);
+    let item = items.into_iter().find(of_alert).unwrap_or_else(|| panic!("no item of {alert}"));
+    let incident =
+        item["incident"]["S"].as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap());
+    (item, incident)
+}
+
+#[tokio::test]
+async fn the_first_post_waits_for_one_call_of_the_table() {
+    let stage = Setup::by(By::App).await.table().start().await;
+    let before_post = async |delivery: &str, is_cold: bool| {
+        let calls = || (stage.sandbox.dynamodb.calls().len(), stage.sandbox.kms.calls().len());
+        let (before, posts) = (calls(), stage.sandbox.slack.posts().len());
+        // What follows the post waits for its answer.
+        stage.sandbox.slack.then(Answer::Slow(Duration::from_secs(2)));
+        let event = sns(delivery, &[change(delivery, "ALARM", "OK", ago(1))]).to_string();
+        let invocation = async {
+            if is_cold {
+                stage.function.invoke_cold(event).await.unwrap()
+            } else {
+                stage.function.invoke(event).await
+            }
+        };
+        let count = async {
+            stage.sandbox.slack.wait_for_posts(posts + 1, SOON).await;
+            let now = calls();
+            (now.0 - before.0, now.1 - before.1)
+        };
+        let (invocation, count) = tokio::join!(invocation, count);
+        assert!(invocation.outcome.is_success(), "{invocation:?}");
+        count
+    };
+    // The claim; and in a new process before that the secret, and beside it the call that opens the table's connection.
+    assert_eq!(before_post("warm", false).await, (1, 0));
+    assert_eq!(before_post("cold", true).await, (2, 1));
+}
+
+/// Leaves what a process leaves that dies between the post of an alert's only message and its record.
+fn die_before_record(stage: &Stage, alert: &str) {
+    let (item, incident) = kept(stage, alert);
+    let item = json!({
+        "pk": item["pk"],
+        "expires_at": item["expires_at"],
+        "lease_owner": {"S": "one that is gone"},
+        "lease_until": {"N": "1"},
+        "tried": {"SS": incident["deliveries"]},
+    });
+    stage.sandbox.dynamodb.put_item(TABLE, &item).unwrap();
+}
+
+#[tokio::test]
+async fn a_message_whose_process_died_is_found_and_lives_on() {
+    let setup = Setup::by(By::App).await.table();
+    let channel = setup.sandbox.slack.channel("ops");
+    let mut stage = setup.set("slackChannel", &channel.id).start().await;
+    // The next change comes to another process, or the delivery itself comes again.
+    let red = change("disk", "ALARM", "OK", ago(5));
+    let lives = [
+        ("cpu", vec![change("cpu", "ALARM", "OK", ago(9)), change("cpu", "OK", "ALARM", ago(7))]),
+        ("disk", vec![red.clone(), red, change("disk", "OK", "ALARM", ago(3))]),
+    ];
+    for (number, (alarm, changes)) in lives.into_iter().enumerate() {
+        let (first, others) = changes.split_first().unwrap();
+        invoke(&stage, alarm, first.clone()).await;
+        die_before_record(&stage, alarm);
+        let other = stage.another().await;
+        for change in others {
+            let is_again = change == first;
+            let delivery = if is_again { alarm.to_owned() } else { format!("{alarm}-over") };
+            invoke_at(&other, &delivery, change.clone()).await;
+            let texts = texts(&stage, "ops");
+            assert_eq!(texts.len(), number + 1, "{texts:?}");
+            assert!(texts[number].starts_with(if is_again { "🔴" } else { "✅" }), "{texts:?}");
+        }
+    }
+    stage.check_output();
+}
+
+#[tokio::test]
+async fn where_slack_does_not_tell_what_arrived_a_message_says_that_it_may_be_a_repeat() {
+    // Without the scope, or without the channel's id.
+    for has_scope in [false, true] {
+        let setup = Setup::by(By::App).await.table();
+        let history: &[&str] = if has_scope { &["channels:history"] } else { &[] };
+        setup.sandbox.slack.set_scopes(&setup.app, &[&["chat:write"], history].concat());
+        let mut stage = setup.start().await;
+        let red = change("disk", "ALARM", "OK", ago(5));
+        let cases = [
+            ("cpu", change("cpu", "ALARM", "OK", ago(9)), change("cpu", "OK", "ALARM", ago(7)), "cpu-over"),
+            ("disk", red.clone(), red, "disk"),
+        ];
+        for (alarm, first, second, delivery) in cases {
+            invoke(&stage, alarm, first).await;
+            die_before_record(&stage, alarm);
+            let other = stage.another().await;
+            invoke_at(&other, delivery, second).await;
+            let said = says(&stage.sandbox.slack.accepted().pop().unwrap());
+            assert!(said.contains(alarm) && said.contains("may be a repeat"), "{alarm}: {said}");
+            // That one is known, and nothing is said of what was before.
+            invoke_at(&other, "again", change(alarm, "ALARM", "OK", ago(2))).await;
+            let message = last_root(&stage, "ops");
+            assert!(message.shown.text.starts_with(&format!("🔴 {alarm}")), "{message:?}");
+            assert!(!shows(&message).contains("may be a repeat"), "{message:?}");
+        }
+        let roots = ringing(&stage, "ops").into_iter().filter(|message| message.thread_ts.is_none());
+        assert_eq!(roots.count(), 4);
+        assert!(stage.stop().await.contains("slack_history_unavailable"));
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_twice_is_recorded_once() {
+    let mut setup = Setup::by(By::App).await.table().timeout(3);
+    setup.sandbox.slack.set_scopes(&setup.app, &["chat:write"]);
+    setup = setup.set("AWS_LAMBDA_LOG_LEVEL", "INFO");
+    let stage = setup.start().await;
+    let event = sns("a", &[change("cpu", "ALARM", "OK", ago(1))]);
+    for _ in 0..2 {
+        stage.sandbox.slack.then(Answer::Hang(Duration::from_mins(1)));
+        assert_eq!(error(&stage.invoke(&event).await).0, "slack_timeout");
+        let (item, _) = kept(&stage, "cpu");
+        assert!(
+            item.get("lease_owner").is_none() && item["tried"]["SS"].as_array().unwrap().len() == 1,
+            "{item}"
+        );
+    }
+    assert!(stage.invoke(&event).await.outcome.is_success());
+    assert!(says(&stage.sandbox.slack.accepted().pop().unwrap()).contains("may be a repeat"));
+    let (item, incident) = kept(&stage, "cpu");
+    assert!(item.get("tried").is_none() && incident["state"].is_string(), "{item}");
+    assert!(!stage.stop().await.contains("table_unavailable"), "{}", stage.log());
+}
+
+#[tokio::test]
+async fn two_processes_with_two_changes_of_one_alarm_leave_one_message_that_is_true() {
+    const ROUNDS: usize = 30;
+    let mut stage = Setup::by(By::App).await.table().start().await;
+    let functions = [stage.function.clone(), stage.another().await];
+    for round in 0..ROUNDS {
+        let alarm = format!("alarm-{round:02}");
+        let changes = [change(&alarm, "ALARM", "OK", ago(5)), change(&alarm, "OK", "ALARM", ago(3))];
+        at_once(functions.iter().zip(changes).enumerate().map(|(number, (function, change))| {
+            let function = function.clone();
+            let event = sns(&format!("{round}-{number}"), &[change]).to_string();
+            async move {
+                let attempts = function.invoke_async(event).await;
+                assert!(attempts.last().unwrap().outcome.is_success(), "{attempts:?}");
+            }
+        }))
+        .await;
+        let messages = ringing(&stage, "ops");
+        assert_eq!(messages.len(), round + 1, "{alarm}: {messages:?}");
+        let shown = &messages[round].shown.text;
+        assert!(shown.starts_with(&format!("✅ {alarm}")), "{shown}");
+    }
+    stage.check_output();
+}
+
+#[tokio::test]
+async fn a_webhook_and_a_table_are_no_doubles_in_two_processes() {
+    let mut stage = Setup::by(By::Webhook).await.table().start().await;
+    let other = stage.another().await;
+    // The same delivery and another copy of it, to both at once.
+    let red = change("cpu", "ALARM", "OK", ago(9));
+    let green = change("cpu", "OK", "ALARM", ago(5));
+    for red in [("a", &red), ("a", &red), ("copy", &red)] {
+        tokio::join!(
+            invoke_at(&stage.function, red.0, red.1.clone()),
+            invoke_at(&other, red.0, red.1.clone())
+        );
+    }
+    tokio::join!(invoke(&stage, "b", green.clone()), invoke_at(&other, "b", green.clone()));
+    let [first, second] = &texts(&stage, "ops")[..] else { panic!("{:?}", texts(&stage, "ops")) };
+    assert!(first.starts_with("🔴 cpu") && second.starts_with("✅ cpu"), "{first} {second}");
+    // What is older than what was told says so.
+    invoke_at(&other, "late", change("cpu", "ALARM", "OK", ago(7))).await;
+    let late = ringing(&stage, "ops").pop().unwrap();
+    assert!(shows(&late).contains("older news: OK since"), "{}", shows(&late));
+    // Many at once are a digest, and their retry elsewhere is nothing.
+    let many: Vec<Value> = (0..10).map(|n| change(&format!("many-{n}"), "ALARM", "OK", ago(1))).collect();
+    let many = sns("many", &many);
+    assert!(stage.invoke(&many).await.outcome.is_success());
+    assert!(other.invoke(many.to_string()).await.outcome.is_success());
+    assert_eq!(ringing(&stage, "ops").len(), 4);
+    let digest = shows(&ringing(&stage, "ops").pop().unwrap());
+    assert!((0..10).all(|n| digest.contains(&format!("many-{n}"))), "{digest}");
+    assert!(stage.sandbox.slack.calls().iter().all(|call| call.method == Method::Webhook));
+    stage.check_output();
 }
