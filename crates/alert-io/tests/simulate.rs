@@ -60,7 +60,6 @@ struct Message {
     thread: Option<String>,
     /// The first words of what it shows now.
     shows: String,
-    is_shown_in_channel: bool,
     is_deleted: bool,
     /// It was posted with a table that could not be had, or says that it may be a repeat.
     is_explained: bool,
@@ -227,7 +226,7 @@ impl Slack {
         let is_there = |messages: &[Message], ts: &str| {
             messages.iter().any(|message| message.ts == ts && !message.is_deleted)
         };
-        let (thread, is_shown) = match &post.act {
+        let thread = match &post.act {
             Act::Edit(to) | Act::Supersede(to) => {
                 let message =
                     messages.iter_mut().find(|message| message.ts == to.message && !message.is_deleted)?;
@@ -235,8 +234,8 @@ impl Slack {
                 return Some(to.clone());
             }
             Act::Reply { to, .. } if !is_there(&messages, &to.message) => return None,
-            Act::Reply { to, is_shown } => (Some(to.message.clone()), *is_shown),
-            Act::Say => (None, true),
+            Act::Reply { to, .. } => Some(to.message.clone()),
+            Act::Say => None,
         };
         let ts = format!("{}.{:06}", world.now().timestamp(), messages.len());
         messages.push(Message {
@@ -244,7 +243,6 @@ impl Slack {
             name: post.name.clone(),
             thread,
             shows,
-            is_shown_in_channel: is_shown,
             is_deleted: false,
             is_explained,
         });
@@ -405,7 +403,7 @@ async fn simulate(seed: u64, sums: &mut Sums) {
                 }
             }
             drop(process);
-            sleep(Duration::from_secs(60)).await;
+            sleep(Duration::from_mins(1)).await;
             if world.chance(world.faults.get().deletions)
                 && let Some(message) = world.messages.borrow_mut().last_mut()
             {
@@ -449,8 +447,8 @@ fn check(seed: u64, world: &World, changes: &[(usize, &str, DateTime<Utc>)], sum
         let roots: Vec<_> =
             own.iter().filter(|message| message.thread.is_none() && !message.is_deleted).collect();
         // What has rung once more, because nobody knew of the first time.
-        let mut seen = HashSet::new();
-        let repeated = own.iter().filter(|message| !seen.insert(&message.name)).count();
+        let mut names = HashSet::new();
+        let repeated = own.iter().filter(|message| !names.insert(&message.name)).count();
         let is_explained =
             world.table_failed.get() || !is_read_back && (world.lost.get() > 0 || has_deaths(world));
         assert!(repeated == 0 || is_explained || has_deleted, "a double: {}", dump());
@@ -474,11 +472,7 @@ fn check(seed: u64, world: &World, changes: &[(usize, &str, DateTime<Utc>)], sum
             .iter()
             .rev()
             .find(|root| !root.shows.contains("older news") && !root.shows.starts_with('↪'));
-        assert!(
-            newest.is_some_and(|newest| shows(&newest)),
-            "the last state is not the true one: {}",
-            dump()
-        );
+        assert!(newest.is_some_and(|newest| shows(newest)), "the last state is not the true one: {}", dump());
     }
 }
 
