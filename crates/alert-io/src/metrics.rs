@@ -26,6 +26,8 @@ pub const DELIVERY_FAILED: &str = "delivery_failed";
 pub const CONFIG_INVALID: &str = "config_invalid";
 /// Alerts that a rule held back.
 pub const DROPPED: &str = "dropped";
+/// Calls to the table that failed or took too long; the alarm on it watches it.
+pub const TABLE_UNAVAILABLE: &str = "table_unavailable";
 
 /// The dimension that every line has.
 const FUNCTION_NAME: &str = "FunctionName";
@@ -64,6 +66,8 @@ pub struct Tally {
     pub latencies_ms: Vec<u64>,
     /// Whether the configuration is broken, and so ignored.
     pub is_config_invalid: bool,
+    /// Calls to the table that failed or took too long; `None` where there is no table, which then costs no metric.
+    pub table_unavailable: Option<usize>,
 }
 
 impl Tally {
@@ -91,20 +95,18 @@ impl Tally {
                         metrics: &[(&'static str, Measured)]| {
             emf.format(&Line { at, request_id, function: &function, sets, dimensions, metrics }, output)
         };
-        line(
-            None,
-            &[],
-            &[
-                ("received", Measured::Count(self.received)),
-                ("delivered", Measured::Count(self.delivered)),
-                (DROPPED, Measured::Count(self.dropped.values().sum())),
-                ("digested", Measured::Count(self.digested)),
-                ("retried", Measured::Count(self.retried)),
-                (DELIVERY_FAILED, Measured::Count(self.failed)),
-                (CONFIG_INVALID, Measured::Count(usize::from(self.is_config_invalid))),
-                ("latency", Measured::Milliseconds(spread(&self.latencies_ms))),
-            ],
-        )?;
+        let mut metrics = vec![
+            ("received", Measured::Count(self.received)),
+            ("delivered", Measured::Count(self.delivered)),
+            (DROPPED, Measured::Count(self.dropped.values().sum())),
+            ("digested", Measured::Count(self.digested)),
+            ("retried", Measured::Count(self.retried)),
+            (DELIVERY_FAILED, Measured::Count(self.failed)),
+            (CONFIG_INVALID, Measured::Count(usize::from(self.is_config_invalid))),
+            ("latency", Measured::Milliseconds(spread(&self.latencies_ms))),
+        ];
+        metrics.extend(self.table_unavailable.map(|count| (TABLE_UNAVAILABLE, Measured::Count(count))));
+        line(None, &[], &metrics)?;
         for (rule, count) in &self.dropped {
             line(Some(&BY_RULE), &[(RULE, rule)], &[(DROPPED, Measured::Count(*count))])?;
         }
@@ -235,8 +237,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{
-        CONFIG_INVALID, DELIVERY_FAILED, DIMENSION_VALUE_MAX_CHARS, DROPPED, DateTime, NAMESPACE, Tally, Utc,
-        VALUES_MAX, dimension_value,
+        CONFIG_INVALID, DELIVERY_FAILED, DIMENSION_VALUE_MAX_CHARS, DROPPED, DateTime, NAMESPACE,
+        TABLE_UNAVAILABLE, Tally, Utc, VALUES_MAX, dimension_value,
     };
 
     fn at() -> DateTime<Utc> {
@@ -319,6 +321,20 @@ mod tests {
         assert_eq!(lines[2]["rule"], r"\u{c57c}\u{ac04}");
         assert_eq!((&lines[4]["receiver"], &lines[4][DELIVERY_FAILED]), (&json!("oncall"), &json!(3)));
         assert_eq!(lines[4]["error_type"], "slack_timeout");
+    }
+
+    #[test]
+    fn a_table_is_counted_where_there_is_one() {
+        for count in [0, 3] {
+            let lines = parsed(&Tally { table_unavailable: Some(count), ..Tally::default() });
+            check(&lines[0]);
+            assert_eq!(lines[0][TABLE_UNAVAILABLE], count);
+            let announced = lines[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+            assert!(
+                announced.contains(&json!({ "Name": TABLE_UNAVAILABLE, "Unit": "Count" })),
+                "{announced:?}"
+            );
+        }
     }
 
     #[test]

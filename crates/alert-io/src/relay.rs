@@ -162,7 +162,11 @@ impl Relay {
         let posting = self.ledger.less(deadline);
         let report = delivery::carry_out(&plan, ledger, &self.courier, &sender, now, posting).await;
         log(&plan, &report, request_id, started_at);
-        self.metrics.print(&tally(&plan, &report, deployment.config.fail_open), request_id);
+        let tally = Tally {
+            table_unavailable: self.ledger.take_troubles(),
+            ..tally(&plan, &report, deployment.config.fail_open)
+        };
+        self.metrics.print(&tally, request_id);
         let failed: Vec<_> = plan
             .items
             .iter()
@@ -175,6 +179,14 @@ impl Relay {
 }
 
 impl Memory {
+    /// How often the table could not be used since this was last asked; `None` where there is none.
+    fn take_troubles(&self) -> Option<usize> {
+        match self {
+            Self::Process(_) => None,
+            Self::Table(table) => Some(table.take_troubles()),
+        }
+    }
+
     /// The deadline for posts, which leaves time to record them.
     fn less(&self, deadline: Deadline) -> Deadline {
         match self {
@@ -328,6 +340,7 @@ mod tests {
             .into(),
             latencies_ms: vec![2_000; 6],
             is_config_invalid: false,
+            table_unavailable: None,
         };
         assert_eq!(tally, expected);
     }

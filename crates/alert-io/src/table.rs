@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::convert::identity;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alert_core::incident::Incident;
@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep};
 use crate::deadline::Deadline;
 use crate::ledger::{Answers, Ledger};
 use crate::memory::ProcessMemory;
+use crate::metrics::TABLE_UNAVAILABLE;
 
 /// Calls beside each other.
 const CALLS_AT_ONCE: usize = 32;
@@ -35,9 +36,6 @@ const LEASE_MARGIN: TimeDelta = TimeDelta::seconds(2);
 const KEPT_WHEN_OVER: TimeDelta = TimeDelta::days(14);
 /// What still fires is kept as long as anybody may wait for its end.
 const KEPT_WHEN_OPEN: TimeDelta = TimeDelta::days(90);
-
-/// The stable type: the table cannot be used, and what it would tell is not known.
-pub const TABLE_UNAVAILABLE: &str = "table_unavailable";
 
 /// One claim of an item.
 #[derive(Debug)]
@@ -115,21 +113,39 @@ pub struct Table<S> {
     /// This process, in its leases.
     owner: String,
     process: ProcessMemory,
+    /// Calls that failed or took too long, since they were last counted.
+    troubles: AtomicUsize,
 }
 
 impl<S: Store> Table<S> {
     /// A ledger in this store.
     #[must_use]
     pub fn new(store: S) -> Self {
-        Self { store, owner: format!("{:032x}", rand::random::<u128>()), process: ProcessMemory::default() }
+        Self {
+            store,
+            owner: format!("{:032x}", rand::random::<u128>()),
+            process: ProcessMemory::default(),
+            troubles: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many calls have failed or taken too long since this was last asked.
+    pub fn take_troubles(&self) -> usize {
+        self.troubles.swap(0, Ordering::Relaxed)
+    }
+
+    /// Logs and counts a trouble and what `comes_of_it`.
+    fn tell(&self, Trouble(problem): &Trouble, comes_of_it: &str) {
+        tracing::warn!(error_type = TABLE_UNAVAILABLE, "{problem}{comes_of_it}");
+        self.troubles.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Makes the first alert not wait for the connection.
     ///
     /// What is wrong is logged; the messages say it as long as it is so.
     pub async fn warm_up(&self, now: DateTime<Utc>) {
-        if let Err(Trouble(problem)) = self.store.warm_up(now).await {
-            tracing::warn!(error_type = TABLE_UNAVAILABLE, "{problem}");
+        if let Err(trouble) = self.store.warm_up(now).await {
+            self.tell(&trouble, "");
         }
     }
 
@@ -171,10 +187,9 @@ impl<S: Store> Table<S> {
             Ok(false) => tracing::warn!(
                 "another process has taken an alert over, because the lease of this one had ended: its messages may be told twice"
             ),
-            Err(Trouble(problem)) => tracing::warn!(
-                error_type = TABLE_UNAVAILABLE,
-                "{problem}: what was posted just now is not recorded, and may be told twice"
-            ),
+            Err(trouble) => {
+                self.tell(&trouble, ": what was posted just now is not recorded, and may be told twice");
+            }
         }
     }
 }
@@ -210,9 +225,9 @@ impl<S: Store> Ledger for Table<S> {
             let (there, is_ours) = match claimed {
                 Some(Ok(Claimed::Ours(there))) => (there, true),
                 Some(Ok(Claimed::Others { there, .. })) => (there, false),
-                Some(Err(Trouble(problem))) => {
-                    tracing::warn!(error_type = TABLE_UNAVAILABLE, "{problem}");
-                    answers.problem = Some(problem);
+                Some(Err(trouble)) => {
+                    self.tell(&trouble, "");
+                    answers.problem = Some(trouble.0);
                     continue;
                 }
                 None => continue,

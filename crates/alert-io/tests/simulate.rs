@@ -3,6 +3,7 @@
 //!
 //! `make simulate` runs as many seeds as one likes (`SEEDS=100000`, from `FIRST_SEED=1`). A seed that failed stands in `FAILED`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stdout, reason = "`make simulate` says what it has seen")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -472,7 +473,7 @@ fn check(seed: u64, world: &World, changes: &[(usize, &str, DateTime<Utc>)], sum
             .iter()
             .rev()
             .find(|root| !root.shows.contains("older news") && !root.shows.starts_with('↪'));
-        assert!(newest.is_some_and(|newest| shows(newest)), "the last state is not the true one: {}", dump());
+        assert!(newest.is_some_and(shows), "the last state is not the true one: {}", dump());
     }
 }
 
