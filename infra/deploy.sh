@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec 3<&0 </dev/null
 
 stack=alerts region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} email='' config='' architecture='' test=yes
-new_secret=no new_credential=no
+new_secret=no new_credential=no table=''
 parameters=()
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*" >&2; }
@@ -56,6 +56,7 @@ while (($#)); do
         SlackSecretFollows=*) fail 'SlackSecretFollows is set by this script: it knows whether there is a way to Slack' ;;
         OperatorEmail=*) email=${1#*=} ;;
         Architecture=*) architecture=${1#*=} ;;
+        AlertTable=*) table=${1#*=} ;;
         [A-Z]*=*) parameters+=("$1") ;;
         *) fail "I do not know $1" 'See infra/deploy.sh --help' ;;
     esac
@@ -145,6 +146,13 @@ parameters+=("Architecture=$architecture")
 # The stack's key encrypts what leads to Slack, so the first deployment must be let through without it.
 if [[ $is_new == yes ]] || has_no_way; then parameters+=(SlackSecretFollows=yes); fi
 if [[ -n $email ]]; then parameters+=("OperatorEmail=$email"); fi
+# An update must not change what people see, nor want a right that nobody has given: an app from before there were tables goes
+# on without one until somebody asks for it.
+if [[ $is_new == no && -z $table ]] && is_unset AlertTable && ! is_unset KmsEncryptedBotToken; then
+    table=disabled
+    say "$stack remembers alerts in no table. With one, an alert is one message that changes: infra/deploy.sh AlertTable=auto"
+fi
+if [[ -n $table ]]; then parameters+=("AlertTable=$table"); fi
 quoted=()
 for parameter in "${parameters[@]}"; do quoted+=("${parameter%%=*}=\"${parameter#*=}\""); done
 sam deploy --template-file infra/template.yaml --stack-name "$stack" --region "$region" --resolve-s3 \

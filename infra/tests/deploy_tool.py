@@ -12,7 +12,9 @@ import jmespath
 
 HERE = pathlib.Path(__file__).resolve().parent
 STATES = HERE / "states.jsonl"
-DEFAULTS = ["KmsEncryptedHookUrl", "KmsEncryptedBotToken", "KmsEncryptedCredential", "SlackChannel"]
+SECRETS = ["KmsEncryptedHookUrl", "KmsEncryptedBotToken", "KmsEncryptedCredential"]
+# What a parameter is that the stack does not have yet and nobody gives.
+DEFAULTS = {**dict.fromkeys(SECRETS, ""), "SlackChannel": "", "AlertTable": "auto"}
 OUTPUTS = {"WebhookKeyAlias": "alias/alerts-webhook", "RelayFunction": "alerts-cloudwatch-to-slack"}
 
 
@@ -30,7 +32,7 @@ def main():
             print(f"{parameter}=QUJD==" if "--as-parameter" in arguments else "QUJD==")
         case ["sam", "deploy", *_]:
             given = arguments[arguments.index("--parameter-overrides") + 1 :]
-            change(stack or dict.fromkeys(DEFAULTS, ""), pairs(given))
+            change({**DEFAULTS, **(stack or {})}, pairs(given))
         case ["aws", "cloudformation", "describe-stacks", *_]:
             if stack is None:
                 sys.exit("An error occurred (ValidationError): Stack with id alerts does not exist")

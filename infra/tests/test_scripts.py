@@ -134,6 +134,38 @@ def test_what_is_set_stays_until_a_new_one_is_asked_for(deployment, option):
     assert (last["KmsEncryptedBotToken"], last["KmsEncryptedHookUrl"]) == ("QUJD==", "QUJD==")
 
 
+def test_an_app_has_a_table_from_its_token_on(deployment):
+    def has_table(state):
+        return stack.Stack(stack.source(), state).holds("HasTable")
+
+    status, said = deployment.run("SlackChannel=#alerts", given=TOKEN + "\n")
+    assert status == 0, said
+    assert [has_table(state) for state in deployment.states()] == [False, True]
+    # Once decided, it stays so.
+    assert deployment.run("AlertTable=disabled")[0] == 0
+    assert deployment.run("SlackChannel=#ops")[0] == 0
+    assert [has_table(state) for state in deployment.states()[2:]] == [False, False]
+    assert deployment.run("AlertTable=auto")[0] == 0
+    assert has_table(deployment.states()[-1])
+
+
+@pytest.mark.parametrize("secret, arguments, expected", [
+    ("KmsEncryptedBotToken", [], "disabled"),
+    ("KmsEncryptedBotToken", ["AlertTable=auto"], "auto"),
+    ("KmsEncryptedBotToken", ["AlertTable=enabled"], "enabled"),
+    # Without an app there is none by itself.
+    ("KmsEncryptedHookUrl", [], "auto"),
+])
+def test_a_stack_from_before_there_were_tables_gets_one_on_wish_alone(deployment, secret, arguments, expected):
+    older = {**dict.fromkeys(["KmsEncryptedHookUrl", "KmsEncryptedBotToken", "KmsEncryptedCredential"], ""), "SlackChannel": "#alerts"}
+    older = {**older, secret: "QUJD==", "SlackSecretFollows": "no"}
+    (deployment.folder / "states.jsonl").write_text(json.dumps(older) + "\n")
+    status, said = deployment.run(*arguments)
+    assert status == 0, said
+    assert deployment.states()[-1]["AlertTable"] == expected
+    assert ("infra/deploy.sh AlertTable=auto" in said) == (expected == "disabled"), said
+
+
 @pytest.mark.parametrize("argument", [
     URL, "https://example.com", f"SlackChannel={TOKEN}", f"SlackChannel={URL}", f"KmsEncryptedBotToken={TOKEN}",
     *[f"{beginning}1-2-secretpart" for beginning in slack_tokens()],

@@ -79,10 +79,53 @@ def test_the_functions_get_the_way_that_is_set(template):
 
     assert relay() == {}
     assert relay(KmsEncryptedHookUrl="QUJD") == {"kmsEncryptedHookUrl": "QUJD"}
-    app = {"KmsEncryptedBotToken": "QUJD", "SlackChannel": "#alerts"}
+    app = {"KmsEncryptedBotToken": "QUJD", "SlackChannel": "#alerts", "AlertTable": "disabled"}
     assert relay(**app) == {"kmsEncryptedBotToken": "QUJD", "slackChannel": "#alerts"}
     gov = {**app, "SlackApiUrl": "https://slack-gov.com/api/"}
     assert relay(**gov)["SLACK_API_URL"] == "https://slack-gov.com/api/"
+
+
+@pytest.mark.parametrize("choice, hook, token, follows, has_table", [
+    # What follows may be a webhook.
+    ("auto", "", "", "yes", False),
+    ("auto", "QUJD", "", "no", False),
+    ("auto", "", "QUJD", "no", True),
+    ("auto", "QUJD", "QUJD", "no", True),
+    ("enabled", "", "", "yes", True),
+    ("enabled", "QUJD", "", "no", True),
+    ("disabled", "QUJD", "QUJD", "no", False),
+])
+def test_the_table_comes_with_an_app_or_on_wish(template, choice, hook, token, follows, has_table):
+    parameters = {
+        "AlertTable": choice, "KmsEncryptedHookUrl": hook, "KmsEncryptedBotToken": token, "SlackSecretFollows": follows
+    }
+    made = stack.Stack(template, {**stack.PARAMETERS, **parameters})
+    resources = made.resources()
+    # The table, what leads to it and what watches it, or nothing of it.
+    assert ("RelayTable" in resources) == has_table
+    assert ("TableUnavailable" in resources) == has_table
+    assert resources["Relay"].get("Environment", {}).get("Variables", {}).get("ALERT_TABLE") == ("RelayTable" if has_table else None)
+    assert ("dynamodb:UpdateItem" in str(resources["RelayRole"])) == has_table
+    assert made.holds(template["Outputs"]["AlertTableName"]["Condition"]) == has_table
+    others = {name: resource for name, resource in resources.items() if not name.startswith("Relay")}
+    assert "RelayTable" not in str(others) and "dynamodb" not in str(others)
+
+
+def test_the_table_is_the_one_that_the_relay_asks_for_and_stays(template):
+    table = template["Resources"]["RelayTable"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = table["Properties"]
+    # A table with a name of its own that was kept would be in the way of another.
+    assert "TableName" not in properties
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    code = (stack.TEMPLATE.parent.parent / "crates" / "alert-io" / "src" / "table.rs").read_text()
+    key, = properties["KeySchema"]
+    assert f'const KEY: &str = "{key["AttributeName"]}"' in code and key["KeyType"] == "HASH"
+    assert properties["AttributeDefinitions"] == [{"AttributeName": key["AttributeName"], "AttributeType": "S"}]
+    ends = properties["TimeToLiveSpecification"]
+    assert f"SET {ends['AttributeName']} = " in code and ends["Enabled"] is True
 
 
 # ------------------------------------------------------------------------------------------------------------ nothing is lost
@@ -176,6 +219,7 @@ def test_what_the_issue_wants_watched_is_watched(resolved):
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
         ("AlertRelay", "delivery_failed"),
         ("AlertRelay", "config_invalid"),
+        ("AlertRelay", "table_unavailable"),
         ("AWS/Lambda", "Errors"),
         ("AWS/Lambda", "Throttles"),
         ("AWS/Lambda", "Duration"),
@@ -193,8 +237,9 @@ def test_own_metrics_are_those_that_the_functions_count(resolved):
     functions = {resolved.value({"Ref": name}) for name in ("Relay", "Filter")}
     counted = []
     for alarm in resolved.resources("AWS::CloudWatch::Alarm").values():
-        for query in (query for query in alarm.get("Metrics", []) if "MetricStat" in query):
-            metric = query["MetricStat"]["Metric"]
+        metrics = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+        metrics += [alarm] if alarm.get("Namespace") == "AlertRelay" else []
+        for metric in metrics:
             namespace, name, [dimension] = metric["Namespace"], metric["MetricName"], metric["Dimensions"]
             dimension_name = dimension["Name"]
             assert f'NAMESPACE: &str = "{namespace}"' in code
@@ -202,8 +247,7 @@ def test_own_metrics_are_those_that_the_functions_count(resolved):
             assert f'FUNCTION_NAME: &str = "{dimension_name}"' in code
             assert dimension["Value"] in functions
             counted.append(name)
-    assert sorted(counted) == ["config_invalid"] * 2 + ["delivery_failed"] * 2
-
+    assert sorted(counted) == ["config_invalid"] * 2 + ["delivery_failed"] * 2 + ["table_unavailable"]
 
 
 def test_reserved_concurrency_belongs_to_the_direct_way(template):
@@ -243,13 +287,25 @@ def test_the_functions_are_made_with_their_settings(deployed):
     functions = stack.client("lambda", endpoint)
     relay = functions.get_function_configuration(FunctionName=outputs["RelayFunction"])
     assert relay["Environment"]["Variables"] == {
-        "kmsEncryptedHookUrl": "QUJD", "kmsEncryptedBotToken": "QUJE", "slackChannel": "C0123456789"
+        "kmsEncryptedHookUrl": "QUJD", "kmsEncryptedBotToken": "QUJE", "slackChannel": "C0123456789",
+        "ALERT_TABLE": outputs["AlertTableName"],
     }
     assert (relay["Runtime"], relay["Timeout"], relay["Architectures"]) == ("provided.al2023", 30, ["x86_64"])
     filter_ = functions.get_function_configuration(FunctionName=outputs["FilterFunction"])
     assert filter_["Environment"]["Variables"] == {"SNS_TOPIC_ARN": outputs["AlarmsTopicArn"]}
     authorizer = functions.get_function_configuration(FunctionName=outputs["AuthorizerFunction"])
     assert authorizer["Environment"]["Variables"] == {"kmsEncryptedCredential": "QUJD"}
+
+
+def test_the_table_is_made_and_takes_items_by_its_key(deployed):
+    endpoint, _, outputs = deployed
+    dynamodb = stack.client("dynamodb", endpoint)
+    name = outputs["AlertTableName"]
+    table = dynamodb.describe_table(TableName=name)["Table"]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST" and table["DeletionProtectionEnabled"] is True
+    update = {"UpdateExpression": "SET expires_at = :at", "ExpressionAttributeValues": {":at": {"N": "1789268400"}}}
+    made = dynamodb.update_item(TableName=name, Key={"pk": {"S": "warm-up"}}, ReturnValues="ALL_NEW", **update)
+    assert made["Attributes"] == {"pk": {"S": "warm-up"}, "expires_at": {"N": "1789268400"}}
 
 
 def test_an_event_on_the_bus_is_the_filters(deployed):
