@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alert_sandbox::dynamodb::DynamoDbFault;
 use alert_sandbox::kms::KmsFault;
 use alert_sandbox::lambda::Outcome;
 use alert_sandbox::slack::{Answer, RateLimit, WebhookState};
@@ -28,6 +29,7 @@ both_ways!(
     a_connection_that_died_in_the_frozen_process_is_no_failure,
     one_refused_of_ten_takes_no_other_along,
     cloudwatch_hears_what_was_delivered_and_what_was_not,
+    a_table_that_refuses_costs_no_alert_and_cloudwatch_hears_of_it,
     a_queue_hears_exactly_which_messages_failed,
     the_same_event_again_is_posted_once_and_another_with_the_same_content_again,
     a_storm_is_one_digest_that_names_all,
@@ -465,16 +467,18 @@ async fn one_refused_of_ten_takes_no_other_along(by: By) {
     assert_eq!(stage.messages().len(), 10);
 }
 
+/// The lines of an ended process that CloudWatch takes for metrics.
+fn metrics(log: &str) -> Vec<Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+    lines.filter(|line: &Value| line.get("_aws").is_some()).collect()
+}
+
 async fn cloudwatch_hears_what_was_delivered_and_what_was_not(by: By) {
     let stage = Setup::by(by).await.start().await;
     refuse(&stage, "alarm-01", Answer::Error("invalid_attachments".to_owned()));
     stage.invoke(&sqs(&alarms(3))).await;
     let log = stage.stop().await;
-    let lines: Vec<Value> = log
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .filter(|line: &Value| line.get("_aws").is_some())
-        .collect();
+    let lines = metrics(&log);
     let [total, reason] = lines.as_slice() else { panic!("{log}") };
     for (metric, count) in [("received", 3), ("delivered", 2), ("delivery_failed", 1), ("config_invalid", 0)]
     {
@@ -485,6 +489,24 @@ async fn cloudwatch_hears_what_was_delivered_and_what_was_not(by: By) {
         (&reason["delivery_failed"], &reason["error_type"]),
         (&json!(1), &json!("slack_message_refused"))
     );
+    // Without a table there is nothing to count.
+    assert_eq!(total.get("table_unavailable"), None, "{total}");
+}
+
+async fn a_table_that_refuses_costs_no_alert_and_cloudwatch_hears_of_it(by: By) {
+    let setup = Setup::by(by).await.table();
+    setup.sandbox.dynamodb.set_fault(DynamoDbFault::Deny);
+    let stage = setup.start().await;
+    stage.invoke(&sqs(&alarms(1))).await;
+    stage.sandbox.dynamodb.set_fault(DynamoDbFault::None);
+    stage.invoke(&sqs(&[alarm("another")])).await;
+    let [told, untold] = &stage.messages()[..] else { panic!("{:?}", stage.messages()) };
+    assert!(told.contains("AccessDeniedException; allow the function's role dynamodb:UpdateItem"), "{told}");
+    assert!(!untold.contains("AccessDeniedException"), "{untold}");
+    // When it started and when it asked, and then no more.
+    let counts: Vec<Value> =
+        metrics(&stage.stop().await).iter().map(|line| line["table_unavailable"].clone()).collect();
+    assert_eq!(counts, [json!(2), json!(0)]);
 }
 
 async fn a_queue_hears_exactly_which_messages_failed(by: By) {
