@@ -13,4 +13,5 @@ mod kms;
 mod secrets;
 mod stage;
 mod start;
+mod storm;
 mod table;

@@ -37,7 +37,7 @@ async fn invoke(stage: &Stage, delivery: &str, change: Value) {
     stage.check_output();
 }
 
-async fn invoke_at(function: &Function, delivery: &str, change: Value) {
+pub(crate) async fn invoke_at(function: &Function, delivery: &str, change: Value) {
     let invocation = function.invoke(sns(delivery, &[change]).to_string()).await;
     assert!(invocation.outcome.is_success(), "{invocation:?}");
 }
@@ -83,7 +83,7 @@ async fn one_alarm_is_one_message_through_its_life() {
 }
 
 /// What rings: messages of their own, and replies that are shown to all.
-fn ringing(stage: &Stage, channel: &str) -> Vec<Message> {
+pub(crate) fn ringing(stage: &Stage, channel: &str) -> Vec<Message> {
     let messages = stage.sandbox.slack.messages(channel);
     messages.into_iter().filter(Message::is_in_channel).collect()
 }
@@ -94,7 +94,7 @@ fn texts(stage: &Stage, channel: &str) -> Vec<String> {
 }
 
 /// Everything that a message shows.
-fn shows(message: &Message) -> String {
+pub(crate) fn shows(message: &Message) -> String {
     format!("{} {}", message.shown.text, Value::from(message.shown.blocks.clone()))
 }
 
@@ -213,7 +213,7 @@ async fn a_table_in_trouble_from_the_start_costs_no_alert() {
 }
 
 /// The message that stands for itself and was said last.
-fn last_root(stage: &Stage, channel: &str) -> Message {
+pub(crate) fn last_root(stage: &Stage, channel: &str) -> Message {
     let mut roots = ringing(stage, channel).into_iter().filter(|message| message.thread_ts.is_none());
     roots.next_back().expect("a message")
 }
@@ -336,7 +336,7 @@ async fn connections_that_died_while_the_process_was_frozen_cost_no_memory() {
 }
 
 /// The item of an alert, and what is kept in it.
-fn kept(stage: &Stage, alert: &str) -> (Value, Value) {
+pub(crate) fn kept(stage: &Stage, alert: &str) -> (Value, Value) {
     let items = stage.sandbox.dynamodb.items(TABLE);
     let of_alert = |item: &Value| item[PARTITION_KEY]["S"].as_str().unwrap().contains(alert);
     let item = items.into_iter().find(of_alert).unwrap_or_else(|| panic!("no item of {alert}"));
@@ -373,6 +373,29 @@ async fn the_first_post_waits_for_one_call_of_the_table() {
     // The claim; and in a new process before that the secret, and beside it the call that opens the table's connection.
     assert_eq!(before_post("warm", false).await, (1, 0));
     assert_eq!(before_post("cold", true).await, (2, 1));
+}
+
+#[tokio::test]
+async fn a_record_that_fails_makes_no_second_message() {
+    at_once(TROUBLE.into_iter().map(|(fault, _)| async move {
+        let setup = Setup::by(By::App).await.table().timeout(3);
+        let channel = setup.sandbox.slack.channel("ops");
+        let mut stage = setup.set("slackChannel", &channel.id).start().await;
+        let other = stage.another().await;
+        // The claim is one call, and then the table is in trouble.
+        stage.sandbox.dynamodb.set_fault_after(1, fault.clone());
+        invoke(&stage, "a", change("cpu", "ALARM", "OK", ago(9))).await;
+        stage.sandbox.dynamodb.set_fault(DynamoDbFault::None);
+        // The lease stands for as long as the first process might have worked.
+        other.set_retries(&[Duration::from_secs(3); 2]);
+        let attempts =
+            other.invoke_async(sns("b", &[change("cpu", "OK", "ALARM", ago(7))]).to_string()).await;
+        assert!(attempts.last().unwrap().outcome.is_success(), "{fault:?}: {attempts:?}");
+        let [message] = &ringing(&stage, "ops")[..] else { panic!("{fault:?}: {:?}", texts(&stage, "ops")) };
+        assert!(message.shown.text.starts_with("✅ cpu"), "{fault:?}: {message:?}");
+        assert!(stage.stop().await.contains("table_unavailable"), "{fault:?}");
+    }))
+    .await;
 }
 
 /// Leaves what a process leaves that dies between the post of an alert's only message and its record.
