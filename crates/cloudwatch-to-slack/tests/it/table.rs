@@ -332,7 +332,7 @@ async fn connections_that_died_while_the_process_was_frozen_cost_no_memory() {
     }
     let [message] = &ringing(&stage, "ops")[..] else { panic!("{:?}", ringing(&stage, "ops")) };
     assert!(message.shown.text.starts_with("✅ cpu"), "{message:?}");
-    assert!(!stage.stop().await.contains("table_unavailable"), "{}", stage.log());
+    assert!(!stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{}", stage.log());
 }
 
 /// The item of an alert, and what is kept in it.
@@ -393,7 +393,7 @@ async fn a_record_that_fails_makes_no_second_message() {
         assert!(attempts.last().unwrap().outcome.is_success(), "{fault:?}: {attempts:?}");
         let [message] = &ringing(&stage, "ops")[..] else { panic!("{fault:?}: {:?}", texts(&stage, "ops")) };
         assert!(message.shown.text.starts_with("✅ cpu"), "{fault:?}: {message:?}");
-        assert!(stage.stop().await.contains("table_unavailable"), "{fault:?}");
+        assert!(stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{fault:?}");
     }))
     .await;
 }
@@ -491,7 +491,7 @@ async fn what_may_have_arrived_twice_is_recorded_once() {
     assert!(says(&stage.sandbox.slack.accepted().pop().unwrap()).contains("may be a repeat"));
     let (item, incident) = kept(&stage, "cpu");
     assert!(item.get("tried").is_none() && incident["state"].is_string(), "{item}");
-    assert!(!stage.stop().await.contains("table_unavailable"), "{}", stage.log());
+    assert!(!stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{}", stage.log());
 }
 
 #[tokio::test]
