@@ -20,6 +20,7 @@ use crate::outcome::Receipt;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
 use crate::render::{Entry, Message, Options, Rendering};
+use crate::report::Digest;
 use crate::source;
 use crate::target::{APP, Act, Closed, Target, WEBHOOK, Way};
 
@@ -393,6 +394,24 @@ impl Plan<'_> {
         let mut all = self.destinations.get(item).into_iter().flatten();
         let own = all.find(|destination| destination.meant_for.name == meant_for.name)?;
         Some(&own.receiver.name)
+    }
+
+    /// The items of a reply in a digest's thread that it tells as over.
+    pub(crate) fn over_in_digest<'p>(&'p self, post: &'p Post) -> impl Iterator<Item = usize> + 'p {
+        post.items.iter().copied().filter(|item| {
+            let destinations = self.destinations.get(*item).into_iter().flatten();
+            let mut steps = destinations.filter(|to| to.receiver.name == post.receiver.name);
+            let step = steps.find_map(|destination| destination.story.as_deref());
+            step.is_some_and(|step| step.incident.is_digest && matches!(step.told, Told::Over { .. }))
+        })
+    }
+
+    /// A digest's post, as it changes the message that it has become: `over` of its alerts are, as it was `posted`.
+    #[must_use]
+    pub fn counted(&self, digest: &Digest<'_>, posted: &str, over: usize, of: usize) -> Option<Post> {
+        let medium = digest.post.target.way.medium;
+        let message = medium.counted(posted, over, of, self.deployment.config.language)?;
+        Some(Post { act: Act::Edit(digest.receipt.clone()), message, ..digest.post.clone() })
     }
 
     /// How messages live.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use crate::incident::{self, Change, Incident, Told};
-use crate::key::{AlertKey, DeliveryKey};
+use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Kept, Shown};
 use crate::outcome::{Failure, Receipt};
 use crate::relay::{Life, Plan, Post};
@@ -196,6 +196,63 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
         all[place].kept = Some(kept);
     }
     all
+}
+
+/// A digest's message, as far as what was posted changes it.
+#[derive(Debug)]
+pub struct Digest<'s> {
+    /// The post: the digest itself, or a reply in its thread.
+    pub post: &'s Post,
+    /// The digest's message.
+    pub receipt: Receipt,
+    /// How it is stored: the same for the same message.
+    pub key: String,
+    /// What became of it.
+    pub news: DigestNews,
+}
+
+/// What became of a digest.
+#[derive(Debug)]
+pub enum DigestNews {
+    /// It was posted, with so many alerts.
+    Posted(usize),
+    /// These of its alerts are over, each by one word.
+    Over(Vec<String>),
+}
+
+/// The digests that were posted, or some of whose alerts are over: their headline counts them.
+#[must_use]
+pub fn digests<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Digest<'s>> {
+    if plan.lives().is_empty() {
+        return Vec::new();
+    }
+    let arrived = report.arrived.iter().filter(|arrived| arrived.post.instead_of.is_none());
+    let digests = arrived.filter_map(|Arrived { post, receipt, .. }| {
+        let (receipt, news) = match &post.act {
+            Act::Say => {
+                let members = plan.alerts_of(post).collect::<HashSet<_>>().len();
+                (receipt.clone()?, DigestNews::Posted(members).some_if(members > 1)?)
+            }
+            Act::Reply { to, .. } => {
+                let over = plan.over_in_digest(post).map(|item| {
+                    key::hash(&[&key::place(plan.meant_for(post.planned_for(), item), &plan.items[item].key)])
+                });
+                let over: Vec<_> = over.collect();
+                let is_any = !over.is_empty();
+                (to.clone(), DigestNews::Over(over).some_if(is_any)?)
+            }
+            Act::Edit(_) | Act::Supersede(_) => return None,
+        };
+        let key = format!("digest|{}|{}|{}", post.target.stored(), receipt.place, receipt.message);
+        Some(Digest { post, receipt, key, news })
+    });
+    digests.collect()
+}
+
+impl DigestNews {
+    fn some_if(self, is: bool) -> Option<Self> {
+        is.then_some(self)
+    }
 }
 
 /// What has become of an alert's life: its changes once more, but those that were not told.

@@ -7,19 +7,25 @@ use std::time::Duration;
 
 use alert_core::key;
 use alert_core::known::Past;
-use alert_core::outcome::Failure;
+use alert_core::outcome::{Failure, Outcome};
 use alert_core::relay::{Draft, Plan};
-use alert_core::report::{self, Report};
+use alert_core::report::{self, Digest, Report};
 use alert_core::target::{Closed, Target};
 use chrono::{DateTime, Utc};
+use tokio::time::sleep;
 
+use crate::backoff;
 use crate::courier::Courier;
 use crate::deadline::Deadline;
-use crate::ledger::{Answers, Ledger};
+use crate::ledger::{Answers, KnownDigest, Ledger};
 use crate::sender::Sends;
 
 /// For looking whether one message is there.
 const FIND_LIMIT: Duration = Duration::from_secs(1);
+/// For changing a digest's headline once.
+const COUNT_LIMIT: Duration = Duration::from_secs(2);
+const COUNT_TRIES: u32 = 3;
+const COUNT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Asks what is known, and plans.
 pub async fn prepare<'d, S: Sends>(
@@ -50,7 +56,41 @@ pub async fn carry_out<'p, S: Sends>(
 ) -> Report<'p> {
     let report = courier.deliver(plan, sender, deadline).await;
     ledger.record(&report::settle(plan, &report), now).await;
+    let digests = report::digests(plan, &report);
+    if !digests.is_empty() {
+        // Boxed, because most invocations have none.
+        Box::pin(count(plan, &digests, ledger, sender, now, deadline)).await;
+    }
     report
+}
+
+/// Lets the headline of digests count which of their alerts are over. What it says stands in their threads already: where it
+/// cannot be done, it is done with the next end.
+async fn count<S: Sends>(
+    plan: &Plan<'_>,
+    digests: &[Digest<'_>],
+    ledger: &impl Ledger,
+    sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
+    now: DateTime<Utc>,
+    deadline: Deadline,
+) {
+    for digest in digests {
+        let known = ledger.digest(digest, now).await;
+        let Some(KnownDigest { posted, over, of }) = known.filter(|known| known.over > 0) else { continue };
+        let Some(post) = plan.counted(digest, &posted, over, of) else { continue };
+        let Ok(sender) = sender(&post.target).await else { continue };
+        for round in 0..COUNT_TRIES {
+            let limit = COUNT_LIMIT.min(deadline.left());
+            let pause = match sender.send(&post, limit).await.outcome {
+                Outcome::Retry { after, .. } => after.unwrap_or_else(|| backoff::pause(COUNT_PAUSE, round)),
+                _ => break,
+            };
+            if !deadline.allows(pause + COUNT_LIMIT) {
+                break;
+            }
+            sleep(pause).await;
+        }
+    }
 }
 
 /// Looks for messages whose process did not live to say that they were posted, so that what comes next changes them and is

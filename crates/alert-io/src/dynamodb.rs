@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use alert_core::incident::Incident;
+use alert_core::report::{Digest, DigestNews};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -17,6 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::timeout;
 
 use crate::http::describe_sdk;
+use crate::ledger::KnownDigest;
 use crate::settings::shown;
 use crate::table::{Claim, Claimed, Record, Store, There, Trouble};
 
@@ -112,6 +114,35 @@ impl Store for DynamoDbTable {
             Ok(answer) => Claimed::Ours(there(&answer.attributes.unwrap_or_default())),
             Err(item) => Claimed::Others { until: moment(&item, "lease_until"), there: there(&item) },
         })
+    }
+
+    async fn digest(
+        &self,
+        digest: &Digest<'_>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<Option<KnownDigest>, Trouble> {
+        let call = |update: &str| {
+            let expires_at = AttributeValue::N(seconds(expires_at));
+            self.item(&digest.key)
+                .update_expression(update)
+                .expression_attribute_values(":expires_at", expires_at)
+                .return_values(ReturnValue::AllNew)
+        };
+        let call = match &digest.news {
+            DigestNews::Posted(of) => {
+                call("SET posted = :posted, members = :members, expires_at = :expires_at")
+                    .expression_attribute_values(":posted", AttributeValue::S(digest.post.message.content()))
+                    .expression_attribute_values(":members", AttributeValue::N(of.to_string()))
+            }
+            DigestNews::Over(alerts) => call("SET expires_at = :expires_at ADD ended :alerts")
+                .expression_attribute_values(":alerts", AttributeValue::Ss(alerts.clone())),
+        };
+        let answer = self.bounded(call).await?;
+        let item = answer.ok().and_then(|answer| answer.attributes).unwrap_or_default();
+        let posted = item.get("posted").and_then(|value| value.as_s().ok()).cloned();
+        let of = item.get("members").and_then(|value| value.as_n().ok()?.parse().ok());
+        let over = item.get("ended").and_then(|value| value.as_ss().ok()).map_or(0, Vec::len);
+        Ok(posted.zip(of).map(|(posted, of)| KnownDigest { posted, over, of }))
     }
 
     async fn record(&self, record: &Record<'_>) -> Result<bool, Trouble> {

@@ -3,7 +3,7 @@
 //! Asked before an event is planned, told when it is done with. It never fails: who cannot remember knows nothing.
 
 use alert_core::known::{Known, Question};
-use alert_core::report::Settled;
+use alert_core::report::{Digest, Settled};
 use chrono::{DateTime, Utc};
 
 use crate::deadline::Deadline;
@@ -17,6 +17,17 @@ pub struct Answers {
     pub problem: Option<String>,
 }
 
+/// What is known of a digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDigest {
+    /// The content that it was posted with.
+    pub posted: String,
+    /// How many of its alerts are over.
+    pub over: usize,
+    /// How many it has.
+    pub of: usize,
+}
+
 /// Remembers deliveries.
 pub trait Ledger {
     /// What is known of each delivery at this time; they are theirs who asked until they are recorded, or `deadline` is over.
@@ -26,6 +37,9 @@ pub trait Ledger {
         now: DateTime<Utc>,
         deadline: Deadline,
     ) -> impl Future<Output = Answers>;
+
+    /// Remembers a digest, or that some of its alerts are over; what is known of it then, where somebody keeps that.
+    fn digest(&self, digest: &Digest<'_>, now: DateTime<Utc>) -> impl Future<Output = Option<KnownDigest>>;
 
     /// What became of what was claimed.
     fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>) -> impl Future<Output = ()>;

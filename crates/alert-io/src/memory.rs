@@ -10,11 +10,11 @@ use std::sync::{Mutex, PoisonError};
 
 use alert_core::key::{AlertKey, DeliveryKey};
 use alert_core::known::{Known, Past, Question, Shown};
-use alert_core::report::Settled;
+use alert_core::report::{Digest, Settled};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::deadline::Deadline;
-use crate::ledger::{Answers, Ledger};
+use crate::ledger::{Answers, KnownDigest, Ledger};
 
 /// What is remembered of each kind, at some hundred bytes each. A hash table of 2^15 places is tidied where it is as long as it is at
 /// most half full, which is 14,336 entries; with more it takes twice the memory as soon as enough of them were forgotten.
@@ -114,6 +114,10 @@ impl Ledger for ProcessMemory {
             kept: None,
         };
         Answers { known: questions.iter().map(known).collect(), problem: None }
+    }
+
+    async fn digest(&self, _: &Digest<'_>, _: DateTime<Utc>) -> Option<KnownDigest> {
+        None
     }
 
     async fn record(&self, settled: &[Settled<'_>], _: DateTime<Utc>) {

@@ -7,7 +7,7 @@ use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::known::Question;
 use alert_core::relay::{self, Deployment, Plan};
-use alert_core::report::{Report, Settled};
+use alert_core::report::{Digest, Report, Settled};
 use alert_core::target::{APP, Closed, Target};
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
@@ -21,7 +21,7 @@ use crate::delivery;
 use crate::dynamodb::DynamoDbTable;
 use crate::http;
 use crate::lambda::{self, InvocationError};
-use crate::ledger::{Answers, Ledger};
+use crate::ledger::{Answers, KnownDigest, Ledger};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
@@ -51,6 +51,13 @@ impl Ledger for Memory {
             Self::Process(memory) => memory.claim(questions, now, deadline).await,
             // Boxed, because those without one would carry its room along.
             Self::Table(table) => Box::pin(table.claim(questions, now, deadline)).await,
+        }
+    }
+
+    async fn digest(&self, digest: &Digest<'_>, now: DateTime<Utc>) -> Option<KnownDigest> {
+        match self {
+            Self::Process(memory) => memory.digest(digest, now).await,
+            Self::Table(table) => Box::pin(table.digest(digest, now)).await,
         }
     }
 

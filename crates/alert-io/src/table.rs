@@ -15,13 +15,13 @@ use std::time::Duration;
 use alert_core::incident::Incident;
 use alert_core::key;
 use alert_core::known::{Kept, Known, Past, Question};
-use alert_core::report::{Keep, Settled};
+use alert_core::report::{Digest, Keep, Settled};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::{Instant, sleep};
 
 use crate::deadline::Deadline;
-use crate::ledger::{Answers, Ledger};
+use crate::ledger::{Answers, KnownDigest, Ledger};
 use crate::memory::ProcessMemory;
 use crate::metrics::TABLE_UNAVAILABLE;
 
@@ -101,6 +101,13 @@ pub trait Store {
 
     /// Claims an item, unless somebody else has it.
     fn claim(&self, claim: &Claim<'_>) -> impl Future<Output = Result<Claimed, Trouble>>;
+
+    /// Writes down a digest, or which of its alerts are over; what is there then.
+    fn digest(
+        &self,
+        digest: &Digest<'_>,
+        expires_at: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Option<KnownDigest>, Trouble>>;
 
     /// Records what became of it; `false` where somebody else has it by now.
     fn record(&self, record: &Record<'_>) -> impl Future<Output = Result<bool, Trouble>>;
@@ -238,6 +245,14 @@ impl<S: Store> Ledger for Table<S> {
             }
         }
         answers
+    }
+
+    async fn digest(&self, digest: &Digest<'_>, now: DateTime<Utc>) -> Option<KnownDigest> {
+        let known = self.store.digest(digest, now + KEPT_WHEN_OPEN).await;
+        known.unwrap_or_else(|trouble| {
+            self.tell(&trouble, ": a digest does not count which of its alerts are over");
+            None
+        })
     }
 
     async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>) {

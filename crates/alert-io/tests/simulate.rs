@@ -14,11 +14,12 @@ use alert_core::config::Config;
 use alert_core::envelope;
 use alert_core::outcome::{Failure, Outcome, Receipt};
 use alert_core::relay::{self, Deployment, Post};
-use alert_core::report::Keep;
+use alert_core::report::{Digest, Keep};
 use alert_core::target::{Act, Closed, Target};
 use alert_io::courier::Courier;
 use alert_io::deadline::Deadline;
 use alert_io::delivery;
+use alert_io::ledger::KnownDigest;
 use alert_io::sender::{Attempt, Sends};
 use alert_io::table::{Claim, Claimed, Record, Store, Table, There, Trouble};
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
@@ -181,6 +182,11 @@ impl Store for Simulated {
             Claimed::Ours(there)
         })
         .await
+    }
+
+    async fn digest(&self, _: &Digest<'_>, _: DateTime<Utc>) -> Result<Option<KnownDigest>, Trouble> {
+        // There are none in these worlds.
+        Ok(None)
     }
 
     async fn record(&self, record: &Record<'_>) -> Result<bool, Trouble> {

@@ -130,6 +130,16 @@ impl Medium {
         }
     }
 
+    /// A digest that was posted with this content, with how many of its alerts are over by now; `None` where the medium cannot
+    /// say it.
+    #[must_use]
+    pub fn counted(self, posted: &str, over: usize, of: usize, language: Language) -> Option<Message> {
+        match self {
+            Self::Slack => slack::counted(posted, over, of, language.words()).map(Message::Slack),
+            Self::Text => None,
+        }
+    }
+
     /// What takes the place of a message that may show what is no longer so, where a newer message tells on.
     #[must_use]
     pub fn superseded(self, page: &Page<'_>, options: &Options<'_>) -> Message {

@@ -550,3 +550,34 @@ async fn a_webhook_and_a_table_are_no_doubles_in_two_processes() {
     assert!(stage.sandbox.slack.calls().iter().all(|call| call.method == Method::Webhook));
     stage.check_output();
 }
+
+#[tokio::test]
+async fn a_digest_counts_which_of_its_alerts_are_over() {
+    let stage = Setup::by(By::App).await.table().start().await;
+    let all = |state: &str, before: &str, numbers: std::ops::Range<usize>, minutes: i64| -> Vec<Value> {
+        numbers.map(|number| change(&format!("cpu-{number}"), state, before, ago(minutes))).collect()
+    };
+    let event = sns("storm", &all("ALARM", "OK", 0..12, 9));
+    assert!(stage.invoke(&event).await.outcome.is_success());
+    let [digest] = &ringing(&stage, "ops")[..] else { panic!("{:?}", ringing(&stage, "ops")) };
+    let digest = digest.clone();
+    let mut replies = 0;
+    for (delivery, numbers, expected) in [
+        ("ends-1", 0..7, "7 of 12 over"),
+        ("ends-2", 5..8, "8 of 12 over"),
+        ("ends-3", 8..12, "✅ 12 of 12 over"),
+    ] {
+        let event = sns(delivery, &all("OK", "ALARM", numbers, 3));
+        assert!(stage.invoke(&event).await.outcome.is_success());
+        // Nothing rings; the ends stand together in the thread, and the headline counts them.
+        let [now] = &ringing(&stage, "ops")[..] else { panic!("{:?}", ringing(&stage, "ops")) };
+        assert!(now.shown.text.starts_with(expected), "{}", now.shown.text);
+        assert!(now.shown.text.contains(&digest.shown.text) && shows(now).contains("cpu-11"), "{now:?}");
+        replies += 1;
+        let thread = stage.sandbox.slack.replies("ops", &digest.ts);
+        assert_eq!(thread.iter().filter(|reply| reply.ts != digest.ts).count(), replies, "{thread:?}");
+    }
+    // What fires again has a message of its own.
+    invoke(&stage, "again", change("cpu-3", "ALARM", "OK", ago(1))).await;
+    assert_eq!(ringing(&stage, "ops").len(), 2);
+}

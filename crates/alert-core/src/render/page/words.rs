@@ -190,6 +190,8 @@ pub struct Words {
     pub changed_times: &'static str,
     /// Under a digest.
     pub one_line_each: &'static str,
+    /// How many of a digest's alerts are over, of how many.
+    pub of_them_over: &'static str,
 
     /// A date and time in the reader's zone, as chrono's format.
     moment: &'static str,
@@ -293,6 +295,7 @@ static ENGLISH: Words = Words {
     part: "part {0} of {1}",
     changed_times: "changed {0} times",
     one_line_each: "One line for each alert, because there were many at once",
+    of_them_over: "{0} of {1} over",
 
     moment: "%Y-%m-%d %H:%M:%S %Z",
     moment_utc: "%Y-%m-%d %H:%M UTC",
@@ -391,6 +394,7 @@ static KOREAN: Words = Words {
     part: "{1}개 중 {0}번째",
     changed_times: "{0}회 변경",
     one_line_each: "한꺼번에 많은 알림이 발생하여 알림마다 한 줄씩 표시합니다",
+    of_them_over: "{1}건 중 {0}건 복구됨",
 
     moment: "%Y년 %-m월 %-d일 %H:%M:%S %Z",
     moment_utc: "%-m월 %-d일 %H:%M UTC",

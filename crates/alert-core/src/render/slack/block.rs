@@ -47,8 +47,8 @@ pub enum Block {
     Context(Mrkdwn),
     /// A row of buttons.
     Actions(Vec<Button>),
-    /// A chart, as the JSON of the whole block.
-    Chart(String),
+    /// A block as its whole JSON: a chart, or what was posted before.
+    Raw(String),
     /// A folded part of a message: its title, and at most [`CONTAINER_CHILDREN_MAX`] blocks.
     Container(&'static str, Vec<Self>),
 }
@@ -127,7 +127,7 @@ impl Block {
             }
             Self::Context(part) => r#"{"type":"context","elements":[]}"#.len() + text(part.as_str()),
             Self::Actions(buttons) => actions_json_width(buttons),
-            Self::Chart(json) => width(json),
+            Self::Raw(json) => width(json),
             Self::Container(title, children) => {
                 let children: usize = children.iter().map(|child| child.json_width() + 1).sum();
                 container_json_width(title) + children.saturating_sub(1)
@@ -167,7 +167,7 @@ impl Block {
                 .rev()
                 .map(|count| Self::Fields(fields[..count].to_vec()))
                 .find(|block| block.json_width() <= max),
-            Self::Context(_) | Self::Actions(_) | Self::Chart(_) | Self::Container(..) => None,
+            Self::Context(_) | Self::Actions(_) | Self::Raw(_) | Self::Container(..) => None,
         }
     }
 }
@@ -296,7 +296,7 @@ impl Block {
                 write_list(buttons, json, Button::write_json);
                 json.push_str("]}");
             }
-            Self::Chart(chart) => json.push_str(chart),
+            Self::Raw(chart) => json.push_str(chart),
             Self::Container(title, children) => {
                 json.push_str(r#"{"type":"container","title":{"type":"plain_text","text":"#);
                 write_text(title, json);

@@ -3,14 +3,17 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use serde::Deserialize;
+use serde_json::Value;
+
 use super::block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, SECTION_TEXT_MAX_CHARS, escaped_width};
 use super::mrkdwn::Mrkdwn;
 use super::single::color;
-use super::{Folding, Layout, Message};
+use super::{Attachment, FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
 use crate::alert::{LinkKind, State};
 use crate::key::AlertKey;
 use crate::render::page::words::fill;
-use crate::render::page::{Context, Headline, NAME_MAX_CHARS, emblem};
+use crate::render::page::{Context, Headline, NAME_MAX_CHARS, Words, emblem};
 use crate::render::{Entry, Options};
 use crate::text;
 
@@ -76,6 +79,44 @@ pub fn digest(
             (layout.message(), items)
         })
         .collect()
+}
+
+/// A digest that was posted as this JSON, with how many of its alerts are over by now; `None` where it is no message.
+///
+/// What it told stays as it was, so that whoever has read it finds it again.
+#[must_use]
+pub fn counted(posted: &str, over: usize, of: usize, words: &Words) -> Option<Message> {
+    #[derive(Deserialize)]
+    struct Posted {
+        text: String,
+        #[serde(default)]
+        blocks: Vec<Value>,
+        #[serde(default)]
+        attachments: Vec<PostedAttachment>,
+    }
+    #[derive(Deserialize)]
+    struct PostedAttachment {
+        color: String,
+        fallback: String,
+        blocks: Vec<Value>,
+    }
+    let Posted { text, blocks, attachments } = serde_json::from_str(posted).ok()?;
+    let raw = |blocks: Vec<Value>| blocks.into_iter().map(|block| Block::Raw(block.to_string()));
+    let emblem = if over >= of { emblem(State::Resolved, None) } else { "" };
+    let count = fill(words.of_them_over, &[&over.to_string(), &of.to_string()]);
+    let count = [emblem, &count].join(" ");
+    let count = count.trim_start();
+    let head = Block::section(Mrkdwn::new().bold(count));
+    let blocks = if blocks.is_empty() { Vec::new() } else { head.into_iter().chain(raw(blocks)).collect() };
+    let states = [State::Firing, State::NoData, State::Informational, State::Resolved];
+    let attachments =
+        attachments.into_iter().map(|PostedAttachment { color: as_posted, fallback, blocks }| {
+            let state = states.into_iter().find(|state| color(*state) == as_posted).unwrap_or(State::Firing);
+            let color = color(if over >= of { State::Resolved } else { state });
+            Attachment { color, fallback, blocks: raw(blocks).collect() }
+        });
+    let text = Mrkdwn::new().text(count).markup(" · ").markup(&text).cut(FALLBACK_TEXT_MAX_CHARS);
+    Some(Message { channel: None, text: text.into_string(), blocks, attachments: attachments.collect() })
 }
 
 /// Counted are the alerts; what changed several times is one of them.
@@ -403,5 +444,27 @@ mod tests {
         assert!(json.contains("2 alerts in 8 changes: 🔴 1 firing, ✅ 1 resolved"), "{json}");
         assert!(json.contains("✅ <") && json.contains("(changed 7 times)"), "{json}");
         assert_eq!(json.matches("|web-00001").count(), 1);
+    }
+
+    #[test]
+    fn a_digest_counts_and_keeps_what_it_told() {
+        let posted = r##"{"text":"3 alerts &amp; more","blocks":[{"type":"divider"}],"attachments":[{"color":"#a30200","fallback":"f","blocks":[{"type":"divider"}]}],"unfurl_links":false}"##;
+        let words = Language::English.words();
+        for (over, begins, color) in
+            [(1, "1 of 3 over · 3 alerts &amp; more", "#a30200"), (3, "✅ 3 of 3 over", "#2eb886")]
+        {
+            let message = counted(posted, over, 3, words).unwrap();
+            assert!(message.text().starts_with(begins), "{}", message.text());
+            let json: serde_json::Value = serde_json::from_str(&message.to_json()).unwrap();
+            assert_eq!(json["blocks"][1], serde_json::json!({"type": "divider"}));
+            assert_eq!(json["attachments"][0]["color"], color);
+        }
+        // Where it was posted as text alone, it stays that.
+        let plain = counted(r#"{"text":"3 alerts"}"#, 1, 3, words).unwrap();
+        assert_eq!(
+            plain.to_json(),
+            r#"{"text":"1 of 3 over · 3 alerts","unfurl_links":false,"unfurl_media":false}"#
+        );
+        assert_eq!(counted("no message", 1, 3, words), None);
     }
 }

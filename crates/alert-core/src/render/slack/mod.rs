@@ -14,7 +14,7 @@ use mrkdwn::Mrkdwn;
 
 use super::page::Words;
 
-pub use digest::digest;
+pub use digest::{counted, digest};
 pub use single::{page, reply, sparkline, superseded};
 
 /// Slack recommends at most 4,000 characters for `text`; the fallback stays within it.
@@ -109,7 +109,7 @@ impl Message {
                 Block::Section(part) | Block::Context(part) => std::slice::from_ref(part),
                 Block::Fields(parts) => parts,
                 // What is simplified has neither.
-                Block::Chart(_) | Block::Container(..) => continue,
+                Block::Raw(_) | Block::Container(..) => continue,
                 // After all text, which is cut at its end.
                 Block::Actions(buttons) => {
                     links.extend(buttons);

@@ -40,7 +40,7 @@ pub fn page(page: &Page<'_>, options: &Options<'_>) -> Message {
     let mut body = Vec::new();
     if let Some(chart) = &page.chart {
         body.push(match options.rendering {
-            Rendering::Modern => Block::Chart(native(chart, words, options.timezone)),
+            Rendering::Modern => Block::Raw(native(chart, words, options.timezone)),
             Rendering::Classic | Rendering::Plain => Block::Section(sparkline_of(chart)),
         });
     }
