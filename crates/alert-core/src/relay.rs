@@ -223,8 +223,9 @@ pub struct Plan<'d> {
     pub held: Vec<Held>,
     /// For each item the first one that is a change of the same alert.
     first_of_alert: Vec<usize>,
-    /// For each item the one whose message speaks for it, too: that of the same delivery, or of a newer change.
-    twins: BTreeMap<usize, usize>,
+    /// For an item at a receiver, by its name, the one whose message speaks for it, too: that of the same delivery, or of a
+    /// newer change.
+    twins: BTreeMap<(usize, String), usize>,
     /// What is kept of alerts by somebody, and what this event does to it.
     lives: Vec<Life>,
     destinations: Vec<Vec<Destination>>,
@@ -419,15 +420,21 @@ impl Plan<'_> {
         &self.deployment.config.policy
     }
 
-    /// The item that speaks for this one: another, where the same delivery came twice in the event, or where a message shows
-    /// the newest of several changes.
+    /// The item that speaks for this one at a receiver: another, where the same delivery came twice in the event, or where a
+    /// message shows the newest of several changes.
     #[must_use]
-    pub fn spokesman(&self, item: usize) -> usize {
+    pub fn spokesman_for(&self, item: usize, receiver: &str) -> usize {
         let mut last = item;
-        while let Some(next) = self.twins.get(&last) {
+        while let Some(next) = self.twins.get(&(last, receiver.to_owned())) {
             last = *next;
         }
         last
+    }
+
+    /// The other items that speak for this one at any receiver.
+    pub fn spokesmen(&self, item: usize) -> impl Iterator<Item = usize> {
+        let twins = self.twins.range((item, String::new())..).take_while(move |((of, _), _)| *of == item);
+        twins.map(move |((_, receiver), _)| self.spokesman_for(item, receiver))
     }
 
     /// The alerts that a post tells of, each by the first of its items: what has one in common must keep its order.
@@ -583,7 +590,7 @@ impl Plan<'_> {
                         true
                     }
                     hash_map::Entry::Occupied(entry) => {
-                        self.twins.insert(*index, *entry.get());
+                        self.twins.insert((*index, receiver.name.clone()), *entry.get());
                         false
                     }
                 }
@@ -605,6 +612,14 @@ impl Plan<'_> {
         }
         self.destinations = destinations;
         self.lives = lives.into_values().collect();
+        // What rings goes first, whoever else has something to be changed in the same channel: edits may have to wait.
+        posts.sort_by_key(|post: &Post| match post.act {
+            Act::Say => 0,
+            Act::Reply { is_shown: true, .. } => 1,
+            Act::Edit(_) => 2,
+            Act::Reply { is_shown: false, .. } => 3,
+            Act::Supersede(_) => 4,
+        });
         self.posts = posts;
     }
 
@@ -637,6 +652,7 @@ impl Plan<'_> {
             let (step, acts) = life.step(&self.items[index], target, self.deployment, self.now);
             life.steps.push((index, step.told));
             let (told, is_digest) = (step.told, step.incident.is_digest);
+            let receiver = destination.receiver.name.clone();
             if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {
                 destination.may_be_repeat |= has_lost;
             }
@@ -650,7 +666,7 @@ impl Plan<'_> {
                     // One that shows the newest state tells of all that was before.
                     Act::Say if target.way.can_edit && told.is_of_incident() => {
                         if let Some(before) = says.insert(place.clone(), index) {
-                            self.twins.insert(before, index);
+                            self.twins.insert((before, receiver.clone()), index);
                             items.retain(|(other, _)| *other != before);
                         }
                         items.push((index, number));
@@ -661,7 +677,7 @@ impl Plan<'_> {
                         if let Some((before, ..)) = before
                             && !replies.iter().any(|(_, items)| items.iter().any(|(item, _)| *item == before))
                         {
-                            self.twins.insert(before, index);
+                            self.twins.insert((before, receiver.clone()), index);
                         }
                     }
                     Act::Supersede(_) => superseded.push((act, vec![(index, number)])),
@@ -675,11 +691,8 @@ impl Plan<'_> {
                 }
             }
         }
-        // What rings goes first: edits have a rate of their own, and may have to wait.
-        let (shown, hidden): (Vec<_>, Vec<_>) =
-            replies.into_iter().partition(|(act, _)| matches!(act, Act::Reply { is_shown: true, .. }));
         let edits = edits.into_values().map(|(index, number, act)| (act, vec![(index, number)]));
-        let all = shown.into_iter().chain(edits).chain(hidden).chain(superseded);
+        let all = replies.into_iter().chain(edits).chain(superseded);
         all.flat_map(|(act, items)| {
             let items = items.into_iter().map(|(index, number)| (index, &destinations[index][number]));
             self.posts_of(&act, &items.collect::<Vec<_>>())
@@ -723,7 +736,7 @@ impl Plan<'_> {
                 let only = only.and_then(|only| items.iter().find(|(index, _)| index == only));
                 let destination = only.map_or(&destination, |(_, own)| own);
                 let post = Post {
-                    name: self.name(&destination.receiver, act, &told),
+                    name: self.name(&destination.meant_for, act, &told),
                     receiver: Arc::clone(&destination.receiver),
                     instead_of: destination.instead_of.clone(),
                     target: destination.target.clone(),
@@ -851,7 +864,7 @@ impl Plan<'_> {
         let rendering = medium.rendering(rendering);
         let options = self.options(destination, rendering);
         Post {
-            name: self.name(&destination.receiver, act, &[item]),
+            name: self.name(&destination.meant_for, act, &[item]),
             receiver: Arc::clone(&destination.receiver),
             instead_of: destination.instead_of.clone(),
             target: destination.target.clone(),

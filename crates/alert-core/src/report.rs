@@ -54,6 +54,19 @@ impl<'p> Report<'p> {
         Some(failure)
     }
 
+    /// Why an item failed, or one that speaks for it.
+    #[must_use]
+    pub fn failure_of(&self, plan: &Plan<'_>, item: usize) -> Option<&Failure> {
+        self.failure(item).or_else(|| plan.spokesmen(item).find_map(|speaker| self.failure(speaker)))
+    }
+
+    /// When an item was delivered, or the one that speaks for it.
+    #[must_use]
+    pub fn delivered_at(&self, plan: &Plan<'_>, item: usize) -> Option<DateTime<Utc>> {
+        let delivered = |item: usize| self.delivered.get(&item).copied();
+        delivered(item).or_else(|| plan.spokesmen(item).find_map(delivered))
+    }
+
     /// Takes in what became of another target's posts.
     pub fn add(&mut self, other: Self) {
         self.arrived.extend(other.arrived);
@@ -77,6 +90,10 @@ impl<'p> Report<'p> {
 
     /// A post is given up in this invocation; the first reason counts.
     pub fn fail(&mut self, post: &Post, failure: &Failure) {
+        // It tells nothing that its alert's own message does not.
+        if matches!(post.act, Act::Supersede(_)) {
+            return;
+        }
         for item in &post.items {
             let place = (*item, post.planned_for().to_owned());
             self.failed.entry(place).or_insert_with(|| failure.clone());
@@ -136,6 +153,10 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
     for Arrived { post, receipt, at } in &report.arrived {
         for item in &post.items {
             let Some(known) = plan.items.get(*item) else { continue };
+            // Of several posts for it one has failed: all of them come again.
+            if report.failed.contains_key(&(*item, post.planned_for().to_owned())) {
+                continue;
+            }
             arrived.push((
                 of(plan.meant_for(post.planned_for(), *item), &known.key),
                 *item,
@@ -266,15 +287,13 @@ fn keep(
     let (mut incident, mut tried) = (incident.clone(), tried.clone());
     for (index, told) in &life.steps {
         let Some(item) = plan.items.get(*index) else { continue };
-        let (name, speaker) = (item.delivery.name(), plan.spokesman(*index));
+        let Some(planned_for) = plan.planned_for(&life.receiver, *index) else { continue };
+        let (name, speaker) = (item.delivery.name(), plan.spokesman_for(*index, planned_for));
         tried.retain(|other| *other != name);
         let is_here = |post: &Post, item: usize| {
             post.items.contains(&item) && plan.meant_for(post.planned_for(), item) == life.receiver.name
         };
-        let has_failed = |item: usize| {
-            let planned_for = plan.planned_for(&life.receiver, item);
-            planned_for.is_some_and(|receiver| report.failed.contains_key(&(item, receiver.to_owned())))
-        };
+        let has_failed = |item: usize| report.failed.contains_key(&(item, planned_for.to_owned()));
         let arrived: Vec<_> = arrived
             .get(&speaker)
             .into_iter()
@@ -293,6 +312,10 @@ fn keep(
         }
         let change = Change::of(&item.alert, &item.key, &name);
         let step = incident::next(incident.as_ref(), &change, plan.now, plan.policy());
+        // A copy of what was not told tells of nothing: what it is a copy of comes again.
+        if matches!(told, Told::Nothing(_)) && !matches!(step.told, Told::Nothing(_)) {
+            continue;
+        }
         let mut next = step.incident;
         // Who stands in has no message of it, and late news is no message that shows it.
         for Arrived { post, receipt, .. } in

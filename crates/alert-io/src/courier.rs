@@ -36,7 +36,7 @@ const TRIES_MAX: u32 = 6;
 /// Attempts for a digest that its target takes ill without a word on why; after that, one bad text takes no other along.
 const DIGEST_TRIES_MAX: u32 = 3;
 /// The stable type of a failure: another process works on the alert.
-const ALERT_ELSEWHERE: &str = "alert_elsewhere";
+pub const ALERT_ELSEWHERE: &str = "alert_elsewhere";
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 
 /// Delivers posts; lives as long as the process, and remembers what the next invocation must know of the targets.
@@ -235,16 +235,19 @@ impl Courier {
         lock(&self.paused).insert(paced, Instant::now() + time);
     }
 
-    /// When the next message may be changed; by then it counts as changed.
-    fn next_edit(&self, way: Way) -> Instant {
+    /// When the next message may be changed, where that is soon enough: then it counts as changed.
+    fn next_edit(&self, way: Way, deadline: Deadline) -> Option<Instant> {
         const MINUTE: Duration = Duration::from_mins(1);
         let (now, mut edits) = (Instant::now(), lock(&self.edits));
         let edits = edits.entry(way).or_default();
         edits.retain(|at| *at + MINUTE > now);
         let surplus = edits.len().checked_sub(way.edits_a_minute.max(1));
         let at = surplus.and_then(|surplus| edits.get(surplus)).map_or(now, |freed| *freed + MINUTE);
+        if !deadline.allows(at.saturating_duration_since(now) + ATTEMPT_MIN) {
+            return None;
+        }
         edits.push_back(at);
-        at
+        Some(at)
     }
 }
 
@@ -509,7 +512,10 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
         match paced {
             Paced::Posts(_) if self.posted >= burst => self.wait_until(self.next_at, why()).await?,
             Paced::Posts(_) => {}
-            Paced::Edits(way) => self.wait_until(self.courier.next_edit(way), why()).await?,
+            Paced::Edits(way) => {
+                let at = self.courier.next_edit(way, self.deadline);
+                sleep_until(at.ok_or_else(|| Failure::new(way.rate_limited, why()))?).await;
+            }
         }
         if let Some(until) = self.courier.paused_until(&paced) {
             let why = format!("{service} asked for a pause that is longer than the invocation");

@@ -3,16 +3,17 @@
 //!
 //! Who remembers and who posts are the caller's, so that all of it can be simulated.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use alert_core::key;
 use alert_core::known::Past;
-use alert_core::outcome::{Failure, Outcome};
+use alert_core::outcome::{Failure, Outcome, Receipt};
 use alert_core::relay::{Draft, Plan};
 use alert_core::report::{self, Digest, Report};
 use alert_core::target::{Closed, Target};
 use chrono::{DateTime, Utc};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::backoff;
 use crate::courier::Courier;
@@ -20,12 +21,23 @@ use crate::deadline::Deadline;
 use crate::ledger::{Answers, KnownDigest, Ledger};
 use crate::sender::Sends;
 
-/// For looking whether one message is there.
-const FIND_LIMIT: Duration = Duration::from_secs(1);
+/// For looking for the messages of processes that did not live to tell of them.
+const FIND_LIMIT: Duration = Duration::from_secs(2);
 /// For changing a digest's headline once.
 const COUNT_LIMIT: Duration = Duration::from_secs(2);
 const COUNT_TRIES: u32 = 3;
 const COUNT_PAUSE: Duration = Duration::from_millis(500);
+
+/// An invocation's times.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// The clock.
+    pub now: DateTime<Utc>,
+    /// When posting has to end, so that it can be recorded.
+    pub posting: Deadline,
+    /// When all has to end.
+    pub deadline: Deadline,
+}
 
 /// Asks what is known, and plans.
 pub async fn prepare<'d, S: Sends>(
@@ -51,11 +63,10 @@ pub async fn carry_out<'p, S: Sends>(
     ledger: &impl Ledger,
     courier: &Courier,
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
-    now: DateTime<Utc>,
-    deadline: Deadline,
+    Times { now, posting, deadline }: Times,
 ) -> Report<'p> {
-    let report = courier.deliver(plan, sender, deadline).await;
-    ledger.record(&report::settle(plan, &report), now).await;
+    let report = courier.deliver(plan, sender, posting).await;
+    ledger.record(&report::settle(plan, &report), now, deadline).await;
     let digests = report::digests(plan, &report);
     if !digests.is_empty() {
         // Boxed, because most invocations have none.
@@ -75,6 +86,9 @@ async fn count<S: Sends>(
     deadline: Deadline,
 ) {
     for digest in digests {
+        if !deadline.allows(COUNT_LIMIT) {
+            break;
+        }
         let known = ledger.digest(digest, now).await;
         let Some(KnownDigest { posted, over, of }) = known.filter(|known| known.over > 0) else { continue };
         let Some(post) = plan.counted(digest, &posted, over, of) else { continue };
@@ -101,6 +115,9 @@ async fn find_lost<S: Sends>(
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
     deadline: Deadline,
 ) {
+    // All of it together: the alerts wait.
+    let end = Instant::now() + FIND_LIMIT.min(deadline.left() / 4);
+    let mut asked: HashMap<String, Option<Receipt>> = HashMap::new();
     for ((question, target), known) in draft.questions().zip(draft.targets()).zip(&mut answers.known) {
         let Some(kept) = &mut known.kept else { continue };
         if !target.way.can_edit || kept.tried.is_empty() {
@@ -116,8 +133,18 @@ async fn find_lost<S: Sends>(
         let Ok(sender) = sender(target).await else { continue };
         for delivery in looked_for {
             let name = key::post(question.receiver, "", std::slice::from_ref(delivery));
-            let limit = FIND_LIMIT.min(deadline.left() / 4);
-            if let Some(receipt) = sender.find(target, &name, limit).await {
+            let found = if let Some(found) = asked.get(&name) {
+                found.clone()
+            } else {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return;
+                }
+                let found = sender.find(target, &name, left).await;
+                asked.insert(name, found.clone());
+                found
+            };
+            if let Some(receipt) = found {
                 kept.found = Some((delivery.clone(), receipt));
                 break;
             }

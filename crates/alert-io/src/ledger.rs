@@ -41,6 +41,11 @@ pub trait Ledger {
     /// Remembers a digest, or that some of its alerts are over; what is known of it then, where somebody keeps that.
     fn digest(&self, digest: &Digest<'_>, now: DateTime<Utc>) -> impl Future<Output = Option<KnownDigest>>;
 
-    /// What became of what was claimed.
-    fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>) -> impl Future<Output = ()>;
+    /// What became of what was claimed, written down by `deadline`.
+    fn record(
+        &self,
+        settled: &[Settled<'_>],
+        now: DateTime<Utc>,
+        deadline: Deadline,
+    ) -> impl Future<Output = ()>;
 }

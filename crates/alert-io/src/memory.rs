@@ -120,7 +120,7 @@ impl Ledger for ProcessMemory {
         None
     }
 
-    async fn record(&self, settled: &[Settled<'_>], _: DateTime<Utc>) {
+    async fn record(&self, settled: &[Settled<'_>], _: DateTime<Utc>, _: Deadline) {
         for Settled { receiver, alert, delivered, unsure, shown, is_taken, .. } in settled {
             for (delivery, at) in delivered {
                 self.remember_delivery(receiver, delivery);

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 
 use crate::aws::{self, Identity};
 use crate::configuration;
-use crate::courier::Courier;
+use crate::courier::{ALERT_ELSEWHERE, Courier};
 use crate::deadline::Deadline;
-use crate::delivery;
+use crate::delivery::{self, Times};
 use crate::dynamodb::DynamoDbTable;
 use crate::http;
 use crate::lambda::{self, InvocationError};
@@ -61,10 +61,10 @@ impl Ledger for Memory {
         }
     }
 
-    async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>) {
+    async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>, deadline: Deadline) {
         match self {
-            Self::Process(memory) => memory.record(settled, now).await,
-            Self::Table(table) => Box::pin(table.record(settled, now)).await,
+            Self::Process(memory) => memory.record(settled, now, deadline).await,
+            Self::Table(table) => Box::pin(table.record(settled, now, deadline)).await,
         }
     }
 }
@@ -166,8 +166,8 @@ impl Relay {
         let sender = async |target: &Target| self.senders.sender(target, deadline).await;
         let (ledger, now) = (&self.ledger, Utc::now());
         let plan = delivery::prepare(draft, ledger, &sender, now, deadline).await;
-        let posting = self.ledger.less(deadline);
-        let report = delivery::carry_out(&plan, ledger, &self.courier, &sender, now, posting).await;
+        let times = Times { now, posting: self.ledger.less(deadline), deadline };
+        let report = delivery::carry_out(&plan, ledger, &self.courier, &sender, times).await;
         log(&plan, &report, request_id, started_at);
         let tally = Tally {
             table_unavailable: self.ledger.take_troubles(),
@@ -178,7 +178,7 @@ impl Relay {
             .items
             .iter()
             .enumerate()
-            .filter_map(|(index, item)| Some((item.record, report.failure(plan.spokesman(index))?)))
+            .filter_map(|(index, item)| Some((item.record, report.failure_of(&plan, index)?)))
             .collect();
         let done = json!({"alerts": plan.items.len(), "posts": plan.posts.len()});
         lambda::answer(reply, &plan.records, plan.items.len(), &failed, done)
@@ -257,6 +257,10 @@ fn tally(plan: &Plan<'_>, report: &Report<'_>, is_config_invalid: bool) -> Tally
     }
     let mut last = None;
     for ((item, receiver), failure) in &report.failed {
+        // The other process says what becomes of it.
+        if failure.error_type == ALERT_ELSEWHERE {
+            continue;
+        }
         // The receivers of one item stand side by side.
         tally.failed += usize::from(last.replace(item) != Some(item));
         *tally.failed_by_reason.entry((receiver.clone(), failure.error_type)).or_default() += 1;
@@ -268,7 +272,7 @@ fn tally(plan: &Plan<'_>, report: &Report<'_>, is_config_invalid: bool) -> Tally
 fn log(plan: &Plan<'_>, report: &Report<'_>, request_id: &str, started_at: DateTime<Utc>) {
     let ended_at = Utc::now();
     for (index, item) in plan.items.iter().enumerate() {
-        let delivered_at = report.delivered.get(&plan.spokesman(index));
+        let delivered_at = report.delivered_at(plan, index);
         let names: Vec<&str> = match &item.verdict {
             Verdict::Deliver { receivers } => {
                 receivers.iter().map(|routed| routed.receiver.name.as_str()).collect()
@@ -276,7 +280,7 @@ fn log(plan: &Plan<'_>, report: &Report<'_>, request_id: &str, started_at: DateT
             Verdict::Drop(_) => Vec::new(),
         };
         let receivers = names.join(", ");
-        let fate = match (&item.verdict, report.failure(plan.spokesman(index))) {
+        let fate = match (&item.verdict, report.failure_of(plan, index)) {
             (Verdict::Drop(dropped), _) => Fate::Dropped(dropped),
             (Verdict::Deliver { .. }, Some(failure)) => Fate::Failed(failure),
             (Verdict::Deliver { .. }, None) => Fate::Done {
@@ -291,7 +295,7 @@ fn log(plan: &Plan<'_>, report: &Report<'_>, request_id: &str, started_at: DateT
             verdict: "deliver",
             fate,
             tries: report.tries.get(&index).copied().unwrap_or(0),
-            duration: (*delivered_at.unwrap_or(&ended_at) - started_at).to_std().unwrap_or_default(),
+            duration: (delivered_at.unwrap_or(ended_at) - started_at).to_std().unwrap_or_default(),
         }
         .write();
     }

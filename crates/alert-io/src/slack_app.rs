@@ -20,8 +20,8 @@ use crate::sender::{Attempt, request_slack};
 const ANSWER_MAX_BYTES: usize = 2 << 20;
 /// Of what one post may take, so much is for reading back whether it arrived.
 const READ_BACK_SHARE: u32 = 4;
-/// Messages that are looked through: what may have arrived is among the newest of a channel, and threads are short.
-const READ_BACK_MESSAGES: u32 = 50;
+/// Messages that are looked through: what may have arrived is among the newest of a channel, and most threads are shorter.
+const READ_BACK_MESSAGES: u32 = 100;
 
 /// A Slack app, by its token.
 #[derive(Debug, Clone)]

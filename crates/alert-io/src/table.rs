@@ -18,7 +18,7 @@ use alert_core::known::{Kept, Known, Past, Question};
 use alert_core::report::{Digest, Keep, Settled};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt as _};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::deadline::Deadline;
 use crate::ledger::{Answers, KnownDigest, Ledger};
@@ -156,18 +156,17 @@ impl<S: Store> Table<S> {
         }
     }
 
-    /// Claims one item, and waits for who has it as long as that is worth it.
+    /// Claims one item, and waits for who has it until `patience` is over. `began` is when the clock said `now`.
     async fn claim_one(
         &self,
         key: &str,
         deliveries: &[String],
-        now: DateTime<Utc>,
+        (now, began): (DateTime<Utc>, Instant),
+        patience: Instant,
         deadline: Deadline,
     ) -> Result<Claimed, Trouble> {
-        let (began, patience) = (Instant::now(), PATIENCE.min(deadline.left() / 4));
         loop {
-            let waited = began.elapsed();
-            let now = now + span(waited);
+            let now = now + span(began.elapsed());
             let until = now + span(deadline.left()) + LEASE_MARGIN;
             let (owner, expires_at) = (self.owner.as_str(), now + KEPT_WHEN_OPEN);
             let claimed = self.store.claim(&Claim { key, owner, deliveries, now, until, expires_at }).await?;
@@ -176,15 +175,16 @@ impl<S: Store> Table<S> {
                 .incident
                 .as_ref()
                 .is_some_and(|incident| deliveries.iter().all(|delivery| incident.is_told(delivery)));
-            if is_told || waited + PATIENCE_PAUSE > patience {
+            if is_told || Instant::now() + PATIENCE_PAUSE > patience {
                 return Ok(claimed);
             }
             sleep(PATIENCE_PAUSE).await;
         }
     }
 
-    async fn record_one(&self, settled: &Settled<'_>, now: DateTime<Utc>) {
-        let Some(keep) = &settled.kept else { return };
+    /// Whether the next one is worth a call.
+    async fn record_one(&self, settled: &Settled<'_>, now: DateTime<Utc>) -> bool {
+        let Some(keep) = &settled.kept else { return true };
         let is_open = keep.incident.as_ref().is_some_and(Incident::is_open);
         let expires_at = now + if is_open { KEPT_WHEN_OPEN } else { KEPT_WHEN_OVER };
         let key = key::place(settled.receiver, settled.alert);
@@ -196,8 +196,10 @@ impl<S: Store> Table<S> {
             ),
             Err(trouble) => {
                 self.tell(&trouble, ": what was posted just now is not recorded, and may be told twice");
+                return false;
             }
         }
+        true
     }
 }
 
@@ -210,6 +212,8 @@ impl<S: Store> Ledger for Table<S> {
             places.entry(key::place(question.receiver, question.alert)).or_default().push(number);
         }
         let is_in_trouble = AtomicBool::new(false);
+        let began = Instant::now();
+        let patience = began + PATIENCE.min(deadline.left() / 4);
         let claim = async |(place, numbers): (String, Vec<usize>)| {
             // One that hangs says enough: the alerts wait.
             if is_in_trouble.load(Ordering::Relaxed) {
@@ -219,7 +223,7 @@ impl<S: Store> Ledger for Table<S> {
                 numbers.iter().map(|number| questions[*number].delivery.name()).collect();
             deliveries.sort();
             deliveries.dedup();
-            let claimed = self.claim_one(&place, &deliveries, now, deadline).await;
+            let claimed = self.claim_one(&place, &deliveries, (now, began), patience, deadline).await;
             is_in_trouble.fetch_or(claimed.is_err(), Ordering::Relaxed);
             (numbers, Some(claimed))
         };
@@ -255,10 +259,20 @@ impl<S: Store> Ledger for Table<S> {
         })
     }
 
-    async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>) {
-        self.process.record(settled, now).await;
-        let records = stream::iter(settled).map(|settled| self.record_one(settled, now));
-        records.buffer_unordered(CALLS_AT_ONCE).collect::<()>().await;
+    async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>, deadline: Deadline) {
+        self.process.record(settled, now, deadline).await;
+        let is_in_trouble = AtomicBool::new(false);
+        let records = stream::iter(settled).map(async |settled| {
+            // One that hangs says enough: the invocation has an end.
+            if !is_in_trouble.load(Ordering::Relaxed) {
+                is_in_trouble.fetch_or(!self.record_one(settled, now).await, Ordering::Relaxed);
+            }
+        });
+        let all = records.buffer_unordered(CALLS_AT_ONCE).collect::<()>();
+        if timeout(deadline.left(), all).await.is_err() {
+            let late = Trouble("the invocation's time is over before the table has taken all".to_owned());
+            self.tell(&late, ": what was posted just now is not recorded, and may be told twice");
+        }
     }
 }
 

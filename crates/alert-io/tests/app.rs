@@ -64,7 +64,9 @@ impl Stage {
         plan.posts[0].act = act();
         let sender = async |_: &Target| Ok(self.sender.clone());
         let report = self.courier.deliver(&plan, sender, Deadline::after(Duration::from_secs(10))).await;
-        self.ledger.record(&report::settle(&plan, &report), Utc::now()).await;
+        self.ledger
+            .record(&report::settle(&plan, &report), Utc::now(), Deadline::after(Duration::from_secs(1)))
+            .await;
         assert!(report.failed.is_empty(), "{report:?}");
         let question =
             alert_core::known::Question { receiver: &receiver, delivery: &delivery, alert: &alert };

@@ -10,7 +10,7 @@ use alert_core::config::Config;
 use alert_core::envelope;
 use alert_core::outcome::{Failure, Outcome, Receipt};
 use alert_core::relay::{self, Deployment, Post};
-use alert_core::target::{APP, Closed, Target};
+use alert_core::target::{APP, Act, Closed, Target};
 use alert_io::courier::Courier;
 use alert_io::deadline::Deadline;
 use alert_io::ledger::Ledger as _;
@@ -320,4 +320,27 @@ async fn no_target_waits_for_another() {
     let report = Courier::default().deliver(&plan, sender, deadline).await;
     assert_eq!(report.failed.len(), 4);
     assert_eq!(answered.into_inner(), [Duration::ZERO; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn edits_keep_their_rate_and_those_that_never_were_hold_no_place() {
+    let own = Target::channel("C0OPS");
+    let config = Config::parse("digest_after: 100\n").unwrap();
+    let deployment = Deployment { own, ..Deployment::new(config) };
+    let record = |n: usize| json!({"messageId": format!("m{n}"), "body": json!({"AlarmName": format!("a{n}"), "NewStateValue": "OK", "NewStateReason": ""}).to_string()});
+    let event = json!({"Records": (0..80).map(record).collect::<Vec<_>>()}).to_string();
+    let courier = Courier::default();
+    for (round, expected) in [50, 50, 50].into_iter().enumerate() {
+        let mut plan = relay::plan(envelope::decode(event.as_bytes()), &deployment, "request", Utc::now());
+        for (number, post) in plan.posts.iter_mut().enumerate() {
+            post.act = Act::Edit(Receipt { place: "C0OPS".to_owned(), message: number.to_string() });
+        }
+        let (started, answered) = (Instant::now(), RefCell::default());
+        let sender = async |_: &Target| Ok(Timed { hangs: false, started, answered: &answered });
+        let report = courier.deliver(&plan, sender, Deadline::after(Duration::from_secs(20))).await;
+        assert_eq!(answered.borrow().len(), expected, "round {round}");
+        assert_eq!(report.failed.len(), 80 - expected);
+        // Lambda's pause between two tries.
+        sleep(Duration::from_secs(61)).await;
+    }
 }

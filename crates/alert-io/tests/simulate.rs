@@ -18,7 +18,7 @@ use alert_core::report::{Digest, Keep};
 use alert_core::target::{Act, Closed, Target};
 use alert_io::courier::Courier;
 use alert_io::deadline::Deadline;
-use alert_io::delivery;
+use alert_io::delivery::{self, Times};
 use alert_io::ledger::KnownDigest;
 use alert_io::sender::{Attempt, Sends};
 use alert_io::table::{Claim, Claimed, Record, Store, Table, There, Trouble};
@@ -315,8 +315,8 @@ impl Process {
         let draft = relay::draft(envelope::decode(event.as_bytes()), deployment, "request", world.now());
         let sender = async |_: &Target| Ok::<_, (Closed, Failure)>(Slack(Rc::clone(world)));
         let plan = delivery::prepare(draft, &self.ledger, &sender, world.now(), deadline).await;
-        let report =
-            delivery::carry_out(&plan, &self.ledger, &self.courier, &sender, world.now(), deadline).await;
+        let times = Times { now: world.now(), posting: deadline.less(Duration::from_secs(1)), deadline };
+        let report = delivery::carry_out(&plan, &self.ledger, &self.courier, &sender, times).await;
         report.failed.is_empty()
     }
 }

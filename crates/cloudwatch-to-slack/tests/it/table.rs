@@ -8,8 +8,8 @@ use alert_sandbox::slack::{Answer, Message, Method, TokenState};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::events::{alarm_in, grafana, sns};
-use crate::stage::{By, SOON, Setup, Stage, at_once, error, says};
+use crate::events::{alarm_in, grafana, sns, sqs};
+use crate::stage::{By, SOON, Setup, Stage, answer, at_once, error, says};
 
 pub(crate) const TABLE: &str = "alerts";
 
@@ -580,4 +580,86 @@ async fn a_digest_counts_which_of_its_alerts_are_over() {
     // What fires again has a message of its own.
     invoke(&stage, "again", change("cpu-3", "ALARM", "OK", ago(1))).await;
     assert_eq!(ringing(&stage, "ops").len(), 2);
+}
+
+/// The records of a queue's event that are to come again.
+fn again(event: &Value, answer: &Value) -> Value {
+    let failed: Vec<&str> = answer["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().unwrap())
+        .collect();
+    let records = event["Records"].as_array().unwrap().iter();
+    let records = records.filter(|record| failed.contains(&record["messageId"].as_str().unwrap()));
+    json!({"Records": records.collect::<Vec<_>>()})
+}
+
+#[tokio::test]
+async fn copies_of_what_was_not_told_tell_of_nothing() {
+    let stage = Setup::by(By::App).await.table().timeout(3).start().await;
+    let red = change("cpu", "ALARM", "OK", ago(1));
+    let other = change("other", "ALARM", "OK", ago(1));
+    let event = sqs(&[red.clone(), red.clone(), red, other]);
+    stage.sandbox.slack.set_plan(Box::new(|call| {
+        call.payload.to_string().contains("cpu").then(|| Answer::Error("internal_error".to_owned()))
+    }));
+    let failed = again(&event, &answer(&stage.invoke(&event).await));
+    assert!(!failed["Records"].as_array().unwrap().is_empty(), "one of the copies has to come again");
+    stage.sandbox.slack.set_plan(Box::new(|_| None));
+    assert_eq!(answer(&stage.invoke(&failed).await)["batchItemFailures"], json!([]));
+    assert_eq!(stage.count("cpu"), 1, "{:?}", stage.messages());
+}
+
+#[tokio::test]
+async fn a_change_that_fails_comes_again_although_its_reply_was_posted() {
+    let stage = Setup::by(By::App).await.table().timeout(3).start().await;
+    invoke(&stage, "a", change("cpu", "ALARM", "OK", ago(5))).await;
+    stage.sandbox.slack.set_plan(Box::new(|call| {
+        (call.method == Method::Update).then(|| Answer::Error("internal_error".to_owned()))
+    }));
+    let green = sns("b", &[change("cpu", "OK", "ALARM", ago(2))]);
+    assert_eq!(error(&stage.invoke(&green).await).0, "slack_unavailable");
+    stage.sandbox.slack.set_plan(Box::new(|_| None));
+    assert!(stage.invoke(&green).await.outcome.is_success());
+    let [message] = &ringing(&stage, "ops")[..] else { panic!("{:?}", ringing(&stage, "ops")) };
+    assert!(message.shown.text.starts_with("✅ cpu"), "{message:?}");
+}
+
+#[tokio::test]
+async fn what_one_receiver_is_told_at_once_another_one_is_not() {
+    // By the app one message shows the newest of two changes; by a webhook each is a message.
+    let mut setup = Setup::new().await.token().timeout(3);
+    let hook = setup.receiver("hooked");
+    let config = json!({
+        "receivers": [{"name": "default"}, {"name": "hooked", "webhook": format!("kms:{hook}")}],
+        "route": {"receiver": "default", "routes": [
+            {"matchers": ["alertname=cpu"], "receiver": "hooked", "continue": true},
+            {"matchers": ["alertname=cpu"], "receiver": "default"},
+        ]},
+    });
+    let stage = setup.set("ALERT_CONFIG", &config.to_string()).table().start().await;
+    let event = sqs(&[change("cpu", "ALARM", "OK", ago(5)), change("cpu", "OK", "ALARM", ago(2))]);
+    stage.sandbox.slack.set_plan(Box::new(|call| {
+        let is_red = call.payload["text"].as_str().is_some_and(|text| text.starts_with('🔴'));
+        // For good, so that the next change need not wait.
+        let refused = || Answer::Status { code: 400, body: "invalid_payload".to_owned(), retry_after: None };
+        (call.channel == "hooked" && is_red).then(refused)
+    }));
+    let failed = again(&event, &answer(&stage.invoke(&event).await));
+    let names: Vec<&str> = failed["Records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| record["messageId"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [event["Records"][0]["messageId"].as_str().unwrap()],
+        "the webhook has not got the first"
+    );
+    stage.sandbox.slack.set_plan(Box::new(|_| None));
+    assert_eq!(answer(&stage.invoke(&failed).await)["batchItemFailures"], json!([]));
+    let hooked = stage.sandbox.slack.accepted().into_iter().filter(|call| call.channel == "hooked").count();
+    assert_eq!(hooked, 2);
 }

@@ -65,7 +65,9 @@ impl Message {
                 Method::Update
             }
         };
-        if !self.blocks.is_empty() || !self.attachments.is_empty() {
+        // An edit leaves the name that the message was posted as.
+        let has_blocks = !self.blocks.is_empty() || !self.attachments.is_empty();
+        if method == Method::Post && has_blocks {
             head.push_str(r#""metadata":{"event_type":"#);
             block::write_text(EVENT_TYPE, &mut head);
             head.push_str(r#","event_payload":{"#);
