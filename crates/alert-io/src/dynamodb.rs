@@ -153,9 +153,10 @@ impl Store for DynamoDbTable {
             .expression_attribute_values(":me", AttributeValue::S((*owner).to_owned()))
             .expression_attribute_values(":expires_at", AttributeValue::N(seconds(*expires_at)));
         let (mut set, mut remove) = ("SET expires_at = :expires_at".to_owned(), "lease_owner, lease_until");
-        if let Some(incident) = &keep.incident {
+        let incident = keep.incident.as_ref().map(|incident| AttributeValue::S(incident.to_json()));
+        if let Some(incident) = &incident {
             set += ", incident = :incident";
-            call = call.expression_attribute_values(":incident", AttributeValue::S(incident.to_json()));
+            call = call.expression_attribute_values(":incident", incident.clone());
         }
         if keep.tried.is_empty() {
             remove = "lease_owner, lease_until, tried";
@@ -163,8 +164,14 @@ impl Store for DynamoDbTable {
             set += ", tried = :tried";
             call = call.expression_attribute_values(":tried", AttributeValue::Ss(keep.tried.clone()));
         }
-        let call = call.update_expression(format!("{set} REMOVE {remove}"));
-        self.bounded(call).await.map(|recorded| recorded.is_ok())
+        let call = call
+            .update_expression(format!("{set} REMOVE {remove}"))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(match self.bounded(call).await? {
+            Ok(_) => true,
+            // The answer was lost, and the second call found what the first had written.
+            Err(item) => !item.contains_key("lease_owner") && item.get("incident") == incident.as_ref(),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::events::sns;
 use crate::stage::{By, Setup, Stage};
-use crate::table::{TABLE, change, invoke_at, kept, last_root, ringing, shows};
+use crate::table::{TABLE, TROUBLED, change, invoke_at, kept, last_root, ringing, shows};
 
 /// Of what is kept of an alarm all that tells when people were told is so much earlier: time went by.
 fn pass(stage: &Stage, alarm: &str, time: TimeDelta) {
@@ -108,7 +108,7 @@ impl Storm {
             let last = messages.iter().rev().map(shows).find(|said| said.contains(&name)).unwrap();
             assert!(last.contains('✅') && !last.contains('🔴'), "{name}: {last}");
         }
-        assert!(!stage.stop().await.contains("table_unavailable"));
+        assert!(!stage.stop().await.contains(TROUBLED));
     }
 
     async fn comes(self, stage: &Stage, (now, before): (&str, &str), at: DateTime<Utc>, alarms: usize) {

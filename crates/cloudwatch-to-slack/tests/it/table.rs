@@ -12,6 +12,8 @@ use crate::events::{alarm_in, grafana, sns, sqs};
 use crate::stage::{By, SOON, Setup, Stage, answer, at_once, error, says};
 
 pub(crate) const TABLE: &str = "alerts";
+/// What the log holds where a table was in trouble.
+pub(crate) const TROUBLED: &str = r#""error_type":"table_unavailable""#;
 
 impl Setup {
     /// Sets `ALERT_TABLE`, and makes the table.
@@ -193,7 +195,7 @@ async fn a_table_in_trouble_costs_the_memory_and_no_alert() {
         let [.., net] = &ringing(&stage, "ops")[..] else { panic!() };
         assert!(net.shown.text.starts_with("✅ net") && !net.before.is_empty(), "{fault:?}: {net:?}");
         assert!(!shows(net).contains("cannot be used"), "{fault:?}: {}", shows(net));
-        assert!(stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{fault:?}");
+        assert!(stage.stop().await.contains(TROUBLED), "{fault:?}");
     }))
     .await;
 }
@@ -207,7 +209,7 @@ async fn a_table_in_trouble_from_the_start_costs_no_alert() {
         invoke(&stage, "a", change("cpu", "ALARM", "OK", ago(9))).await;
         let [message] = &ringing(&stage, "ops")[..] else { panic!("{fault:?}") };
         assert!(shows(message).contains("the table alerts cannot be used ("), "{fault:?}: {message:?}");
-        assert!(stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{fault:?}");
+        assert!(stage.stop().await.contains(TROUBLED), "{fault:?}");
     }))
     .await;
 }
@@ -332,7 +334,7 @@ async fn connections_that_died_while_the_process_was_frozen_cost_no_memory() {
     }
     let [message] = &ringing(&stage, "ops")[..] else { panic!("{:?}", ringing(&stage, "ops")) };
     assert!(message.shown.text.starts_with("✅ cpu"), "{message:?}");
-    assert!(!stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{}", stage.log());
+    assert!(!stage.stop().await.contains(TROUBLED), "{}", stage.log());
 }
 
 /// The item of an alert, and what is kept in it.
@@ -393,9 +395,57 @@ async fn a_record_that_fails_makes_no_second_message() {
         assert!(attempts.last().unwrap().outcome.is_success(), "{fault:?}: {attempts:?}");
         let [message] = &ringing(&stage, "ops")[..] else { panic!("{fault:?}: {:?}", texts(&stage, "ops")) };
         assert!(message.shown.text.starts_with("✅ cpu"), "{fault:?}: {message:?}");
-        assert!(stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{fault:?}");
+        assert!(stage.stop().await.contains(TROUBLED), "{fault:?}");
     }))
     .await;
+}
+
+#[tokio::test]
+async fn a_digest_whose_records_fail_is_found_by_its_retry_and_answered_by_its_ends() {
+    const ALARMS: usize = 8;
+    let setup = Setup::by(By::App).await.table().timeout(3);
+    let channel = setup.sandbox.slack.channel("ops");
+    let mut stage = setup.set("slackChannel", &channel.id).start().await;
+    let other = stage.another().await;
+    let all = |state: &str, before: &str, minutes: i64| -> Vec<Value> {
+        (0..ALARMS).map(|n| change(&format!("cpu-{n}"), state, before, ago(minutes))).collect()
+    };
+    let event = sns("a", &all("ALARM", "OK", 9));
+    // The claims are answered, and then the table is in trouble.
+    stage.sandbox.dynamodb.set_fault_after(u32::try_from(ALARMS).unwrap(), DynamoDbFault::Unavailable);
+    assert!(stage.invoke(&event).await.outcome.is_success());
+    stage.sandbox.dynamodb.set_fault(DynamoDbFault::None);
+    // The event comes again, to another process, when the leases have ended; and then the end of all.
+    other.set_retries(&[Duration::from_secs(6)]);
+    for event in [event, sns("b", &all("OK", "ALARM", 7))] {
+        let attempts = other.invoke_async(event.to_string()).await;
+        assert!(attempts.last().unwrap().outcome.is_success(), "{attempts:?}");
+    }
+    let [digest] = &ringing(&stage, "ops")[..] else { panic!("{:?}", texts(&stage, "ops")) };
+    let [reply] = &stage.sandbox.slack.replies("ops", &digest.ts)[..] else {
+        panic!("{:?}", stage.messages())
+    };
+    let said = shows(reply);
+    assert!((0..ALARMS).all(|n| said.contains(&format!("cpu-{n}"))) && said.contains('✅'), "{said}");
+    stage.check_output();
+}
+
+#[tokio::test]
+async fn an_answer_of_the_table_that_is_lost_costs_no_memory() {
+    let stage = Setup::by(By::App).await.table().start().await;
+    // That of the claim, and that of the record.
+    for (spared, alarm) in [(0, "cpu"), (1, "disk")] {
+        stage.sandbox.dynamodb.set_fault_after(spared, DynamoDbFault::LoseAnswer(1));
+        for (state, before, minutes) in [("ALARM", "OK", 9), ("OK", "ALARM", 7)] {
+            invoke(&stage, &format!("{alarm}-{state}"), change(alarm, state, before, ago(minutes))).await;
+        }
+        let message = last_root(&stage, "ops");
+        assert!(message.shown.text.starts_with(&format!("✅ {alarm}")), "{message:?}");
+        assert_eq!(message.before.len(), 1, "{message:?}");
+    }
+    assert_eq!(ringing(&stage, "ops").len(), 2);
+    let log = stage.stop().await;
+    assert!(!log.contains(TROUBLED) && !log.contains("another process has taken"), "{log}");
 }
 
 /// Leaves what a process leaves that dies between the post of an alert's only message and its record.
@@ -491,7 +541,7 @@ async fn what_may_have_arrived_twice_is_recorded_once() {
     assert!(says(&stage.sandbox.slack.accepted().pop().unwrap()).contains("may be a repeat"));
     let (item, incident) = kept(&stage, "cpu");
     assert!(item.get("tried").is_none() && incident["state"].is_string(), "{item}");
-    assert!(!stage.stop().await.contains(r#""error_type":"table_unavailable""#), "{}", stage.log());
+    assert!(!stage.stop().await.contains(TROUBLED), "{}", stage.log());
 }
 
 #[tokio::test]
