@@ -37,9 +37,20 @@ pub struct Kept {
     pub incident: Option<Incident>,
     /// The name of a delivery whose process did not live to say that it was posted, and its message, where the target was
     /// asked and has it.
-    pub found: Option<(String, Receipt)>,
+    pub found: Option<Found>,
     /// The names of other deliveries that were tried before, and may have arrived.
     pub tried: Vec<String>,
+}
+
+/// The message of a delivery whose process did not live to say that it was posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The delivery's name.
+    pub delivery: String,
+    /// Where the message is.
+    pub receipt: Receipt,
+    /// Whether it tells of other alerts as well.
+    pub is_digest: bool,
 }
 
 /// The newest state of an alert that a receiver was shown.

@@ -40,6 +40,17 @@ pub struct Receipt {
     pub message: String,
 }
 
+/// A message that a target has, found by one of its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The name that was looked for.
+    pub name: String,
+    /// Where it is.
+    pub receipt: Receipt,
+    /// Whether it tells of other deliveries as well.
+    pub is_digest: bool,
+}
+
 /// Why a message was not delivered, in a form that people and alarms can rely on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{detail}")]

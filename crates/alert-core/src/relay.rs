@@ -14,9 +14,8 @@ use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
 use crate::incident::{self, Change, Incident, Policy, Step, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
-use crate::known::{Kept, Known, Past, Question, Shown};
+use crate::known::{Found, Kept, Known, Past, Question, Shown};
 use crate::order;
-use crate::outcome::Receipt;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
 use crate::render::{Entry, Message, Options, Rendering};
@@ -91,6 +90,8 @@ pub struct Item {
 pub struct Post {
     /// Names it at its target: the same when the same deliveries go to the same receiver again.
     pub name: String,
+    /// The names that the messages of a digest's deliveries would have, each by itself.
+    pub members: Vec<String>,
     /// Who gets it.
     pub receiver: Arc<Receiver>,
     /// The name of the receiver whose target cannot be had, where this one stands in for it.
@@ -125,7 +126,7 @@ pub(crate) struct Life {
     /// The incident after them, as far as it is known before anything is posted.
     incident: Option<Incident>,
     /// Messages of deliveries whose processes did not live to say so.
-    found: Vec<(String, Receipt)>,
+    found: Vec<Found>,
 }
 
 /// A receiver's name, and an alert by the first of its items.
@@ -164,22 +165,26 @@ impl Life {
         let mut step =
             incident::next(self.incident.as_ref(), &Change::of(&item.alert, &item.key, &name), now, policy);
         let mut acts = step.acts(policy);
-        let own = self.found.iter().position(|(delivery, _)| *delivery == name);
+        let own = self.found.iter().position(|found| found.delivery == name);
         let found = own.or((!self.found.is_empty()).then_some(0));
         if acts == [Act::Say]
             && step.told.is_of_incident()
             && let Some(found) = found
         {
-            let (delivery, receipt) = self.found.swap_remove(found);
-            let reply = Act::Reply { to: receipt.clone(), is_shown: true };
+            let Found { delivery, receipt, is_digest } = self.found.swap_remove(found);
             // What has rung by itself needs no further one.
             let rings = step.incident.is_open() && delivery != name;
-            acts = rings.then_some(reply).into_iter().chain([Act::Edit(receipt.clone())]).collect();
+            // A digest is the message of others, too: it is answered and never changed.
+            let reply = Act::Reply { to: receipt.clone(), is_shown: rings };
+            let edit = Act::Edit(receipt.clone());
+            acts = (rings || is_digest).then_some(reply).into_iter().collect();
+            acts.extend((!is_digest).then_some(edit));
             (step.incident.receipt, step.incident.target) = (Some(receipt), Some(target.stored()));
+            step.incident.is_digest = is_digest;
         } else if let Some(own) = own {
             // Another message tells of the alert by now.
-            let (_, receipt) = self.found.swap_remove(own);
-            if step.incident.receipt.as_ref() != Some(&receipt) {
+            let Found { receipt, is_digest, .. } = self.found.swap_remove(own);
+            if step.incident.receipt.as_ref() != Some(&receipt) && !is_digest {
                 acts.push(Act::Supersede(receipt));
             }
         }
@@ -737,6 +742,7 @@ impl Plan<'_> {
                 let destination = only.map_or(&destination, |(_, own)| own);
                 let post = Post {
                     name: self.name(&destination.meant_for, act, &told),
+                    members: self.members(&destination.meant_for, act, &told),
                     receiver: Arc::clone(&destination.receiver),
                     instead_of: destination.instead_of.clone(),
                     target: destination.target.clone(),
@@ -763,6 +769,12 @@ impl Plan<'_> {
         let items = items.iter().filter_map(|item| self.items.get(*item));
         let deliveries: Vec<String> = items.map(|item| item.delivery.name()).collect();
         key::post(&receiver.name, part, &deliveries)
+    }
+
+    /// The names of the messages that these items would have, each by itself; none of one that is by itself.
+    fn members(&self, receiver: &Receiver, act: &Act, items: &[usize]) -> Vec<String> {
+        let items = if *act == Act::Say && items.len() > 1 { items } else { &[] };
+        items.iter().map(|item| self.name(receiver, act, &[*item])).collect()
     }
 
     fn plain(post: &Post) -> Option<Post> {
@@ -865,6 +877,7 @@ impl Plan<'_> {
         let options = self.options(destination, rendering);
         Post {
             name: self.name(&destination.meant_for, act, &[item]),
+            members: Vec::new(),
             receiver: Arc::clone(&destination.receiver),
             instead_of: destination.instead_of.clone(),
             target: destination.target.clone(),

@@ -321,13 +321,18 @@ fn keep(
         for Arrived { post, receipt, .. } in
             arrived.into_iter().filter(|arrived| arrived.post.instead_of.is_none())
         {
-            let receipt = match &post.act {
-                Act::Say if told.is_of_incident() => receipt.clone(),
-                Act::Edit(to) => Some(receipt.clone().unwrap_or_else(|| to.clone())),
+            let has_many = || plan.alerts_of(post).collect::<HashSet<_>>().len() > 1;
+            let (receipt, is_digest) = match &post.act {
+                Act::Say if told.is_of_incident() => (receipt.clone(), has_many()),
+                Act::Edit(to) => (Some(receipt.clone().unwrap_or_else(|| to.clone())), has_many()),
+                // Where no message was known, what is answered and not changed is a digest that was found.
+                Act::Reply { to, .. } if next.receipt.is_none() && told.is_of_incident() => {
+                    (Some(to.clone()), true)
+                }
                 Act::Say | Act::Reply { .. } | Act::Supersede(_) => continue,
             };
             next.target = receipt.is_some().then(|| post.target.stored());
-            next.is_digest = plan.alerts_of(post).collect::<HashSet<_>>().len() > 1;
+            next.is_digest = is_digest;
             next.receipt = receipt;
         }
         incident = Some(next);

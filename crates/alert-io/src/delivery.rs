@@ -3,17 +3,17 @@
 //!
 //! Who remembers and who posts are the caller's, so that all of it can be simulated.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alert_core::key;
-use alert_core::known::Past;
-use alert_core::outcome::{Failure, Outcome, Receipt};
+use alert_core::known::{Found, Past};
+use alert_core::outcome::{Failure, Outcome, Sighting};
 use alert_core::relay::{Draft, Plan};
 use alert_core::report::{self, Digest, Report};
 use alert_core::target::{Closed, Target};
 use chrono::{DateTime, Utc};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::backoff;
 use crate::courier::Courier;
@@ -115,11 +115,11 @@ async fn find_lost<S: Sends>(
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
     deadline: Deadline,
 ) {
-    // All of it together: the alerts wait.
-    let end = Instant::now() + FIND_LIMIT.min(deadline.left() / 4);
-    let mut asked: HashMap<String, Option<Receipt>> = HashMap::new();
-    for ((question, target), known) in draft.questions().zip(draft.targets()).zip(&mut answers.known) {
-        let Some(kept) = &mut known.kept else { continue };
+    // By target, so that each is asked once: the names, and whose deliveries they are.
+    let mut wanted: BTreeMap<Target, Vec<(String, usize, String)>> = BTreeMap::new();
+    for (number, (question, target)) in draft.questions().zip(draft.targets()).enumerate() {
+        let Some(known) = answers.known.get(number) else { continue };
+        let Some(kept) = &known.kept else { continue };
         if !target.way.can_edit || kept.tried.is_empty() {
             continue;
         }
@@ -130,24 +130,25 @@ async fn find_lost<S: Sends>(
             true => continue,
             false => &kept.tried[..],
         };
-        let Ok(sender) = sender(target).await else { continue };
-        for delivery in looked_for {
+        let names = looked_for.iter().map(|delivery| {
             let name = key::post(question.receiver, "", std::slice::from_ref(delivery));
-            let found = if let Some(found) = asked.get(&name) {
-                found.clone()
-            } else {
-                let left = end.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return;
-                }
-                let found = sender.find(target, &name, left).await;
-                asked.insert(name, found.clone());
-                found
-            };
-            if let Some(receipt) = found {
-                kept.found = Some((delivery.clone(), receipt));
-                break;
-            }
+            (name, number, delivery.clone())
+        });
+        wanted.entry(target.clone()).or_default().extend(names);
+    }
+    for (target, wanted) in wanted {
+        let Ok(sender) = sender(&target).await else { continue };
+        let names: Vec<String> = wanted.iter().map(|(name, ..)| name.clone()).collect();
+        let sightings = sender.find(&target, &names, FIND_LIMIT.min(deadline.left() / 4)).await;
+        for (name, number, delivery) in wanted {
+            let kept = answers.known.get_mut(number).and_then(|known| known.kept.as_mut());
+            let Some(kept) = kept.filter(|kept| kept.found.is_none()) else { continue };
+            let sighting = sightings.iter().find(|sighting| sighting.name == name);
+            kept.found = sighting.map(|Sighting { receipt, is_digest, .. }| Found {
+                delivery,
+                receipt: receipt.clone(),
+                is_digest: *is_digest,
+            });
         }
     }
 }

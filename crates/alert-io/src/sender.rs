@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alert_core::answer;
-use alert_core::outcome::{Failure, Outcome, Receipt};
+use alert_core::outcome::{Failure, Outcome, Sighting};
 use alert_core::relay::Post;
 use alert_core::render::Message;
 use alert_core::target::Target;
@@ -29,8 +29,9 @@ pub trait Sends {
     /// Sends a post, once and within `limit`.
     fn send(&self, post: &Post, limit: Duration) -> impl Future<Output = Attempt>;
 
-    /// The message of this name at a target, where the target can be asked.
-    fn find(&self, target: &Target, name: &str, limit: Duration) -> impl Future<Output = Option<Receipt>>;
+    /// The messages of these names at a target, where the target can be asked.
+    fn find(&self, target: &Target, names: &[String], limit: Duration)
+    -> impl Future<Output = Vec<Sighting>>;
 }
 
 /// One target, opened.
@@ -63,10 +64,10 @@ impl Sends for Sender {
         }
     }
 
-    async fn find(&self, target: &Target, name: &str, limit: Duration) -> Option<Receipt> {
+    async fn find(&self, target: &Target, names: &[String], limit: Duration) -> Vec<Sighting> {
         match self {
-            Self::Webhook { .. } => None,
-            Self::App(app) => app.find(&target.address, name, limit).await,
+            Self::Webhook { .. } => Vec::new(),
+            Self::App(app) => app.find(&target.address, names, limit).await,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alert_core::answer;
-use alert_core::outcome::{Outcome, Receipt};
+use alert_core::outcome::{Outcome, Receipt, Sighting};
 use alert_core::relay::Post;
 use alert_core::render::slack;
 use alert_core::target::Act;
@@ -49,7 +49,7 @@ impl SlackApp {
             return Attempt { outcome: Outcome::Delivered(Some(receipt)), connection_lost: false };
         }
         let channel = &post.target.address;
-        let (method, arguments) = message.arguments(channel, &post.act, &post.name);
+        let (method, arguments) = message.arguments(channel, &post.act, &post.name, &post.members);
         let request =
             self.http.post(self.url(method.name())).bearer_auth(self.token.expose()).body(arguments);
         let left = end.saturating_duration_since(Instant::now());
@@ -79,23 +79,25 @@ impl SlackApp {
     ///
     /// An edit may simply be done again.
     async fn find_post(&self, post: &Post, limit: Duration) -> Option<Receipt> {
-        match &post.act {
-            Act::Say => self.find(&post.target.address, &post.name, limit).await,
+        let names = std::slice::from_ref(&post.name);
+        let found = match &post.act {
+            Act::Say => self.find(&post.target.address, names, limit).await,
             Act::Reply { to, .. } => {
                 let thread = format!("&ts={}", to.message);
-                self.look("conversations.replies", &to.place, &thread, &post.name, limit).await
+                self.look("conversations.replies", &to.place, &thread, names, limit).await
             }
-            Act::Edit(_) | Act::Supersede(_) => None,
-        }
+            Act::Edit(_) | Act::Supersede(_) => return None,
+        };
+        found.into_iter().next().map(|found| found.receipt)
     }
 
-    /// The message of this name in a channel.
-    pub async fn find(&self, channel: &str, name: &str, limit: Duration) -> Option<Receipt> {
+    /// The messages of these names in a channel.
+    pub async fn find(&self, channel: &str, names: &[String], limit: Duration) -> Vec<Sighting> {
         let Some(id) = self.id_of(channel) else {
             not_told(channel, "it is set by its name, and only its id can be asked for: set the id");
-            return None;
+            return Vec::new();
         };
-        self.look("conversations.history", &id, "", name, limit).await
+        self.look("conversations.history", &id, "", names, limit).await
     }
 
     async fn look(
@@ -103,9 +105,9 @@ impl SlackApp {
         method: &str,
         channel: &str,
         thread: &str,
-        name: &str,
+        names: &[String],
         limit: Duration,
-    ) -> Option<Receipt> {
+    ) -> Vec<Sighting> {
         // Ids need no escaping. Methods that read take no JSON.
         let form = format!("channel={channel}{thread}&limit={READ_BACK_MESSAGES}&include_all_metadata=true");
         let end = Instant::now() + limit;
@@ -115,12 +117,12 @@ impl SlackApp {
             looked = self.read(method, form, end).await;
         }
         let found = match looked {
-            Ok((status, body)) => answer::app::find(name, channel, status, &body),
+            Ok((status, body)) => answer::app::find(names, channel, status, &body),
             Err(error) => Err(describe(&error)),
         };
         found.unwrap_or_else(|why| {
             not_told(channel, &why);
-            None
+            Vec::new()
         })
     }
 

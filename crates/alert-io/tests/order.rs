@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use alert_core::config::Config;
 use alert_core::envelope;
-use alert_core::outcome::{Failure, Outcome, Receipt};
+use alert_core::outcome::{Failure, Outcome, Receipt, Sighting};
 use alert_core::relay::{self, Deployment, Post};
 use alert_core::target::{APP, Act, Closed, Target};
 use alert_io::courier::Courier;
@@ -134,8 +134,8 @@ impl Sends for Moody<'_> {
         Attempt { outcome, connection_lost: mood == 9 && post.items.len() == 1 }
     }
 
-    async fn find(&self, _: &Target, _: &str, _: Duration) -> Option<Receipt> {
-        None
+    async fn find(&self, _: &Target, _: &[String], _: Duration) -> Vec<Sighting> {
+        Vec::new()
     }
 }
 
@@ -300,8 +300,8 @@ impl Sends for Timed<'_> {
         Attempt { outcome: Outcome::Delivered(None), connection_lost: false }
     }
 
-    async fn find(&self, _: &Target, _: &str, _: Duration) -> Option<Receipt> {
-        None
+    async fn find(&self, _: &Target, _: &[String], _: Duration) -> Vec<Sighting> {
+        Vec::new()
     }
 }
 

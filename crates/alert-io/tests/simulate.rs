@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use alert_core::config::Config;
 use alert_core::envelope;
-use alert_core::outcome::{Failure, Outcome, Receipt};
+use alert_core::outcome::{Failure, Outcome, Receipt, Sighting};
 use alert_core::relay::{self, Deployment, Post};
 use alert_core::report::{Digest, Keep};
 use alert_core::target::{Act, Closed, Target};
@@ -292,9 +292,13 @@ impl Sends for Slack {
         attempt(Outcome::Delivered(Some(receipt)))
     }
 
-    async fn find(&self, _: &Target, name: &str, _: Duration) -> Option<Receipt> {
+    async fn find(&self, _: &Target, names: &[String], _: Duration) -> Vec<Sighting> {
         self.0.wait(100).await;
-        self.find_named(name)
+        let sighting = |name: &String| {
+            let receipt = self.find_named(name)?;
+            Some(Sighting { name: name.clone(), receipt, is_digest: false })
+        };
+        names.iter().filter_map(sighting).collect()
     }
 }
 

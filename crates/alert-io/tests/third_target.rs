@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use alert_core::config::Config;
-use alert_core::outcome::{Failure, Outcome, Receipt};
+use alert_core::outcome::{Failure, Outcome, Receipt, Sighting};
 use alert_core::relay::{self, Deployment, Post};
 use alert_core::render::Medium;
 use alert_core::target::{Target, WEBHOOK, Way};
@@ -45,8 +45,8 @@ impl Sends for Files {
         Attempt { outcome, connection_lost: false }
     }
 
-    async fn find(&self, _: &Target, _: &str, _: Duration) -> Option<Receipt> {
-        None
+    async fn find(&self, _: &Target, _: &[String], _: Duration) -> Vec<Sighting> {
+        Vec::new()
     }
 }
 

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::{CHANNEL_REFUSED, MESSAGE_REFUSED, TOKEN_REFUSED, UNAVAILABLE, retry_after};
-use crate::outcome::{Failure, Outcome, Receipt};
+use crate::outcome::{Failure, Outcome, Receipt, Sighting};
 
 /// What is read of an answer.
 #[derive(Debug, Default, Deserialize)]
@@ -211,11 +211,12 @@ fn is_code(text: &str) -> bool {
     (1..=60).contains(&text.len()) && text.bytes().all(is_inner)
 }
 
-/// The message of this name in a page of `conversations.history` or `conversations.replies`; the error is Slack's code, or the
-/// status, where it does not tell.
+/// The messages of these names in a page of `conversations.history` or `conversations.replies`; the error is Slack's code, or
+/// the status, where it does not tell.
 ///
-/// See [`metadata`](crate::render::slack::arguments::EVENT_TYPE) for where the name stands.
-pub fn find(name: &str, channel: &str, status: u16, body: &str) -> Result<Option<Receipt>, String> {
+/// See [`metadata`](crate::render::slack::arguments::EVENT_TYPE) for where the names stand.
+pub fn find(names: &[String], channel: &str, status: u16, body: &str) -> Result<Vec<Sighting>, String> {
+    use crate::render::slack::arguments::{DELIVERY, EVENT_TYPE, MEMBERS, member};
     #[derive(Deserialize)]
     struct History {
         ok: bool,
@@ -237,13 +238,17 @@ pub fn find(name: &str, channel: &str, status: u16, body: &str) -> Result<Option
         Some(History { error, .. }) if is_code(&error) => return Err(error),
         _ => return Err(format!("HTTP {status}")),
     };
-    let is_it = |message: &&Message| {
-        use crate::render::slack::arguments::{DELIVERY, EVENT_TYPE};
-        let Message { metadata, .. } = message;
-        metadata["event_type"] == EVENT_TYPE && metadata["event_payload"][DELIVERY] == name
+    let sighting = |name: &String| {
+        messages.iter().filter(|message| message.metadata["event_type"] == EVENT_TYPE).find_map(|message| {
+            let payload = &message.metadata["event_payload"];
+            let mut members = payload[MEMBERS].as_str().unwrap_or_default().split_whitespace();
+            let is_digest = members.any(|known| known == member(name));
+            let receipt = Receipt { place: channel.to_owned(), message: message.ts.clone() };
+            let is_it = is_digest || payload[DELIVERY] == *name;
+            is_it.then(|| Sighting { name: name.clone(), receipt, is_digest })
+        })
     };
-    let found = messages.iter().find(is_it);
-    Ok(found.map(|found| Receipt { place: channel.to_owned(), message: found.ts.clone() }))
+    Ok(names.iter().filter_map(sighting).collect())
 }
 
 #[cfg(test)]
@@ -367,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_message_is_found_by_its_name_alone() {
-        use crate::render::slack::arguments::{DELIVERY, EVENT_TYPE};
+        use crate::render::slack::arguments::{DELIVERY, EVENT_TYPE, MEMBERS};
         let metadata =
             |kind: &str, name: &str| json!({"event_type": kind, "event_payload": {DELIVERY: name}});
         let body = json!({"ok": true, "messages": [
@@ -375,11 +380,14 @@ mod tests {
             {"ts": "1.2", "metadata": metadata("another_app", "wanted")},
             {"ts": "1.3", "metadata": metadata(EVENT_TYPE, "other")},
             {"ts": "1.4", "metadata": metadata(EVENT_TYPE, "wanted")},
+            {"ts": "1.5", "metadata": {"event_type": EVENT_TYPE, "event_payload": {DELIVERY: "all", MEMBERS: "one two"}}},
         ]})
         .to_string();
-        let found = |name| find(name, "C1", 200, &body).map(|found| found.map(|receipt| receipt.message));
-        assert_eq!(found("wanted"), Ok(Some("1.4".to_owned())));
-        assert_eq!(found("missing"), Ok(None));
+        let names = ["wanted", "missing", "two", "", "all"].map(str::to_owned);
+        let found = find(&names, "C1", 200, &body).unwrap();
+        let found: Vec<_> =
+            found.iter().map(|found| (&*found.name, &*found.receipt.message, found.is_digest)).collect();
+        assert_eq!(found, [("wanted", "1.4", false), ("two", "1.5", true), ("all", "1.5", false)]);
         for (status, body, why) in [
             (200, r#"{"ok":false,"error":"missing_scope"}"#, "missing_scope"),
             (429, "", "HTTP 429"),
@@ -387,7 +395,7 @@ mod tests {
             (200, r#"{"ok":false,"error":"xoxb-1-Secret"}"#, "HTTP 200"),
             (200, "{}", "HTTP 200"),
         ] {
-            assert_eq!(find("wanted", "C1", status, body), Err(why.to_owned()), "{status} {body}");
+            assert_eq!(find(&names, "C1", status, body), Err(why.to_owned()), "{status} {body}");
         }
     }
 }

@@ -400,33 +400,85 @@ async fn a_record_that_fails_makes_no_second_message() {
     .await;
 }
 
-#[tokio::test]
-async fn a_digest_whose_records_fail_is_found_by_its_retry_and_answered_by_its_ends() {
-    const ALARMS: usize = 8;
-    let setup = Setup::by(By::App).await.table().timeout(3);
+/// A digest of so many alarms of which nothing is recorded, as when its process dies; and another process.
+async fn lost_digest(alarms: &[Value]) -> (Stage, Function) {
+    let setup = Setup::by(By::App).await.table();
     let channel = setup.sandbox.slack.channel("ops");
     let mut stage = setup.set("slackChannel", &channel.id).start().await;
+    assert!(stage.invoke(&sqs(alarms)).await.outcome.is_success());
+    for item in stage.sandbox.dynamodb.items(TABLE) {
+        if item.get("incident").is_some() {
+            die_before_record(&stage, item[PARTITION_KEY]["S"].as_str().unwrap());
+        } else {
+            // What the digest itself left is not there yet.
+            stage.sandbox.dynamodb.put_item(TABLE, &json!({ PARTITION_KEY: item[PARTITION_KEY] })).unwrap();
+        }
+    }
     let other = stage.another().await;
+    (stage, other)
+}
+
+#[tokio::test]
+async fn a_digest_whose_process_died_is_found_by_each_of_its_members_and_answered() {
+    const ALARMS: usize = 8;
     let all = |state: &str, before: &str, minutes: i64| -> Vec<Value> {
         (0..ALARMS).map(|n| change(&format!("cpu-{n}"), state, before, ago(minutes))).collect()
     };
-    let event = sns("a", &all("ALARM", "OK", 9));
-    // The claims are answered, and then the table is in trouble.
-    stage.sandbox.dynamodb.set_fault_after(u32::try_from(ALARMS).unwrap(), DynamoDbFault::Unavailable);
-    assert!(stage.invoke(&event).await.outcome.is_success());
-    stage.sandbox.dynamodb.set_fault(DynamoDbFault::None);
-    // The event comes again, to another process, when the leases have ended; and then the end of all.
-    other.set_retries(&[Duration::from_secs(6)]);
-    for event in [event, sns("b", &all("OK", "ALARM", 7))] {
-        let attempts = other.invoke_async(event.to_string()).await;
-        assert!(attempts.last().unwrap().outcome.is_success(), "{attempts:?}");
-    }
-    let [digest] = &ringing(&stage, "ops")[..] else { panic!("{:?}", texts(&stage, "ops")) };
-    let [reply] = &stage.sandbox.slack.replies("ops", &digest.ts)[..] else {
-        panic!("{:?}", stage.messages())
+    let (red, green) = (all("ALARM", "OK", 9), all("OK", "ALARM", 7));
+    let success = async |function: &Function, event: Value| {
+        assert_eq!(
+            function.invoke(event.to_string()).await.outcome.response_json(),
+            Some(json!({"batchItemFailures": []}))
+        );
     };
-    let said = shows(reply);
-    assert!((0..ALARMS).all(|n| said.contains(&format!("cpu-{n}"))) && said.contains('✅'), "{said}");
+    // All comes again as it was, in other batches, or not at all before its end.
+    for borders in [vec![0, ALARMS], vec![0, 3, ALARMS], Vec::new()] {
+        let retries: Vec<_> = borders.windows(2).map(|border| border[0]..border[1]).collect();
+        let (stage, other) = lost_digest(&red).await;
+        let history = |stage: &Stage| {
+            stage.sandbox.slack.calls().into_iter().filter(|call| call.method == Method::History).count()
+        };
+        for part in &retries {
+            let mut event = sqs(&red);
+            let records = event["Records"].as_array_mut().unwrap();
+            *records = records[part.clone()].to_vec();
+            let before = history(&stage);
+            success(&other, event).await;
+            assert!(history(&stage) - before <= 1, "a batch asks once");
+        }
+        success(&other, over_by_queue(&green)).await;
+        let [digest] = &ringing(&stage, "ops")[..] else { panic!("{retries:?}: {:?}", texts(&stage, "ops")) };
+        assert!(shows(digest).contains("cpu-0") && digest.before.is_empty(), "{retries:?}: {digest:?}");
+        let replies = stage.sandbox.slack.replies("ops", &digest.ts);
+        let said = shows(replies.last().unwrap());
+        assert!((0..ALARMS).all(|n| said.contains(&format!("cpu-{n}"))) && said.contains('✅'), "{said}");
+        assert_eq!(replies.len(), retries.len() + 1, "{retries:?}: {:?}", stage.messages());
+        stage.check_output();
+    }
+}
+
+/// A batch of a queue, of other deliveries than [`sqs`] makes.
+fn over_by_queue(changes: &[Value]) -> Value {
+    let mut event = sqs(changes);
+    for record in event["Records"].as_array_mut().unwrap() {
+        record["messageId"] = format!("{}-over", record["messageId"].as_str().unwrap()).into();
+    }
+    event
+}
+
+#[tokio::test]
+async fn a_message_that_was_found_is_found_again_after_another_death() {
+    let setup = Setup::by(By::App).await.table();
+    let channel = setup.sandbox.slack.channel("ops");
+    let mut stage = setup.set("slackChannel", &channel.id).start().await;
+    let red = change("cpu", "ALARM", "OK", ago(9));
+    invoke(&stage, "a", red.clone()).await;
+    for _ in 0..2 {
+        die_before_record(&stage, "cpu");
+        let other = stage.another().await;
+        invoke_at(&other, "a", red.clone()).await;
+        assert_eq!(texts(&stage, "ops").len(), 1);
+    }
     stage.check_output();
 }
 

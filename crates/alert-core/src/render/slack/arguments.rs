@@ -8,6 +8,17 @@ use crate::target::Act;
 pub const EVENT_TYPE: &str = "alert_relay_delivery";
 /// The field of the metadata that holds the name of the delivery.
 pub const DELIVERY: &str = "delivery";
+/// The field that holds the names of a digest's deliveries, each [cut](member) and with a space between: values are no lists.
+/// Source: docs.slack.dev, Node SDK, `MessageMetadataEventPayloadObject`.
+pub const MEMBERS: &str = "members";
+/// Slack limits metadata and does not say how.
+const MEMBER_CHARS: usize = 16;
+
+/// What stands of a name in [`MEMBERS`].
+#[must_use]
+pub fn member(name: &str) -> &str {
+    name.get(..MEMBER_CHARS).unwrap_or(name)
+}
 
 /// An edit takes less text than a post, beyond which it is refused. Source: docs.slack.dev, `chat.update`.
 const UPDATE_TEXT_MAX_CHARS: usize = 4_000;
@@ -35,10 +46,17 @@ impl Method {
 impl Message {
     /// The method for an act, and its arguments as JSON.
     ///
-    /// `channel` is an id or a name; `delivery` is what [`find`](crate::answer::app::find) finds the message by. A message
-    /// without blocks has none, because metadata, too, may be what was refused.
+    /// `channel` is an id or a name; `delivery` is what [`find`](crate::answer::app::find) finds the message by, and so are the
+    /// `members` of a digest. A message without blocks has none, because metadata, too, may be what was refused; and an
+    /// edit leaves the message its first one.
     #[must_use]
-    pub fn arguments(&self, channel: &str, act: &Act, delivery: &str) -> (Method, String) {
+    pub fn arguments(
+        &self,
+        channel: &str,
+        act: &Act,
+        delivery: &str,
+        members: &[String],
+    ) -> (Method, String) {
         let mut head = String::from("{");
         let mut member = |name: &str, value: &str| {
             block::write_text(name, &mut head);
@@ -65,15 +83,20 @@ impl Message {
                 Method::Update
             }
         };
-        // An edit leaves the name that the message was posted as.
-        let has_blocks = !self.blocks.is_empty() || !self.attachments.is_empty();
-        if method == Method::Post && has_blocks {
+        if method == Method::Post && (!self.blocks.is_empty() || !self.attachments.is_empty()) {
             head.push_str(r#""metadata":{"event_type":"#);
             block::write_text(EVENT_TYPE, &mut head);
             head.push_str(r#","event_payload":{"#);
             block::write_text(DELIVERY, &mut head);
             head.push(':');
             block::write_text(delivery, &mut head);
+            if !members.is_empty() {
+                head.push(',');
+                block::write_text(MEMBERS, &mut head);
+                head.push(':');
+                let members: Vec<&str> = members.iter().map(|name| self::member(name)).collect();
+                block::write_text(&members.join(" "), &mut head);
+            }
             head.push_str("}},");
         }
         match method {
@@ -101,7 +124,7 @@ mod tests {
     }
 
     fn arguments(message: &Message, act: &Act) -> (Method, Value) {
-        let (method, arguments) = message.arguments("#ops", act, "name");
+        let (method, arguments) = message.arguments("#ops", act, "name", &[]);
         (method, serde_json::from_str(&arguments).unwrap())
     }
 
