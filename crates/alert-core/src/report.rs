@@ -195,8 +195,12 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
         }
     }
     for (place, item, post, receipt, at) in arrived {
+        // A reply that has arrived is not all of it where the change of the message has failed.
+        let has_failed = report.failed.contains_key(&(item, post.planned_for().to_owned()));
         let (settled, item) = (&mut all[place], &plan.items[item]);
-        settled.delivered.push((&item.delivery, at));
+        if !has_failed {
+            settled.delivered.push((&item.delivery, at));
+        }
         settled.is_taken |= post.instead_of.is_none();
         let Some(changed_at) = item.alert.changed_at else { continue };
         if settled.shown.as_ref().is_none_or(|shown| shown.at <= changed_at) {

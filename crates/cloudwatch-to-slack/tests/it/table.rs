@@ -214,6 +214,27 @@ async fn a_table_in_trouble_from_the_start_costs_no_alert() {
     .await;
 }
 
+#[tokio::test]
+async fn a_change_that_waits_too_long_for_slack_is_made_by_its_retry() {
+    let setup = Setup::by(By::App).await.table().timeout(3);
+    let channel = setup.sandbox.slack.channel("ops");
+    let stage = setup.set("slackChannel", &channel.id).start().await;
+    invoke(&stage, "a", change("cpu", "ALARM", "OK", ago(9))).await;
+    // The reply arrives, and the message itself is to be changed later than the invocation lasts.
+    let pause = 4;
+    stage.sandbox.slack.then_on(Method::Update, Answer::RateLimited(pause));
+    let over = sns("b", &[change("cpu", "OK", "ALARM", ago(7))]);
+    assert_eq!(error(&stage.invoke(&over).await).0, "slack_rate_limited");
+    let message = last_root(&stage, "ops");
+    assert!(message.shown.text.starts_with("🔴 cpu"), "{message:?}");
+    assert_eq!(stage.sandbox.slack.replies("ops", &message.ts).len(), 1);
+    tokio::time::sleep(Duration::from_secs(pause)).await;
+    assert!(stage.invoke(&over).await.outcome.is_success());
+    let message = last_root(&stage, "ops");
+    assert!(message.shown.text.starts_with("✅ cpu"), "{message:?}");
+    assert_eq!(stage.sandbox.slack.replies("ops", &message.ts).len(), 1, "the reply is there");
+}
+
 /// The message that stands for itself and was said last.
 pub(crate) fn last_root(stage: &Stage, channel: &str) -> Message {
     let mut roots = ringing(stage, channel).into_iter().filter(|message| message.thread_ts.is_none());
