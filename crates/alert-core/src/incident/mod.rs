@@ -1,6 +1,6 @@
 //! What is remembered of one alert for one receiver, and what a further change of it does to what people see.
 //!
-//! [`next`] is the state machine: what is known and a change go in, what is known then and what people are told come out.
+//! [`next()`] is the state machine: what is known and a change go in, what is known then and what people are told come out.
 //! There is no clock in it, and knowing nothing is lawful. What it tells as acts is said by [`Step::acts`], one table.
 
 mod next;
