@@ -3,7 +3,7 @@
 //! The planning is pure, so that the function, `alertctl explain` and the tests see the same plan.
 
 use std::collections::hash_map;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -127,6 +127,8 @@ pub(crate) struct Life {
     incident: Option<Incident>,
     /// Messages of deliveries whose processes did not live to say so.
     found: Vec<Found>,
+    /// The names of the deliveries of this event.
+    own: HashSet<String>,
 }
 
 /// A receiver's name, and an alert by the first of its items.
@@ -135,7 +137,7 @@ type Place = (String, usize);
 impl Life {
     fn new(kept: Kept, receiver: Arc<Receiver>, first: usize) -> Self {
         let incident = kept.incident.clone();
-        Self { kept, receiver, first, steps: Vec::new(), incident, found: Vec::new() }
+        Self { kept, receiver, first, steps: Vec::new(), incident, found: Vec::new(), own: HashSet::new() }
     }
 
     /// Whether a message of it may stand at the target that nobody finds any more.
@@ -166,7 +168,9 @@ impl Life {
             incident::next(self.incident.as_ref(), &Change::of(&item.alert, &item.key, &name), now, policy);
         let mut acts = step.acts(policy);
         let own = self.found.iter().position(|found| found.delivery == name);
-        let found = own.or((!self.found.is_empty()).then_some(0));
+        // The message of another delivery of this event is that one's to change.
+        let others = self.found.iter().position(|found| !self.own.contains(&found.delivery));
+        let found = own.or(others);
         if acts == [Act::Say]
             && step.told.is_of_incident()
             && let Some(found) = found
@@ -559,6 +563,7 @@ impl Plan<'_> {
                     let found = kept.found.clone();
                     let life = lives.entry(place).or_insert_with(|| Life::new(kept, receiver, index));
                     life.found.extend(found);
+                    life.own.insert(item.delivery.name());
                 }
                 match past {
                     Past::None => {}
@@ -642,7 +647,8 @@ impl Plan<'_> {
         }
         // For each alert the item whose message is to come, or whose state its message is to show.
         let mut says: HashMap<Place, usize> = HashMap::new();
-        let mut edits: BTreeMap<Place, (usize, usize, Act)> = BTreeMap::new();
+        // By the message, too: one may be ended, and another one begin.
+        let mut edits: BTreeMap<(Place, String), (usize, usize, Act)> = BTreeMap::new();
         let mut replies: Vec<(Act, Vec<(usize, usize)>)> = Vec::new();
         let mut superseded = Vec::new();
         let due = std::mem::take(items);
@@ -677,8 +683,14 @@ impl Plan<'_> {
                         items.push((index, number));
                     }
                     Act::Say => items.push((index, number)),
-                    Act::Edit(_) => {
-                        let before = edits.insert(place.clone(), (index, number, act));
+                    Act::Edit(ref to) => {
+                        // A message that shows the newest state is there already.
+                        if let Some(before) = says.remove(&place) {
+                            self.twins.insert((before, receiver.clone()), index);
+                            items.retain(|(other, _)| *other != before);
+                        }
+                        let message = (place.clone(), to.message.clone());
+                        let before = edits.insert(message, (index, number, act));
                         if let Some((before, ..)) = before
                             && !replies.iter().any(|(_, items)| items.iter().any(|(item, _)| *item == before))
                         {

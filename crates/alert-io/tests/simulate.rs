@@ -326,7 +326,7 @@ impl Process {
 }
 
 /// What happens to the alarms, in the order in which it happens: the alarm, the state, and when.
-fn history(random: &mut StdRng, began: DateTime<Utc>) -> Vec<(usize, &'static str, DateTime<Utc>)> {
+fn history(random: &mut StdRng, began: DateTime<Utc>) -> Vec<Happened> {
     let mut at = began - TimeDelta::minutes(90);
     let mut states = [""; ALARMS];
     let mut changes = Vec::new();
@@ -341,15 +341,52 @@ fn history(random: &mut StdRng, began: DateTime<Utc>) -> Vec<(usize, &'static st
     changes
 }
 
-fn event(number: usize, alarm: usize, state: &str, at: DateTime<Utc>) -> String {
-    let message = json!({
-        "AlarmName": format!("alarm-{alarm}"), "AWSAccountId": "111122223333", "NewStateValue": state,
-        "NewStateReason": format!("change [{number}]"), "StateChangeTime": at.to_rfc3339(),
+/// What happened to an alarm: which one, its state, and when.
+type Happened = (usize, &'static str, DateTime<Utc>);
+
+/// One delivery: its id, and the number of the change that it tells.
+type Delivery = (String, usize);
+
+fn event(deliveries: &[Delivery], changes: &[Happened]) -> String {
+    let records = deliveries.iter().map(|(id, number)| {
+        let (alarm, state, at) = changes[*number];
+        let message = json!({
+            "AlarmName": format!("alarm-{alarm}"), "AWSAccountId": "111122223333", "NewStateValue": state,
+            "NewStateReason": format!("change [{number}]"), "StateChangeTime": at.to_rfc3339(),
+        });
+        json!({"EventSource": "aws:sns", "Sns": {
+            "MessageId": id, "Message": message.to_string(), "Timestamp": at.to_rfc3339(),
+        }})
     });
-    let record = json!({"EventSource": "aws:sns", "Sns": {
-        "MessageId": format!("m-{number}"), "Message": message.to_string(), "Timestamp": at.to_rfc3339(),
-    }});
-    json!({"Records": [record]}).to_string()
+    json!({"Records": records.collect::<Vec<_>>()}).to_string()
+}
+
+/// When which deliveries arrive: each change some time after it happened, some long after, some twice, some under another id as
+/// well, and several together.
+fn arrivals(random: &mut StdRng, count: usize) -> Vec<(Duration, Vec<Delivery>)> {
+    let mut arrivals: Vec<(Duration, Vec<Delivery>)> = Vec::new();
+    for number in 0..count {
+        let mut ids = vec![format!("m-{number}")];
+        match random.random_range(0..10) {
+            0 => ids.push(format!("m-{number}")),
+            1 => ids.extend((1..3).map(|copy| format!("m-{number}-{copy}"))),
+            _ => {}
+        }
+        for id in ids {
+            let late = if random.random_range(0..5) == 0 { 60_000 } else { 3_000 };
+            let at = u64::try_from(number).unwrap() * 1_000 + random.random_range(0..late);
+            arrivals.push((Duration::from_millis(at), vec![(id, number)]));
+        }
+    }
+    arrivals.sort();
+    let mut together: Vec<(Duration, Vec<Delivery>)> = Vec::new();
+    for (at, deliveries) in arrivals {
+        match together.last_mut().filter(|_| random.random_range(0..3) == 0) {
+            Some((_, last)) => last.extend(deliveries),
+            None => together.push((at, deliveries)),
+        }
+    }
+    together
 }
 
 /// Counts, over all seeds.
@@ -376,24 +413,15 @@ async fn simulate(seed: u64, sums: &mut Sums) {
     let deployment = Deployment { own: Target::channel("C0123456789"), ..Deployment::new(config) };
     let world = Rc::new(World::new(StdRng::seed_from_u64(seed ^ 0xa1e7), faults));
     let changes = history(&mut random, world.began);
-    // Each arrives some time after it happened, some long after, and some twice.
-    let mut arrivals: Vec<(Duration, usize)> = Vec::new();
-    for number in 0..changes.len() {
-        for _ in 0..=usize::from(random.random_range(0..10) == 0) {
-            let late = if random.random_range(0..5) == 0 { 60_000 } else { 3_000 };
-            let at = u64::try_from(number).unwrap() * 1_000 + random.random_range(0..late);
-            arrivals.push((Duration::from_millis(at), number));
-        }
-    }
+    let arrivals = arrivals(&mut random, changes.len());
     // A process has one invocation at a time.
     let processes: Vec<_> = (0..PROCESSES).map(|_| Mutex::new(Process::new(&world))).collect();
     let deaths = Cell::new(0);
-    let handled = arrivals.iter().map(async |(at, number)| {
+    let handled = arrivals.iter().map(async |(at, deliveries)| {
         sleep(*at).await;
-        let (alarm, state, changed_at) = changes[*number];
-        let event = event(*number, alarm, state, changed_at);
+        let event = event(deliveries, &changes);
         for tries in 0.. {
-            assert!(tries < 200, "seed {seed}: event {number} is never taken");
+            assert!(tries < 200, "seed {seed}: {deliveries:?} are never taken");
             // In the end the world is well, or nothing could be said of it.
             if tries == 40 {
                 world.faults.set(Faults { lost_answers: 0, table: 0, deaths: 0, deletions: 0, ..faults });
@@ -423,7 +451,7 @@ async fn simulate(seed: u64, sums: &mut Sums) {
         }
     });
     futures_util::future::join_all(handled).await;
-    check(seed, &world, &changes, sums);
+    check(seed, &world, &changes, &arrivals, sums);
     sums.alerts += changes.len();
     sums.calls += world.calls.get();
     sums.deaths += deaths.get();
@@ -431,12 +459,23 @@ async fn simulate(seed: u64, sums: &mut Sums) {
 }
 
 /// What has to hold in the end, whatever happened.
-fn check(seed: u64, world: &World, changes: &[(usize, &str, DateTime<Utc>)], sums: &mut Sums) {
+fn check(
+    seed: u64,
+    world: &World,
+    changes: &[Happened],
+    arrivals: &[(Duration, Vec<Delivery>)],
+    sums: &mut Sums,
+) {
     let faults = world.faults.get();
     let messages = world.messages.borrow();
     let is_read_back = faults.reads_back;
-    for number in 0..changes.len() {
-        let is_told = world.told.borrow().contains(&number.to_string());
+    for (number, (alarm, ..)) in changes.iter().enumerate() {
+        let told = world.told.borrow();
+        // One message shows the newest of several changes in one event.
+        let mut shown_by = (number..changes.len()).filter(|other| {
+            *other == number || is_together(arrivals, number, *other) && changes[*other].0 == *alarm
+        });
+        let is_told = shown_by.any(|other| told.contains(&other.to_string()));
         assert!(
             is_told,
             "seed {seed}, {faults:?}: change {number} of {changes:?} was never told: {messages:#?}"
@@ -485,6 +524,12 @@ fn check(seed: u64, world: &World, changes: &[(usize, &str, DateTime<Utc>)], sum
             .find(|root| !root.shows.contains("older news") && !root.shows.starts_with('↪'));
         assert!(newest.is_some_and(shows), "the last state is not the true one: {}", dump());
     }
+}
+
+/// Whether two changes came in one event.
+fn is_together(arrivals: &[(Duration, Vec<Delivery>)], one: usize, other: usize) -> bool {
+    let has = |deliveries: &[Delivery], number: usize| deliveries.iter().any(|(_, of)| *of == number);
+    arrivals.iter().any(|(_, deliveries)| has(deliveries, one) && has(deliveries, other))
 }
 
 fn has_deaths(world: &World) -> bool {
