@@ -305,11 +305,11 @@ fn keep(
             .copied()
             .filter(|arrived| is_here(&arrived.post, speaker))
             .collect();
-        let is_told =
-            matches!(told, Told::Nothing(_)) || !arrived.is_empty() || is_shared(plan, report, life, speaker);
+        let has_arrived = !arrived.is_empty() || is_shared(plan, report, life, speaker);
+        let is_told = has_arrived || matches!(told, Told::Nothing(_));
         if has_failed(*index) || has_failed(speaker) || !is_told {
             let is_unsure = report.unsure.iter().any(|(post, _)| is_here(post, speaker));
-            if is_told || is_unsure {
+            if has_arrived || is_unsure {
                 tried.push(name);
             }
             continue;
