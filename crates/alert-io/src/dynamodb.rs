@@ -151,7 +151,8 @@ impl Store for DynamoDbTable {
             .item(key)
             .condition_expression("lease_owner = :me")
             .expression_attribute_values(":me", AttributeValue::S((*owner).to_owned()))
-            .expression_attribute_values(":expires_at", AttributeValue::N(seconds(*expires_at)));
+            .expression_attribute_values(":expires_at", AttributeValue::N(seconds(*expires_at)))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let (mut set, mut remove) = ("SET expires_at = :expires_at".to_owned(), "lease_owner, lease_until");
         let incident = keep.incident.as_ref().map(|incident| AttributeValue::S(incident.to_json()));
         if let Some(incident) = &incident {

@@ -192,10 +192,12 @@ impl<S: Store> Table<S> {
         match self.store.record(&record).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(
-                "another process has taken an alert over, because the lease of this one had ended: its messages may be told twice"
+                "another process has taken {key} over, because the lease of this one had ended: its messages may be told twice"
             ),
             Err(trouble) => {
-                self.tell(&trouble, ": what was posted just now is not recorded, and may be told twice");
+                let comes_of_it =
+                    format!(": what was posted just now of {key} is not recorded, and may be told twice");
+                self.tell(&trouble, &comes_of_it);
                 return false;
             }
         }
