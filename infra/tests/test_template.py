@@ -120,9 +120,9 @@ def test_the_table_is_the_one_that_the_relay_asks_for_and_stays(template):
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
     assert properties["DeletionProtectionEnabled"] is True
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    code = (stack.TEMPLATE.parent.parent / "crates" / "alert-io" / "src" / "table.rs").read_text()
+    code = (stack.TEMPLATE.parent.parent / "crates" / "alert-io" / "src" / "dynamodb.rs").read_text()
     key, = properties["KeySchema"]
-    assert f'const KEY: &str = "{key["AttributeName"]}"' in code and key["KeyType"] == "HASH"
+    assert f'.key("{key["AttributeName"]}", key)' in code and key["KeyType"] == "HASH"
     assert properties["AttributeDefinitions"] == [{"AttributeName": key["AttributeName"], "AttributeType": "S"}]
     ends = properties["TimeToLiveSpecification"]
     assert f"SET {ends['AttributeName']} = " in code and ends["Enabled"] is True
