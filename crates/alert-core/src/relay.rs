@@ -121,8 +121,8 @@ pub(crate) struct Life {
     pub(crate) receiver: Arc<Receiver>,
     /// One of its items.
     pub(crate) first: usize,
-    /// Its items in their order, and what is told of each.
-    pub(crate) steps: Vec<(usize, Told)>,
+    /// Its items in their order, what is told of each, and whether the message that shows it then is a digest's.
+    pub(crate) steps: Vec<(usize, Told, bool)>,
     /// The incident after them, as far as it is known before anything is posted.
     incident: Option<Incident>,
     /// Messages of deliveries whose processes did not live to say so.
@@ -188,7 +188,9 @@ impl Life {
         } else if let Some(own) = own {
             // Another message tells of the alert by now.
             let Found { receipt, is_digest, .. } = self.found.swap_remove(own);
-            if step.incident.receipt.as_ref() != Some(&receipt) && !is_digest {
+            // What is said by itself is that message: it is found and not said again.
+            let is_another = step.incident.receipt.as_ref() != Some(&receipt) && !acts.contains(&Act::Say);
+            if is_another && !is_digest {
                 acts.push(Act::Supersede(receipt));
             }
         }
@@ -563,7 +565,6 @@ impl Plan<'_> {
                     let found = kept.found.clone();
                     let life = lives.entry(place).or_insert_with(|| Life::new(kept, receiver, index));
                     life.found.extend(found);
-                    life.own.insert(item.delivery.name());
                 }
                 match past {
                     Past::None => {}
@@ -575,6 +576,10 @@ impl Plan<'_> {
                         continue;
                     }
                     Past::Delivered => continue,
+                }
+                let place = (destination.meant_for.name.clone(), self.first_of_alert[index]);
+                if let Some(life) = lives.get_mut(&place) {
+                    life.own.insert(item.delivery.name());
                 }
                 destination.overtaken =
                     shown.filter(|shown| item.alert.changed_at.is_some_and(|at| at < shown.at));
@@ -661,7 +666,7 @@ impl Plan<'_> {
             };
             let has_lost = life.has_lost();
             let (step, acts) = life.step(&self.items[index], target, self.deployment, self.now);
-            life.steps.push((index, step.told));
+            life.steps.push((index, step.told, step.incident.is_digest));
             let (told, is_digest) = (step.told, step.incident.is_digest);
             let receiver = destination.receiver.name.clone();
             if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {
@@ -672,6 +677,14 @@ impl Plan<'_> {
                 destination.overtaken = Some(Shown { state: word.clone(), at: *at, receipt: None });
             }
             destination.story = Some(Box::new(step));
+            // A message that shows the newest state, or a digest that has it, is there already.
+            if acts.iter().any(|act| act.about().is_some())
+                && told.is_of_incident()
+                && let Some(before) = says.remove(&place)
+            {
+                self.twins.insert((before, receiver.clone()), index);
+                items.retain(|(other, _)| *other != before);
+            }
             for act in acts {
                 match act {
                     // One that shows the newest state tells of all that was before.
@@ -684,11 +697,6 @@ impl Plan<'_> {
                     }
                     Act::Say => items.push((index, number)),
                     Act::Edit(ref to) => {
-                        // A message that shows the newest state is there already.
-                        if let Some(before) = says.remove(&place) {
-                            self.twins.insert((before, receiver.clone()), index);
-                            items.retain(|(other, _)| *other != before);
-                        }
                         let message = (place.clone(), to.message.clone());
                         let before = edits.insert(message, (index, number, act));
                         if let Some((before, ..)) = before

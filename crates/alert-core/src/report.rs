@@ -153,10 +153,6 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
     for Arrived { post, receipt, at } in &report.arrived {
         for item in &post.items {
             let Some(known) = plan.items.get(*item) else { continue };
-            // Of several posts for it one has failed: all of them come again.
-            if report.failed.contains_key(&(*item, post.planned_for().to_owned())) {
-                continue;
-            }
             arrived.push((
                 of(plan.meant_for(post.planned_for(), *item), &known.key),
                 *item,
@@ -289,7 +285,7 @@ fn keep(
 ) -> Keep {
     let Kept { incident, tried, .. } = &life.kept;
     let (mut incident, mut tried) = (incident.clone(), tried.clone());
-    for (index, told) in &life.steps {
+    for (index, told, is_in_digest) in &life.steps {
         let Some(item) = plan.items.get(*index) else { continue };
         let Some(planned_for) = plan.planned_for(&life.receiver, *index) else { continue };
         let (name, speaker) = (item.delivery.name(), plan.spokesman_for(*index, planned_for));
@@ -329,9 +325,9 @@ fn keep(
             let (receipt, is_digest) = match &post.act {
                 Act::Say if told.is_of_incident() => (receipt.clone(), has_many()),
                 Act::Edit(to) => (Some(receipt.clone().unwrap_or_else(|| to.clone())), has_many()),
-                // Where no message was known, what is answered and not changed is a digest that was found.
+                // Where no message was known, one was found.
                 Act::Reply { to, .. } if next.receipt.is_none() && told.is_of_incident() => {
-                    (Some(to.clone()), true)
+                    (Some(to.clone()), *is_in_digest)
                 }
                 Act::Say | Act::Reply { .. } | Act::Supersede(_) => continue,
             };

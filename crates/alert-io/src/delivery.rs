@@ -13,7 +13,7 @@ use alert_core::relay::{Draft, Plan};
 use alert_core::report::{self, Digest, Report};
 use alert_core::target::{Closed, Target};
 use chrono::{DateTime, Utc};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::backoff;
 use crate::courier::Courier;
@@ -86,11 +86,14 @@ async fn count<S: Sends>(
     deadline: Deadline,
 ) {
     for digest in digests {
-        if !deadline.allows(COUNT_LIMIT) {
+        if !deadline.allows(Duration::ZERO) {
             break;
         }
         let known = ledger.digest(digest, now).await;
         let Some(KnownDigest { posted, over, of }) = known.filter(|known| known.over > 0) else { continue };
+        if !deadline.allows(COUNT_LIMIT) {
+            continue;
+        }
         let Some(post) = plan.counted(digest, &posted, over, of) else { continue };
         let Ok(sender) = sender(&post.target).await else { continue };
         for round in 0..COUNT_TRIES {
@@ -130,16 +133,24 @@ async fn find_lost<S: Sends>(
             true => continue,
             false => &kept.tried[..],
         };
-        let names = looked_for.iter().map(|delivery| {
+        // Its own first: one is enough.
+        let (first, others): (Vec<_>, Vec<_>) = looked_for.iter().partition(|delivery| **delivery == own[0]);
+        let names = first.into_iter().chain(others).map(|delivery| {
             let name = key::post(question.receiver, "", std::slice::from_ref(delivery));
             (name, number, delivery.clone())
         });
         wanted.entry(target.clone()).or_default().extend(names);
     }
+    // All of it together: the alerts wait.
+    let end = Instant::now() + FIND_LIMIT.min(deadline.left() / 4);
     for (target, wanted) in wanted {
         let Ok(sender) = sender(&target).await else { continue };
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
         let names: Vec<String> = wanted.iter().map(|(name, ..)| name.clone()).collect();
-        let sightings = sender.find(&target, &names, FIND_LIMIT.min(deadline.left() / 4)).await;
+        let sightings = sender.find(&target, &names, left).await;
         for (name, number, delivery) in wanted {
             let kept = answers.known.get_mut(number).and_then(|known| known.kept.as_mut());
             let Some(kept) = kept.filter(|kept| kept.found.is_none()) else { continue };

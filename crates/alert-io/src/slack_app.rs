@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alert_core::answer;
-use alert_core::outcome::{Outcome, Receipt, Sighting};
+use alert_core::outcome::{Outcome, Sighting};
 use alert_core::relay::Post;
 use alert_core::render::slack;
 use alert_core::target::Act;
@@ -44,9 +44,9 @@ impl SlackApp {
     pub async fn send(&self, post: &Post, message: &slack::Message, limit: Duration) -> Attempt {
         let end = Instant::now() + limit;
         if post.may_be_repeat
-            && let Some(receipt) = self.find_post(post, limit / READ_BACK_SHARE).await
+            && let Some(outcome) = self.find_post(post, limit / READ_BACK_SHARE).await
         {
-            return Attempt { outcome: Outcome::Delivered(Some(receipt)), connection_lost: false };
+            return Attempt { outcome, connection_lost: false };
         }
         let channel = &post.target.address;
         let (method, arguments) = message.arguments(channel, &post.act, &post.name, &post.members);
@@ -68,17 +68,17 @@ impl SlackApp {
         }
         // Nobody said that it arrived; the channel may tell.
         if (attempt.connection_lost || matches!(attempt.outcome, Outcome::Unsure(_)))
-            && let Some(receipt) = self.find_post(post, end.saturating_duration_since(Instant::now())).await
+            && let Some(outcome) = self.find_post(post, end.saturating_duration_since(Instant::now())).await
         {
-            return Attempt { outcome: Outcome::Delivered(Some(receipt)), connection_lost: false };
+            return Attempt { outcome, connection_lost: false };
         }
         attempt
     }
 
-    /// The message that an earlier try of a post made, where the app may read the channel's history.
+    /// That an earlier try of a post has arrived, where the app may read the channel's history and finds it.
     ///
     /// An edit may simply be done again.
-    async fn find_post(&self, post: &Post, limit: Duration) -> Option<Receipt> {
+    async fn find_post(&self, post: &Post, limit: Duration) -> Option<Outcome> {
         let names = std::slice::from_ref(&post.name);
         let found = match &post.act {
             Act::Say => self.find(&post.target.address, names, limit).await,
@@ -88,7 +88,9 @@ impl SlackApp {
             }
             Act::Edit(_) | Act::Supersede(_) => return None,
         };
-        found.into_iter().next().map(|found| found.receipt)
+        // A digest that has it is no message of its own, which could be changed for it.
+        let found = found.into_iter().next()?;
+        Some(Outcome::Delivered((!found.is_digest).then_some(found.receipt)))
     }
 
     /// The messages of these names in a channel.

@@ -216,9 +216,10 @@ impl<S: Store> Ledger for Table<S> {
         let is_in_trouble = AtomicBool::new(false);
         let began = Instant::now();
         let patience = began + PATIENCE.min(deadline.left() / 4);
+        let give_up = began + deadline.left() / 3;
         let claim = async |(place, numbers): (String, Vec<usize>)| {
-            // One that hangs says enough: the alerts wait.
-            if is_in_trouble.load(Ordering::Relaxed) {
+            // One that hangs, or many that are slow, say enough: the alerts wait.
+            if is_in_trouble.load(Ordering::Relaxed) || Instant::now() > give_up {
                 return (numbers, None);
             }
             let mut deliveries: Vec<String> =
@@ -243,7 +244,11 @@ impl<S: Store> Ledger for Table<S> {
                     answers.problem = Some(trouble.0);
                     continue;
                 }
-                None => continue,
+                None => {
+                    let slow = || "the table takes too long for so many alerts".to_owned();
+                    answers.problem.get_or_insert_with(slow);
+                    continue;
+                }
             };
             for number in numbers {
                 let name = questions[number].delivery.name();

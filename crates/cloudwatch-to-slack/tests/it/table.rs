@@ -8,7 +8,7 @@ use alert_sandbox::slack::{Answer, Message, Method, TokenState};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::events::{alarm_in, grafana, sns, sqs};
+use crate::events::{alarm_in, fixture, grafana, sns, sqs};
 use crate::stage::{By, SOON, Setup, Stage, answer, at_once, error, says};
 
 pub(crate) const TABLE: &str = "alerts";
@@ -785,4 +785,27 @@ async fn what_one_receiver_is_told_at_once_another_one_is_not() {
     assert_eq!(answer(&stage.invoke(&failed).await)["batchItemFailures"], json!([]));
     let hooked = stage.sandbox.slack.accepted().into_iter().filter(|call| call.channel == "hooked").count();
     assert_eq!(hooked, 2);
+}
+
+#[tokio::test]
+async fn news_whose_process_died_stands_as_it_was_posted() {
+    for news in ["../backup/completed.sns.json", "../s3/removed.sns.json", "../guardduty/finding.sns.json"] {
+        let setup = Setup::by(By::App).await.table();
+        let channel = setup.sandbox.slack.channel("ops");
+        let mut stage = setup.set("slackChannel", &channel.id).start().await;
+        let event = fixture(news);
+        assert!(stage.invoke(&event).await.outcome.is_success());
+        let items = stage.sandbox.dynamodb.items(TABLE);
+        let kept = items.iter().find(|item| item.get("incident").is_some()).unwrap();
+        let incident: Value = serde_json::from_str(kept["incident"]["S"].as_str().unwrap()).unwrap();
+        let item = json!({
+            "pk": kept["pk"], "lease_owner": {"S": "one that is gone"}, "lease_until": {"N": "1"},
+            "tried": {"SS": incident["deliveries"]},
+        });
+        stage.sandbox.dynamodb.put_item(TABLE, &item).unwrap();
+        let posted = texts(&stage, "ops");
+        let other = stage.another().await;
+        assert!(other.invoke(event.to_string()).await.outcome.is_success());
+        assert_eq!(texts(&stage, "ops"), posted, "{news}: it was told, and is told as it was");
+    }
 }
