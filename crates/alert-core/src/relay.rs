@@ -183,6 +183,9 @@ impl Life {
             let edit = Act::Edit(receipt.clone());
             acts = (rings || is_digest).then_some(reply).into_iter().collect();
             acts.extend((!is_digest).then_some(edit));
+            // What was posted behind it in the meantime is older, and looks newer.
+            let others = before.as_ref().filter(|before| **before != receipt && target.way.can_edit);
+            acts.extend(others.cloned().map(Act::Supersede));
             (step.incident.receipt, step.incident.target) = (Some(receipt), Some(target.stored()));
             step.incident.is_digest = is_digest;
         } else if let Some(own) = own {
