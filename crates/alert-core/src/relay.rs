@@ -118,7 +118,7 @@ pub(crate) struct Life {
     /// What was known.
     pub(crate) kept: Kept,
     /// The name of the receiver that it is kept for.
-    pub(crate) receiver: Arc<Receiver>,
+    pub(crate) receiver: String,
     /// One of its items.
     pub(crate) first: usize,
     /// Its items in their order, what is told of each, and whether the message that shows it then is a digest's.
@@ -135,7 +135,7 @@ pub(crate) struct Life {
 type Place = (String, usize);
 
 impl Life {
-    fn new(kept: Kept, receiver: Arc<Receiver>, first: usize) -> Self {
+    fn new(kept: Kept, receiver: String, first: usize) -> Self {
         let incident = kept.incident.clone();
         Self { kept, receiver, first, steps: Vec::new(), incident, found: Vec::new(), own: HashSet::new() }
     }
@@ -302,7 +302,7 @@ pub fn plan<'d>(
     request_id: &str,
     now: DateTime<Utc>,
 ) -> Plan<'d> {
-    draft(decoded, deployment, request_id, now).plan(&[], None)
+    draft(decoded, deployment, request_id, now).plan(Vec::new(), None)
 }
 
 impl<'d> Draft<'d> {
@@ -327,7 +327,7 @@ impl<'d> Draft<'d> {
     /// What is known as delivered is left out, so that a retry posts only what failed. `problem` is why less is known than
     /// should be, for every message to say.
     #[must_use]
-    pub fn plan(self, known: &[Known], problem: Option<&str>) -> Plan<'d> {
+    pub fn plan(self, known: Vec<Known>, problem: Option<&str>) -> Plan<'d> {
         let Self(mut plan) = self;
         if let Some(problem) = problem {
             let warning = Warning::new(fill(plan.words().memory_lost, &[problem]));
@@ -405,9 +405,9 @@ impl Plan<'_> {
     }
 
     /// The name of the receiver that an item, which the rules chose this one for, was planned for.
-    pub(crate) fn planned_for(&self, meant_for: &Receiver, item: usize) -> Option<&str> {
+    pub(crate) fn planned_for(&self, meant_for: &str, item: usize) -> Option<&str> {
         let mut all = self.destinations.get(item).into_iter().flatten();
-        let own = all.find(|destination| destination.meant_for.name == meant_for.name)?;
+        let own = all.find(|destination| destination.meant_for.name == meant_for)?;
         Some(&own.receiver.name)
     }
 
@@ -454,6 +454,11 @@ impl Plan<'_> {
     /// The alerts that a post tells of, each by the first of its items: what has one in common must keep its order.
     pub fn alerts_of<'p>(&'p self, post: &'p Post) -> impl Iterator<Item = usize> + 'p {
         post.items.iter().filter_map(|item| self.first_of_alert.get(*item).copied())
+    }
+
+    /// How many alerts a post tells of; more than one in a digest.
+    pub(crate) fn count_alerts(&self, post: &Post) -> usize {
+        self.alerts_of(post).collect::<HashSet<_>>().len()
     }
 
     /// The posts that one refused digest is taken apart into: the halves of it, each a digest again if it is one of many.
@@ -551,9 +556,9 @@ impl Plan<'_> {
         Post { act, ..post.clone() }
     }
 
-    fn make_posts(&mut self, known: &[Known]) {
+    fn make_posts(&mut self, known: Vec<Known>) {
         let mut destinations = std::mem::take(&mut self.destinations);
-        let mut known = known.iter();
+        let mut known = known.into_iter();
         let mut seen: HashMap<(&str, &DeliveryKey), usize> = HashMap::new();
         let mut lives: BTreeMap<Place, Life> = BTreeMap::new();
         // In the order in which the receivers are first met.
@@ -561,11 +566,11 @@ impl Plan<'_> {
         for (index, destinations) in destinations.iter_mut().enumerate() {
             let item = &self.items[index];
             for (number, destination) in destinations.iter_mut().enumerate() {
-                let Known { past, shown, kept } = known.next().cloned().unwrap_or_default();
-                if let Some(kept) = kept {
+                let Known { past, shown, kept } = known.next().unwrap_or_default();
+                if let Some(mut kept) = kept {
                     let place = (destination.meant_for.name.clone(), self.first_of_alert[index]);
-                    let receiver = Arc::clone(&destination.meant_for);
-                    let found = kept.found.clone();
+                    let receiver = destination.meant_for.name.clone();
+                    let found = kept.found.take();
                     let life = lives.entry(place).or_insert_with(|| Life::new(kept, receiver, index));
                     life.found.extend(found);
                 }
@@ -669,8 +674,8 @@ impl Plan<'_> {
             };
             let has_lost = life.has_lost();
             let (step, acts) = life.step(&self.items[index], target, self.deployment, self.now);
-            life.steps.push((index, step.told, step.incident.is_digest));
             let (told, is_digest) = (step.told, step.incident.is_digest);
+            life.steps.push((index, told, is_digest));
             let receiver = destination.receiver.name.clone();
             if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {
                 destination.may_be_repeat |= has_lost;
@@ -680,24 +685,22 @@ impl Plan<'_> {
                 destination.overtaken = Some(Shown { state: word.clone(), at: *at, receipt: None });
             }
             destination.story = Some(Box::new(step));
-            // A message that shows the newest state, or a digest that has it, is there already.
-            if acts.iter().any(|act| act.about().is_some())
-                && told.is_of_incident()
-                && let Some(before) = says.remove(&place)
-            {
+            // What shows the newest state, whether it is to come or there already, tells of all that was before.
+            let before = if !told.is_of_incident() {
+                None
+            } else if target.way.can_edit && acts.contains(&Act::Say) {
+                says.insert(place.clone(), index)
+            } else if acts.iter().any(|act| act.about().is_some()) {
+                says.remove(&place)
+            } else {
+                None
+            };
+            if let Some(before) = before {
                 self.twins.insert((before, receiver.clone()), index);
                 items.retain(|(other, _)| *other != before);
             }
             for act in acts {
                 match act {
-                    // One that shows the newest state tells of all that was before.
-                    Act::Say if target.way.can_edit && told.is_of_incident() => {
-                        if let Some(before) = says.insert(place.clone(), index) {
-                            self.twins.insert((before, receiver.clone()), index);
-                            items.retain(|(other, _)| *other != before);
-                        }
-                        items.push((index, number));
-                    }
                     Act::Say => items.push((index, number)),
                     Act::Edit(ref to) => {
                         let message = (place.clone(), to.message.clone());

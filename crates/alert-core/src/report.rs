@@ -3,7 +3,7 @@
 //! Who posts writes the report; who remembers is the caller's.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
@@ -180,7 +180,7 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
     }
     for life in plan.lives() {
         if let Some(first) = plan.items.get(life.first) {
-            kept.push((of(&life.receiver.name, &first.key), keep(plan, report, &by_item, life)));
+            kept.push((of(&life.receiver, &first.key), keep(plan, report, &by_item, life)));
         }
     }
     let mut unsure = Vec::new();
@@ -251,16 +251,21 @@ pub fn digests<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Digest<'s>
     let digests = arrived.filter_map(|Arrived { post, receipt, .. }| {
         let (receipt, news) = match &post.act {
             Act::Say => {
-                let members = plan.alerts_of(post).collect::<HashSet<_>>().len();
-                (receipt.clone()?, DigestNews::Posted(members).some_if(members > 1)?)
+                let members = plan.count_alerts(post);
+                if members < 2 {
+                    return None;
+                }
+                (receipt.clone()?, DigestNews::Posted(members))
             }
             Act::Reply { to, .. } => {
                 let over = plan.over_in_digest(post).map(|item| {
                     key::hash(&[&key::place(plan.meant_for(post.planned_for(), item), &plan.items[item].key)])
                 });
                 let over: Vec<_> = over.collect();
-                let is_any = !over.is_empty();
-                (to.clone(), DigestNews::Over(over).some_if(is_any)?)
+                if over.is_empty() {
+                    return None;
+                }
+                (to.clone(), DigestNews::Over(over))
             }
             Act::Edit(_) | Act::Supersede(_) => return None,
         };
@@ -268,12 +273,6 @@ pub fn digests<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Digest<'s>
         Some(Digest { post, receipt, key, news })
     });
     digests.collect()
-}
-
-impl DigestNews {
-    fn some_if(self, is: bool) -> Option<Self> {
-        is.then_some(self)
-    }
 }
 
 /// What has become of an alert's life: its changes once more, but those that were not told.
@@ -291,7 +290,7 @@ fn keep(
         let (name, speaker) = (item.delivery.name(), plan.spokesman_for(*index, planned_for));
         tried.retain(|other| *other != name);
         let is_here = |post: &Post, item: usize| {
-            post.items.contains(&item) && plan.meant_for(post.planned_for(), item) == life.receiver.name
+            post.items.contains(&item) && plan.meant_for(post.planned_for(), item) == life.receiver
         };
         let has_failed = |item: usize| report.failed.contains_key(&(item, planned_for.to_owned()));
         let arrived: Vec<_> = arrived
@@ -321,7 +320,7 @@ fn keep(
         for Arrived { post, receipt, .. } in
             arrived.into_iter().filter(|arrived| arrived.post.instead_of.is_none())
         {
-            let has_many = || plan.alerts_of(post).collect::<HashSet<_>>().len() > 1;
+            let has_many = || plan.count_alerts(post) > 1;
             let (receipt, is_digest) = match &post.act {
                 Act::Say if told.is_of_incident() => (receipt.clone(), has_many()),
                 Act::Edit(to) => (Some(receipt.clone().unwrap_or_else(|| to.clone())), has_many()),
@@ -346,9 +345,10 @@ fn keep(
 
 /// Whether an item came to a target by another receiver's post.
 fn is_shared(plan: &Plan<'_>, report: &Report<'_>, life: &Life, item: usize) -> bool {
-    let mut shared = report.shared.iter().filter(|(other, receiver, _)| {
-        *other == item && plan.meant_for(receiver, item) == life.receiver.name
-    });
+    let mut shared = report
+        .shared
+        .iter()
+        .filter(|(other, receiver, _)| *other == item && plan.meant_for(receiver, item) == life.receiver);
     shared.any(|(_, _, target)| {
         report
             .arrived

@@ -54,7 +54,7 @@ pub async fn prepare<'d, S: Sends>(
         // Boxed, because those without a table would carry its room along.
         Box::pin(find_lost(&draft, &mut answers, sender, deadline)).await;
     }
-    draft.plan(&answers.known, answers.problem.as_deref())
+    draft.plan(answers.known, answers.problem.as_deref())
 }
 
 /// Posts what a plan asks for, and records what became of it.

@@ -112,7 +112,7 @@ impl Store for DynamoDbTable {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         Ok(match self.bounded(call).await? {
             Ok(answer) => Claimed::Ours(there(&answer.attributes.unwrap_or_default())),
-            Err(item) => Claimed::Others { until: moment(&item, "lease_until"), there: there(&item) },
+            Err(item) => Claimed::Others(there(&item)),
         })
     }
 
@@ -165,9 +165,7 @@ impl Store for DynamoDbTable {
             set += ", tried = :tried";
             call = call.expression_attribute_values(":tried", AttributeValue::Ss(keep.tried.clone()));
         }
-        let call = call
-            .update_expression(format!("{set} REMOVE {remove}"))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let call = call.update_expression(format!("{set} REMOVE {remove}"));
         Ok(match self.bounded(call).await? {
             Ok(_) => true,
             // The answer was lost, and the second call found what the first had written.
@@ -187,10 +185,6 @@ fn there(item: &Attributes) -> There {
             .ok()
     });
     There { incident, tried }
-}
-
-fn moment(item: &Attributes, name: &str) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp_millis(item.get(name)?.as_n().ok()?.parse().ok()?)
 }
 
 fn millis(at: DateTime<Utc>) -> String {

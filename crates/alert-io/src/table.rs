@@ -59,13 +59,8 @@ pub struct Claim<'c> {
 pub enum Claimed {
     /// It is ours; what was there before.
     Ours(There),
-    /// Another process has it.
-    Others {
-        /// When its lease ends.
-        until: Option<DateTime<Utc>>,
-        /// What is there.
-        there: There,
-    },
+    /// Another process has it; what is there.
+    Others(There),
 }
 
 /// What an item holds.
@@ -170,7 +165,7 @@ impl<S: Store> Table<S> {
             let until = now + span(deadline.left()) + LEASE_MARGIN;
             let (owner, expires_at) = (self.owner.as_str(), now + KEPT_WHEN_OPEN);
             let claimed = self.store.claim(&Claim { key, owner, deliveries, now, until, expires_at }).await?;
-            let Claimed::Others { there, .. } = &claimed else { return Ok(claimed) };
+            let Claimed::Others(there) = &claimed else { return Ok(claimed) };
             let is_told = there
                 .incident
                 .as_ref()
@@ -238,7 +233,7 @@ impl<S: Store> Ledger for Table<S> {
         while let Some((numbers, claimed)) = claims.next().await {
             let (there, is_ours) = match claimed {
                 Some(Ok(Claimed::Ours(there))) => (there, true),
-                Some(Ok(Claimed::Others { there, .. })) => (there, false),
+                Some(Ok(Claimed::Others(there))) => (there, false),
                 Some(Err(trouble)) => {
                     self.tell(&trouble, "");
                     answers.problem = Some(trouble.0);

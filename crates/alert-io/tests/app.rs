@@ -60,7 +60,7 @@ impl Stage {
         let questions = draft.questions().collect::<Vec<_>>();
         let (receiver, delivery, alert) =
             (questions[0].receiver.to_owned(), questions[0].delivery.clone(), questions[0].alert.clone());
-        let mut plan = draft.plan(&[], None);
+        let mut plan = draft.plan(Vec::new(), None);
         plan.posts[0].act = act();
         let sender = async |_: &Target| Ok(self.sender.clone());
         let report = self.courier.deliver(&plan, sender, Deadline::after(Duration::from_secs(10))).await;
@@ -178,7 +178,7 @@ async fn a_connection_that_has_died_hides_no_message() {
         let draft =
             relay::draft(envelope::decode(event.as_bytes()), &stage.deployment, "request", Utc::now());
         let past = if is_repeat { Past::Unsure { is_too_soon: false } } else { Past::None };
-        let plan = draft.plan(&[Known { past, ..Known::default() }], None);
+        let plan = draft.plan(vec![Known { past, ..Known::default() }], None);
         assert_eq!(plan.posts[0].may_be_repeat, is_repeat);
         if is_repeat {
             assert!(stage.sandbox.slack.expire_idle_connections() > 0);

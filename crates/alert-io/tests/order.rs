@@ -179,7 +179,7 @@ async fn schedules(
         let draft = relay::draft(envelope::decode(event.as_bytes()), deployment, "request", Utc::now());
         let deadline = Deadline::after(Duration::from_mins(1));
         let answers = ledger.claim(&draft.questions().collect::<Vec<_>>(), Utc::now(), deadline).await;
-        let plan = draft.plan(&answers.known, None);
+        let plan = draft.plan(answers.known, None);
         let started = Instant::now();
         let sender = async |_: &Target| Ok(Moody { world: &world });
         let deadline = Deadline::after(Duration::from_mins(1));

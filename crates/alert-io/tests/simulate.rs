@@ -172,7 +172,7 @@ impl Store for Simulated {
                 && owner != claim.owner
                 && *until >= claim.now
             {
-                return Claimed::Others { until: Some(*until), there: item.there.there() };
+                return Claimed::Others(item.there.there());
             }
             let there = item.there.there();
             item.lease = Some((claim.owner.to_owned(), claim.until));

@@ -87,13 +87,7 @@ pub fn reply(page: &Page<'_>, options: &Options<'_>) -> Message {
     }
     let small = [page.reason.as_deref(), page.repeat].into_iter().flatten();
     let small = small.filter_map(|part| Block::context(Mrkdwn::new().text(part)));
-    let message = Message {
-        channel: options.channel.map(str::to_owned),
-        text: text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
-        blocks: Block::section(head).into_iter().chain(small).collect(),
-        attachments: Vec::new(),
-    };
-    if options.rendering == Rendering::Plain { message.plain() } else { message }
+    short(text, Block::section(head).into_iter().chain(small).collect(), options)
 }
 
 /// Writes that a newer message tells on.
@@ -102,10 +96,15 @@ pub fn superseded(page: &Page<'_>, options: &Options<'_>) -> Message {
     let name = cut(&page.headline.name, NAME_MAX_CHARS);
     let line = fill(options.language.words().superseded, &[&name]);
     let text = Mrkdwn::line().text(&line);
+    short(text.clone(), Block::context(text).into_iter().collect(), options)
+}
+
+/// A message of a few blocks, with nothing to be folded.
+fn short(text: Mrkdwn, blocks: Vec<Block>, options: &Options<'_>) -> Message {
     let message = Message {
         channel: options.channel.map(str::to_owned),
-        text: text.clone().cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
-        blocks: Block::context(text).into_iter().collect(),
+        text: text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
+        blocks,
         attachments: Vec::new(),
     };
     if options.rendering == Rendering::Plain { message.plain() } else { message }
