@@ -703,6 +703,8 @@ impl Plan<'_> {
                 match act {
                     Act::Say => items.push((index, number)),
                     Act::Edit(ref to) => {
+                        // An earlier change took it for one that is no longer the newest.
+                        superseded.retain(|(other, _): &(Act, _)| other.about() != Some(to));
                         let message = (place.clone(), to.message.clone());
                         let before = edits.insert(message, (index, number, act));
                         if let Some((before, ..)) = before

@@ -17,8 +17,10 @@ use alert_core::relay::{Held, Plan, Post};
 use alert_core::render::Rendering;
 use alert_core::report::Report;
 use alert_core::target::{Act, Closed, Target, Way};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff;
@@ -40,7 +42,7 @@ pub const ALERT_ELSEWHERE: &str = "alert_elsewhere";
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 
 /// Delivers posts; lives as long as the process, and remembers what the next invocation must know of the targets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Courier {
     /// What was asked to pause, until when.
     paused: Mutex<HashMap<Paced, Instant>>,
@@ -48,6 +50,8 @@ pub struct Courier {
     edits: Mutex<HashMap<Way, VecDeque<Instant>>>,
     /// Targets that refused the newest form of messages and took an older one.
     without_modern: Mutex<HashSet<Target>>,
+    /// For pauses of random lengths.
+    chance: Mutex<StdRng>,
 }
 
 /// What has a rate of its own.
@@ -102,6 +106,8 @@ struct Lane<'c, 'p, S> {
     target: Target,
     sender: Option<S>,
     deadline: Deadline,
+    /// The clock when delivering began, and that moment: a simulation's time is not the machine's.
+    began: (DateTime<Utc>, Instant),
     posted: u32,
     next_at: Instant,
     /// The newest item that stands there, or may, by alert.
@@ -130,16 +136,36 @@ struct Refused<'p> {
     failure: Failure,
 }
 
+impl Default for Courier {
+    fn default() -> Self {
+        Self::seeded(rand::random())
+    }
+}
+
 impl Courier {
+    /// One whose pauses are the same for the same seed, for simulations.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            paused: Mutex::default(),
+            edits: Mutex::default(),
+            without_modern: Mutex::default(),
+            chance: StdRng::seed_from_u64(seed).into(),
+        }
+    }
+
     /// Delivers a plan's posts by `deadline`, each target's in order and the targets side by side.
     ///
     /// `sender` gives what sends to a target when it can be had, or what is closed and why: then a stand-in gets its posts.
+    /// `now` is the clock.
     pub async fn deliver<'p, S: Sends>(
         &self,
         plan: &'p Plan<'p>,
         sender: impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
+        now: DateTime<Utc>,
         deadline: Deadline,
     ) -> Report<'p> {
+        let began = (now, Instant::now());
         let inboxes = Inboxes::default();
         for post in &plan.posts {
             put(&inboxes, Parcel::new(Cow::Borrowed(post)));
@@ -151,6 +177,7 @@ impl Courier {
             target,
             sender: None,
             deadline,
+            began,
             posted: 0,
             next_at: Instant::now(),
             shown: HashMap::new(),
@@ -332,7 +359,7 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
             if again.is_empty() {
                 return None;
             }
-            let pause = backoff::pause(BACKOFF_FIRST, round);
+            let pause = backoff::pause(BACKOFF_FIRST, round, &mut *lock(&self.courier.chance));
             round += 1;
             if !self.deadline.allows(pause + ATTEMPT_MIN) {
                 let late = Failure::new(self.target.way.timeout, "the invocation's time is over");
@@ -383,7 +410,7 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
                 if let Some((gone, now)) = parcel.gone.zip(receipt.clone()) {
                     self.moved.insert(gone, now);
                 }
-                self.report.arrive(parcel.post, receipt, Utc::now());
+                self.report.arrive(parcel.post, receipt, self.now());
                 Next::Done
             }
             Outcome::Retry { after: Some(time), failure } => {
@@ -409,7 +436,7 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
                 // Whether people see it or not, what comes after it is older.
                 self.note_shown(&parcel.post);
                 let next = self.fail(&parcel, &failure);
-                self.report.unsure.push((parcel.post, Utc::now()));
+                self.report.unsure.push((parcel.post, self.now()));
                 next
             }
             // There is nothing left that could be taken for the newest.
@@ -434,6 +461,11 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
             }
             Outcome::SenderRefused(failure) => Next::Refused(parcel, Closed::Way(self.target.way), failure),
         }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        let (now, then) = self.began;
+        now + then.elapsed()
     }
 
     fn note_shown(&mut self, post: &Post) {

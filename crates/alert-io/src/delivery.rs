@@ -31,7 +31,7 @@ const COUNT_PAUSE: Duration = Duration::from_millis(500);
 /// An invocation's times.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// The clock.
+    /// The clock, when posting begins.
     pub now: DateTime<Utc>,
     /// When posting has to end, so that it can be recorded.
     pub posting: Deadline,
@@ -65,7 +65,7 @@ pub async fn carry_out<'p, S: Sends>(
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
     Times { now, posting, deadline }: Times,
 ) -> Report<'p> {
-    let report = courier.deliver(plan, sender, posting).await;
+    let report = courier.deliver(plan, sender, now, posting).await;
     ledger.record(&report::settle(plan, &report), now, deadline).await;
     let digests = report::digests(plan, &report);
     if !digests.is_empty() {
@@ -99,7 +99,9 @@ async fn count<S: Sends>(
         for round in 0..COUNT_TRIES {
             let limit = COUNT_LIMIT.min(deadline.left());
             let pause = match sender.send(&post, limit).await.outcome {
-                Outcome::Retry { after, .. } => after.unwrap_or_else(|| backoff::pause(COUNT_PAUSE, round)),
+                Outcome::Retry { after, .. } => {
+                    after.unwrap_or_else(|| backoff::pause(COUNT_PAUSE, round, &mut rand::rng()))
+                }
                 _ => break,
             };
             if !deadline.allows(pause + COUNT_LIMIT) {

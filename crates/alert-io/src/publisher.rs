@@ -120,7 +120,7 @@ impl Publisher {
             waiting = again;
             waiting.extend(behind);
             if is_refused {
-                let pause = backoff::pause(BACKOFF_FIRST, round);
+                let pause = backoff::pause(BACKOFF_FIRST, round, &mut rand::rng());
                 round += 1;
                 if !deadline.allows(pause + CALL_MIN) {
                     fail_all(waiting, "the invocation's time is over", &mut report);

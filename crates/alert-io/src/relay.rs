@@ -166,7 +166,7 @@ impl Relay {
         let sender = async |target: &Target| self.senders.sender(target, deadline).await;
         let (ledger, now) = (&self.ledger, Utc::now());
         let plan = delivery::prepare(draft, ledger, &sender, now, deadline).await;
-        let times = Times { now, posting: self.ledger.less(deadline), deadline };
+        let times = Times { now: Utc::now(), posting: self.ledger.less(deadline), deadline };
         let report = delivery::carry_out(&plan, ledger, &self.courier, &sender, times).await;
         log(&plan, &report, request_id, started_at);
         let tally = Tally {

@@ -63,7 +63,8 @@ impl Stage {
         let mut plan = draft.plan(Vec::new(), None);
         plan.posts[0].act = act();
         let sender = async |_: &Target| Ok(self.sender.clone());
-        let report = self.courier.deliver(&plan, sender, Deadline::after(Duration::from_secs(10))).await;
+        let report =
+            self.courier.deliver(&plan, sender, Utc::now(), Deadline::after(Duration::from_secs(10))).await;
         self.ledger
             .record(&report::settle(&plan, &report), Utc::now(), Deadline::after(Duration::from_secs(1)))
             .await;
@@ -185,7 +186,7 @@ async fn a_connection_that_has_died_hides_no_message() {
         }
         let sender = async |_: &Target| Ok(stage.sender.clone());
         let deadline = Deadline::after(Duration::from_secs(10));
-        let report = stage.courier.deliver(&plan, sender, deadline).await;
+        let report = stage.courier.deliver(&plan, sender, Utc::now(), deadline).await;
         assert!(report.failed.is_empty(), "{report:?}");
     }
     assert_eq!(stage.sandbox.slack.messages("ops").len(), 2, "the first, and one more");

@@ -183,7 +183,7 @@ async fn schedules(
         let started = Instant::now();
         let sender = async |_: &Target| Ok(Moody { world: &world });
         let deadline = Deadline::after(Duration::from_mins(1));
-        let report = Courier::default().deliver(&plan, sender, deadline).await;
+        let report = Courier::default().deliver(&plan, sender, Utc::now(), deadline).await;
         assert!(started.elapsed() <= Duration::from_secs(61), "seed {seed}: {:?}", started.elapsed());
         let (lost, unsure) = (world.lost.into_inner(), world.unsure.into_inner());
         let arrived = world.arrived.into_inner();
@@ -317,7 +317,7 @@ async fn no_target_waits_for_another() {
         Ok(Timed { hangs: *target != Target::OWN_WEBHOOK, started, answered: &answered })
     };
     let deadline = Deadline::after(Duration::from_secs(30));
-    let report = Courier::default().deliver(&plan, sender, deadline).await;
+    let report = Courier::default().deliver(&plan, sender, Utc::now(), deadline).await;
     assert_eq!(report.failed.len(), 4);
     assert_eq!(answered.into_inner(), [Duration::ZERO; 4]);
 }
@@ -337,7 +337,8 @@ async fn edits_keep_their_rate_and_those_that_never_were_hold_no_place() {
         }
         let (started, answered) = (Instant::now(), RefCell::default());
         let sender = async |_: &Target| Ok(Timed { hangs: false, started, answered: &answered });
-        let report = courier.deliver(&plan, sender, Deadline::after(Duration::from_secs(20))).await;
+        let report =
+            courier.deliver(&plan, sender, Utc::now(), Deadline::after(Duration::from_secs(20))).await;
         assert_eq!(answered.borrow().len(), expected, "round {round}");
         assert_eq!(report.failed.len(), 80 - expected);
         // Lambda's pause between two tries.

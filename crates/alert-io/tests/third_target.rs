@@ -60,7 +60,7 @@ async fn deliver(deployment: &Deployment, ledger: &ProcessMemory, alarms: &[&str
     let deadline = Deadline::after(Duration::from_secs(5));
     let known = ledger.claim(&draft.questions().collect::<Vec<_>>(), Utc::now(), deadline).await.known;
     let plan = draft.plan(known, None);
-    let report = Courier::default().deliver(&plan, async |_: &Target| Ok(Files), deadline).await;
+    let report = Courier::default().deliver(&plan, async |_: &Target| Ok(Files), Utc::now(), deadline).await;
     ledger.record(&report::settle(&plan, &report), Utc::now(), Deadline::after(Duration::from_secs(1))).await;
     (report.delivered.len(), report.failed.len())
 }
