@@ -33,6 +33,7 @@ test: cargo venv ## Run every test, also against published emulators
 	$(PYTHON) crates/alert-core/tests/slack_sdk.py fixtures
 	infra/tests/run.sh
 	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test -p alertctl --test moto --test stack -- --ignored
+	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test -p alert-sandbox --test it moto -- --ignored
 	.ci/foreign browser
 	.ci/foreign alertmanager
 	.ci/foreign emulate

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use ring::digest::{SHA256, digest};
 
+pub use crate::fault::{Call, Fault};
 use crate::lock;
 
 /// The region of everything in the sandbox.

@@ -1,6 +1,6 @@
 //! Loopback stand-ins for the services around the two functions, speaking the real protocols.
 //!
-//! A [`Sandbox`] holds DynamoDB, KMS, SNS and Slack, with its webhooks and its Web API; [`lambda::Function`] runs
+//! A [`Sandbox`] holds CloudWatch and its Logs, DynamoDB, KMS, SNS and Slack, with its webhooks and its Web API; [`lambda::Function`] runs
 //! a function's real binary against the Lambda Runtime API; [`sqs`] and [`eventbridge`] deliver events to it as
 //! AWS does. The limits and errors are the services' own, and nothing here knows the relay: it is its judge.
 //!
@@ -28,11 +28,14 @@
 
 pub mod aws;
 mod background;
+pub mod cloudwatch;
 pub mod dynamodb;
 pub mod eventbridge;
+mod fault;
 mod form;
 pub mod kms;
 pub mod lambda;
+pub mod logs;
 mod server;
 pub mod slack;
 pub mod sns;
@@ -44,9 +47,11 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws::Ids;
+use cloudwatch::CloudWatch;
 use dynamodb::DynamoDb;
 use eventbridge::EventBridge;
 use kms::Kms;
+use logs::Logs;
 use slack::Slack;
 use sns::Sns;
 use tls::Authority;
@@ -63,12 +68,16 @@ pub struct SandboxOptions {
 /// The services that the functions call.
 #[derive(Debug)]
 pub struct Sandbox {
+    /// Metrics and alarms.
+    pub cloudwatch: CloudWatch,
     /// The database.
     pub dynamodb: DynamoDb,
     /// The event bus, with the way in for Grafana's webhook.
     pub eventbridge: EventBridge,
     /// The key service.
     pub kms: Kms,
+    /// Log groups and metric filters.
+    pub logs: Logs,
     /// Slack: incoming webhooks, and the Web API.
     pub slack: Slack,
     /// The notification service.
@@ -88,14 +97,18 @@ impl Sandbox {
         let slack = Slack::start(ids.clone(), tls()).await?;
         let sns = Sns::start(ids.clone(), tls()).await?;
         let dynamodb = DynamoDb::start(ids.clone(), tls()).await?;
-        let eventbridge = EventBridge::start(ids, tls()).await?;
-        Ok(Self { dynamodb, eventbridge, kms, slack, sns, authority, ca_file })
+        let eventbridge = EventBridge::start(ids.clone(), tls()).await?;
+        let cloudwatch = CloudWatch::start(ids.clone(), tls()).await?;
+        let logs = Logs::start(ids, tls()).await?;
+        Ok(Self { cloudwatch, dynamodb, eventbridge, kms, logs, slack, sns, authority, ca_file })
     }
 
     /// The environment that leads a function to this sandbox, on top of what Lambda itself sets.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut environment = vec![
+            ("AWS_ENDPOINT_URL_CLOUDWATCH".to_owned(), self.cloudwatch.url()),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS".to_owned(), self.logs.url()),
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), self.dynamodb.url()),
             ("AWS_ENDPOINT_URL_KMS".to_owned(), self.kms.url()),
             ("AWS_ENDPOINT_URL_SNS".to_owned(), self.sns.url()),

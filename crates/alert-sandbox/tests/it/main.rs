@@ -1,11 +1,15 @@
-//! The stand-ins, tried with plain HTTP and with real processes.
+//! The stand-ins, tried with plain HTTP, with AWS's SDK and with real processes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![allow(missing_docs, reason = "the names of tests say what they show")]
 
+mod cloudwatch;
 mod dynamodb;
 mod eventbridge;
 mod kms;
 mod lambda;
+mod logs;
+mod moto;
+mod sdk;
 mod slack;
 mod slack_app;
 mod sns;
@@ -13,6 +17,7 @@ mod sqs;
 mod tls;
 
 use alert_sandbox::{Sandbox, SandboxOptions};
+use serde_json::Value;
 
 /// A signature in the right form.
 const SIGNATURE: &str = "Credential=ASIA/20260101/us-east-1/SERVICE/aws4_request, SignedHeaders=host, \
@@ -31,4 +36,20 @@ fn client() -> reqwest::Client {
 
 async fn sandbox() -> Sandbox {
     Sandbox::start(SandboxOptions::default()).await.unwrap()
+}
+
+/// A call of a service's JSON protocol; `target` is the operation with the service's name before it.
+async fn call_json(url: &str, service: &str, target: &str, request: &Value) -> (u16, Value) {
+    let version = if service == "monitoring" { "1.0" } else { "1.1" };
+    let answer = client()
+        .post(url)
+        .header("x-amz-target", target)
+        .header("content-type", format!("application/x-amz-json-{version}"))
+        .header("authorization", authorization(service))
+        .body(request.to_string())
+        .send()
+        .await
+        .unwrap();
+    let status = answer.status().as_u16();
+    (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
 }
