@@ -155,6 +155,7 @@ fn digest(criterion: &mut Criterion) {
         overtaken: None,
         may_be_repeat: false,
         story: None,
+        evidence: None,
     };
     let options = Options { rendering: Rendering::Classic, channel: None, timezone, language };
     let mut group = criterion.benchmark_group("digest");

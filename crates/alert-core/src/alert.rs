@@ -324,6 +324,17 @@ pub enum Condition {
     },
 }
 
+/// Names a CloudWatch alarm.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AlarmName {
+    /// The AWS account, twelve digits; empty where it is not known.
+    pub account: String,
+    /// The region's code; empty where it is not known.
+    pub region: String,
+    /// Unique in these.
+    pub name: String,
+}
+
 /// An alarm that a composite alarm looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
@@ -333,6 +344,8 @@ pub struct Child {
     pub url: Option<String>,
     /// The source's word for its state.
     pub state: Option<String>,
+    /// Which alarm it is, where that can be read.
+    pub alarm: Option<AlarmName>,
 }
 
 /// What the message itself proves: no later query is needed to see how bad it is.
@@ -352,6 +365,8 @@ pub struct Evidence {
     pub children: Vec<Child>,
     /// Log lines that came along.
     pub log_lines: Vec<String>,
+    /// Names of the log groups that the alarm looks at.
+    pub log_groups: Vec<String>,
 }
 
 /// A named fact that has no field of its own, in the order in which people want to read it.
@@ -432,6 +447,8 @@ pub struct Alert {
     pub links: Vec<Link>,
     /// What the message proves.
     pub evidence: Evidence,
+    /// A picture of it that everybody may fetch, by https.
+    pub image: Option<String>,
     /// Names this alert through its life; `None` where it is no state but news, of which each is one of its own.
     pub key: Option<AlertKey>,
     /// The alert in its sender's format, where that is passed on.
@@ -479,6 +496,7 @@ impl Alert {
             region: None,
             links: Vec::new(),
             evidence: Evidence::default(),
+            image: None,
             key: None,
             payload: None,
             notes: Vec::new(),

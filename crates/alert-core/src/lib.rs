@@ -11,6 +11,7 @@ pub mod answer;
 pub mod config;
 pub mod decide;
 pub mod envelope;
+pub mod evidence;
 pub mod filter;
 mod forgiving;
 pub mod incident;

@@ -12,10 +12,12 @@ use crate::alert::Alert;
 use crate::config::{BrokenConfiguration, Config, Receiver};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
+use crate::evidence::{Findings, Subject};
 use crate::incident::{self, Change, Incident, Policy, Step, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Found, Kept, Known, Past, Question, Shown};
 use crate::order;
+use crate::outcome::Receipt;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
 use crate::render::{Entry, Message, Options, Rendering};
@@ -365,6 +367,8 @@ struct Destination {
     may_be_repeat: bool,
     /// What the alert's life so far adds.
     story: Option<Box<Step>>,
+    /// What was asked for beside the alert.
+    evidence: Option<Arc<Findings>>,
 }
 
 /// What is due to one receiver at one target: items, each with the place of its destination.
@@ -375,6 +379,12 @@ struct Due {
 }
 
 impl Post {
+    /// Whether it shows a picture, which its target has to fetch.
+    #[must_use]
+    pub fn has_image(&self) -> bool {
+        self.destination.evidence.as_ref().is_some_and(|found| found.image.is_some())
+    }
+
     /// The name of the receiver that it was planned for, whoever stands in for it now.
     #[must_use]
     pub fn planned_for(&self) -> &str {
@@ -459,6 +469,60 @@ impl Plan<'_> {
     /// How many alerts a post tells of; more than one in a digest.
     pub(crate) fn count_alerts(&self, post: &Post) -> usize {
         self.alerts_of(post).collect::<HashSet<_>>().len()
+    }
+
+    /// What there is to be asked about the alert of a post that has arrived as its message; `None` for what is not to be changed.
+    #[must_use]
+    pub fn subject(&self, post: &Post) -> Option<Subject> {
+        let Destination { story, overtaken, .. } = &*post.destination;
+        let [item] = post.items[..] else { return None };
+        let way = post.target.way;
+        let told = story.as_deref().map(|step| step.told);
+        let is_its_message = matches!(post.act, Act::Say | Act::Edit(_))
+            && told.is_none_or(Told::is_of_incident)
+            && overtaken.is_none()
+            && post.instead_of.is_none();
+        let Item { alert, key, .. } = self.items.get(item)?;
+        let wish = post.receiver.evidence;
+        (is_its_message && way.can_edit && way.can_reply)
+            .then(|| Subject::of(alert, key, wish, told, self.now))?
+    }
+
+    /// A post's message once more with what was found, as it changes the one that `receipt` finds; and what answers it.
+    ///
+    /// Charts are drawn by Slack itself where it takes them, whatever the configuration says of other messages.
+    #[must_use]
+    pub fn with_evidence(
+        &self,
+        post: &Post,
+        receipt: &Receipt,
+        found: Findings,
+    ) -> (Option<Post>, Option<Post>) {
+        let [item] = post.items[..] else { return (None, None) };
+        let found = Arc::new(found);
+        let destination =
+            Destination { evidence: Some(Arc::clone(&found)), ..Destination::clone(&post.destination) };
+        let rendering = match self.deployment.config.rendering {
+            Rendering::Plain => Rendering::Plain,
+            Rendering::Classic | Rendering::Modern => Rendering::Modern,
+        };
+        let edit = Act::Edit(receipt.clone());
+        let edit = found.changes_message().then(|| self.single_as(item, &destination, &edit, rendering));
+        let reply = found.lines.as_ref().map(|lines| {
+            let act = Act::Reply { to: receipt.clone(), is_shown: false };
+            let options = self.options(&destination, self.deployment.config.rendering);
+            let message = post.target.way.medium.lines(lines, &options);
+            Post { message, ..self.single(item, &destination, &act) }
+        });
+        (edit, reply)
+    }
+
+    /// The delivery that a post of one alert tells, its alert and for whom it is kept.
+    #[must_use]
+    pub fn question<'p>(&'p self, post: &'p Post) -> Option<Question<'p>> {
+        let [item] = post.items[..] else { return None };
+        let Item { delivery, key, .. } = self.items.get(item)?;
+        Some(Question { receiver: &post.destination.meant_for.name, delivery, alert: key })
     }
 
     /// The posts that one refused digest is taken apart into: the halves of it, each a digest again if it is one of many.
@@ -866,6 +930,7 @@ impl Plan<'_> {
                 overtaken: None,
                 may_be_repeat: false,
                 story: None,
+                evidence: None,
             });
         }
         destinations
@@ -970,6 +1035,7 @@ impl Plan<'_> {
             overtaken: destination.overtaken.as_ref(),
             may_be_repeat: destination.may_be_repeat,
             story: destination.story.as_deref(),
+            evidence: destination.evidence.as_deref(),
         }
     }
 

@@ -29,6 +29,36 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ").into() } else { text.into() }
 }
 
+/// Whether a URL is one that a service elsewhere may fetch: https, by a name that is no machine's or network's own, or by a
+/// public IPv4 address, and without a user's name.
+#[must_use]
+pub fn is_public(url: &str) -> bool {
+    const OWN: [&str; 7] = ["local", "localhost", "internal", "lan", "intranet", "home.arpa", "svc"];
+    let Some(rest) = url.strip_prefix("https://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains(['@', '[', '\\']) || url.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return false;
+    }
+    let host = authority.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    if let Ok(address) = host.parse::<std::net::Ipv4Addr>() {
+        let [first, second, ..] = address.octets();
+        // Carriers' own addresses: RFC 6598.
+        let is_shared = first == 100 && (64..128).contains(&second);
+        return !(address.is_private()
+            || address.is_loopback()
+            || address.is_link_local()
+            || address.is_unspecified()
+            || address.is_multicast()
+            || address.is_broadcast()
+            || is_shared
+            || first == 0);
+    }
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_number = last.starts_with(|c: char| c.is_ascii_digit());
+    let is_own = OWN.iter().any(|own| host == *own || host.ends_with(&format!(".{own}")));
+    host.contains('.') && !last.is_empty() && !is_number && !is_own
+}
+
 /// Whether a text could be a secret that slipped into another place: a URL, a part of a webhook's, a token of Slack's, a
 /// ciphertext of KMS, or whatever else looks as if it had been drawn by lot. What may be one is shown nowhere.
 #[must_use]
@@ -111,6 +141,41 @@ mod tests {
             "#paxoxb-1",
         ] {
             assert!(!may_be_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_own_network_reaches_is_not_public() {
+        for url in [
+            "https://grafana.example.com/render/1.png?x=y",
+            "https://s3.eu-west-1.amazonaws.com/bucket/a.png",
+            "https://example.com:8443/a.png",
+            "https://93.184.216.34/a.png",
+        ] {
+            assert!(is_public(url), "{url}");
+        }
+        for url in [
+            "http://grafana.example.com/a.png",
+            "https://grafana/a.png",
+            "https://localhost/a.png",
+            "https://grafana.monitoring.svc/a.png",
+            "https://grafana.corp.internal/a.png",
+            "https://10.0.0.1/a.png",
+            "https://172.20.0.1/a.png",
+            "https://192.168.1.1:3000/a.png",
+            "https://169.254.169.254/latest",
+            "https://100.64.0.1/",
+            "https://127.0.0.1/",
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "https://[::1]/",
+            "https://user:word@example.com/a.png",
+            "https://example.com/a b.png",
+            "https:///a.png",
+            "attachment://a.png",
+            "",
+        ] {
+            assert!(!is_public(url), "{url}");
         }
     }
 

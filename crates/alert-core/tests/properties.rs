@@ -416,6 +416,7 @@ fn told_for(alert: &Alert, rendering: Rendering, step: &Step) -> (slack::Message
         overtaken: None,
         may_be_repeat: true,
         story: Some(step),
+        evidence: None,
     };
     let options = Options { rendering, channel: None, timezone, language };
     let page = Page::new(alert, &context);
@@ -627,6 +628,7 @@ fn rendered_for(
         overtaken: None,
         may_be_repeat: false,
         story: None,
+        evidence: None,
     };
     let options = Options { rendering, channel: None, timezone, language };
     slack::page(&Page::new(alert, &context), &options)

@@ -81,6 +81,7 @@ fn with_page<T>(
         overtaken: None,
         may_be_repeat: false,
         story: step,
+        evidence: None,
     };
     make(&Page::new(alert, &context))
 }

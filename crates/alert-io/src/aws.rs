@@ -9,8 +9,9 @@ use aws_sdk_kms::config::{BehaviorVersion, Region, StalledStreamProtectionConfig
 
 use crate::http::SdkHttpClient;
 use crate::settings::{
-    AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_KMS,
-    AWS_ENDPOINT_URL_SNS, AWS_REGION, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, Environment, StartError,
+    AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_CLOUDWATCH,
+    AWS_ENDPOINT_URL_CLOUDWATCH_LOGS, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL_SNS,
+    AWS_REGION, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, Environment, StartError,
 };
 
 /// One attempt of a call.
@@ -24,6 +25,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The function's own region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
     /// Reads them; the error names what is missing.
     pub fn from_environment(environment: Environment<'_>) -> Result<Self, StartError> {
         let missing = |setting: &str| {
@@ -47,6 +54,24 @@ impl Identity {
 /// The endpoint that the environment names for a service, as the SDKs honour it: the service's own setting first.
 fn endpoint(environment: Environment<'_>, of_service: &str) -> Option<String> {
     environment(of_service).or_else(|| environment(AWS_ENDPOINT_URL))
+}
+
+/// The endpoints of what is asked only when an alert comes, if they are not the region's.
+#[derive(Debug, Clone)]
+pub struct Endpoints {
+    cloudwatch: Option<String>,
+    logs: Option<String>,
+}
+
+impl Endpoints {
+    /// As the environment names them.
+    #[must_use]
+    pub fn new(environment: Environment<'_>) -> Self {
+        Self {
+            cloudwatch: endpoint(environment, AWS_ENDPOINT_URL_CLOUDWATCH),
+            logs: endpoint(environment, AWS_ENDPOINT_URL_CLOUDWATCH_LOGS),
+        }
+    }
 }
 
 /// A KMS client.
@@ -116,4 +141,54 @@ pub fn sns(
         config = config.endpoint_url(url);
     }
     aws_sdk_sns::Client::from_conf(config.build())
+}
+
+/// A client of CloudWatch in a region.
+///
+/// One more try where the service asks for it; callers bound the whole.
+#[must_use]
+pub fn cloudwatch(
+    endpoints: &Endpoints,
+    identity: &Identity,
+    http: &reqwest::Client,
+    region: &str,
+) -> aws_sdk_cloudwatch::Client {
+    use aws_sdk_cloudwatch::config;
+    let mut config = aws_sdk_cloudwatch::Config::builder()
+        .behavior_version(config::BehaviorVersion::latest())
+        .region(config::Region::new(region.to_owned()))
+        .credentials_provider(identity.credentials.clone())
+        .http_client(SdkHttpClient(http.clone()))
+        .stalled_stream_protection(config::StalledStreamProtectionConfig::disabled())
+        .retry_config(config::retry::RetryConfig::standard().with_max_attempts(2))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build());
+    if let Some(url) = &endpoints.cloudwatch {
+        config = config.endpoint_url(url);
+    }
+    aws_sdk_cloudwatch::Client::from_conf(config.build())
+}
+
+/// A client of CloudWatch Logs in a region.
+///
+/// One more try where the service asks for it; callers bound the whole.
+#[must_use]
+pub fn logs(
+    endpoints: &Endpoints,
+    identity: &Identity,
+    http: &reqwest::Client,
+    region: &str,
+) -> aws_sdk_cloudwatchlogs::Client {
+    use aws_sdk_cloudwatchlogs::config;
+    let mut config = aws_sdk_cloudwatchlogs::Config::builder()
+        .behavior_version(config::BehaviorVersion::latest())
+        .region(config::Region::new(region.to_owned()))
+        .credentials_provider(identity.credentials.clone())
+        .http_client(SdkHttpClient(http.clone()))
+        .stalled_stream_protection(config::StalledStreamProtectionConfig::disabled())
+        .retry_config(config::retry::RetryConfig::standard().with_max_attempts(2))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build());
+    if let Some(url) = &endpoints.logs {
+        config = config.endpoint_url(url);
+    }
+    aws_sdk_cloudwatchlogs::Client::from_conf(config.build())
 }

@@ -39,6 +39,9 @@ const TRIES_MAX: u32 = 6;
 const DIGEST_TRIES_MAX: u32 = 3;
 /// The stable type of a failure: another process works on the alert.
 pub const ALERT_ELSEWHERE: &str = "alert_elsewhere";
+/// What is shown beside an alert.
+const FOLLOW_UP_TIMEOUT: Duration = Duration::from_secs(2);
+const FOLLOW_UP_TRIES: u32 = 3;
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 
 /// Delivers posts; lives as long as the process, and remembers what the next invocation must know of the targets.
@@ -248,6 +251,77 @@ impl Courier {
             report.delivered.remove(item);
         }
         report
+    }
+
+    /// Sends one post of a plan that is carried out: what is shown beside the alerts. It goes at the pace of all others, and one
+    /// step down where its form is refused; whether it has arrived is logged and nobody's trouble.
+    pub async fn follow_up<S: Sends>(&self, plan: &Plan<'_>, post: Post, sender: &S, deadline: Deadline) {
+        let mut post = post;
+        let mut tries = 0;
+        let mut is_too_new = false;
+        let failure = loop {
+            let paced = Paced::of(&post);
+            let way = post.target.way;
+            let late = || Failure::new(way.timeout, "the time for it is over");
+            if let Paced::Edits(way) = paced {
+                match self.next_edit(way, deadline) {
+                    Some(at) => sleep_until(at).await,
+                    None => break late(),
+                }
+            }
+            if let Some(until) = self.paused_until(&paced) {
+                if !deadline.allows(until.saturating_duration_since(Instant::now()) + ATTEMPT_MIN) {
+                    break late();
+                }
+                sleep_until(until).await;
+            }
+            if post.rendering == Rendering::Modern && self.without_modern().contains(&post.target) {
+                post = plan.simpler(&post).unwrap_or(post);
+            }
+            let limit = FOLLOW_UP_TIMEOUT.min(deadline.left());
+            if limit < ATTEMPT_MIN {
+                break late();
+            }
+            tries += 1;
+            let (pause, failure) = match sender.send(&post, limit).await.outcome {
+                Outcome::Delivered(_) => {
+                    if is_too_new && post.rendering == Rendering::Classic {
+                        self.without_modern().insert(post.target);
+                    }
+                    return;
+                }
+                Outcome::Retry { after, failure } => {
+                    if let Some(after) = after {
+                        self.pause(paced, after);
+                    }
+                    let usual = || backoff::pause(BACKOFF_FIRST, tries, &mut *lock(&self.chance));
+                    (after.unwrap_or_else(usual), failure)
+                }
+                // A change may be made again: it makes no second message.
+                Outcome::Unsure(failure) if post.act.is_edit() => (Duration::ZERO, failure),
+                Outcome::MessageRefused(failure) => match plan.simpler(&post) {
+                    Some(simpler) => {
+                        // A picture that cannot be fetched says nothing of charts.
+                        is_too_new = post.rendering == Rendering::Modern && !post.has_image();
+                        post = simpler;
+                        continue;
+                    }
+                    None => break failure,
+                },
+                Outcome::Unsure(failure)
+                | Outcome::Gone(failure)
+                | Outcome::TargetRefused(failure)
+                | Outcome::SenderRefused(failure) => break failure,
+            };
+            if tries >= FOLLOW_UP_TRIES || !deadline.allows(pause + ATTEMPT_MIN) {
+                break failure;
+            }
+            sleep(pause).await;
+        };
+        tracing::info!(
+            error_type = failure.error_type,
+            "what is shown beside an alert was not taken: {failure}"
+        );
     }
 
     fn without_modern(&self) -> MutexGuard<'_, HashSet<Target>> {

@@ -6,16 +6,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use alert_core::evidence::{Findings, Subject};
 use alert_core::key;
 use alert_core::known::{Found, Past};
-use alert_core::outcome::{Failure, Outcome, Sighting};
-use alert_core::relay::{Draft, Plan};
-use alert_core::report::{self, Digest, Report};
+use alert_core::outcome::{Failure, Receipt, Sighting};
+use alert_core::relay::{Draft, Item, Plan, Post};
+use alert_core::render::page::Language;
+use alert_core::report::{self, Arrived, Digest, Report};
 use alert_core::target::{Closed, Target};
 use chrono::{DateTime, Utc};
-use tokio::time::{Instant, sleep};
+use futures_util::future::join_all;
+use tokio::time::Instant;
 
-use crate::backoff;
 use crate::courier::Courier;
 use crate::deadline::Deadline;
 use crate::ledger::{Answers, KnownDigest, Ledger};
@@ -25,8 +27,12 @@ use crate::sender::Sends;
 const FIND_LIMIT: Duration = Duration::from_secs(2);
 /// For changing a digest's headline once.
 const COUNT_LIMIT: Duration = Duration::from_secs(2);
-const COUNT_TRIES: u32 = 3;
-const COUNT_PAUSE: Duration = Duration::from_millis(500);
+/// For all that is asked for beside the alerts of an event, and for showing it.
+const EVIDENCE_LIMIT: Duration = Duration::from_secs(5);
+/// Less time than this is not worth a question.
+const EVIDENCE_MIN: Duration = Duration::from_millis(500);
+/// The alerts of one event that more is asked about.
+const SUBJECTS_MAX: usize = 5;
 
 /// An invocation's times.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +76,7 @@ pub async fn carry_out<'p, S: Sends>(
     let digests = report::digests(plan, &report);
     if !digests.is_empty() {
         // Boxed, because most invocations have none.
-        Box::pin(count(plan, &digests, ledger, sender, now, deadline)).await;
+        Box::pin(count(plan, &digests, ledger, courier, sender, now, deadline)).await;
     }
     report
 }
@@ -81,6 +87,7 @@ async fn count<S: Sends>(
     plan: &Plan<'_>,
     digests: &[Digest<'_>],
     ledger: &impl Ledger,
+    courier: &Courier,
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
     now: DateTime<Utc>,
     deadline: Deadline,
@@ -96,18 +103,55 @@ async fn count<S: Sends>(
         }
         let Some(post) = plan.counted(digest, &posted, over, of) else { continue };
         let Ok(sender) = sender(&post.target).await else { continue };
-        for round in 0..COUNT_TRIES {
-            let limit = COUNT_LIMIT.min(deadline.left());
-            let pause = match sender.send(&post, limit).await.outcome {
-                Outcome::Retry { after, .. } => {
-                    after.unwrap_or_else(|| backoff::pause(COUNT_PAUSE, round, &mut rand::rng()))
-                }
-                _ => break,
-            };
-            if !deadline.allows(pause + COUNT_LIMIT) {
-                break;
-            }
-            sleep(pause).await;
+        courier.follow_up(plan, post, &sender, deadline).await;
+    }
+}
+
+/// Asks for what receivers want to see beside their alerts, and shows it in their messages and threads.
+///
+/// It takes [`EVIDENCE_LIMIT`] at most, and nothing waits for it. Nothing here is a failure: the alert stands. What could not be
+/// had stands in the message; where that cannot be changed either, the log says it.
+pub async fn add_evidence<S: Sends>(
+    plan: &Plan<'_>,
+    report: &Report<'_>,
+    ledger: &impl Ledger,
+    courier: &Courier,
+    sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
+    gather: impl AsyncFn(&Subject, Instant) -> Findings,
+    deadline: Deadline,
+) {
+    let mut wanted: Vec<(&Post, &Receipt, Subject)> = Vec::new();
+    for Arrived { post, receipt, .. } in &report.arrived {
+        let receipt = receipt.as_ref().or(post.act.about());
+        if let Some((receipt, subject)) = receipt.zip(plan.subject(post)) {
+            wanted.push((post, receipt, subject));
+        }
+    }
+    wanted.truncate(SUBJECTS_MAX);
+    let limit = EVIDENCE_LIMIT.min(deadline.left());
+    if wanted.is_empty() || limit < EVIDENCE_MIN {
+        return;
+    }
+    let deadline = Deadline::after(limit);
+    // Some time is left for showing it.
+    let end = Instant::now() + limit * 3 / 5;
+    let findings = join_all(wanted.iter().map(|(_, _, subject)| gather(subject, end))).await;
+    for ((post, receipt, _), found) in wanted.into_iter().zip(findings) {
+        for (what, gap) in &found.gaps {
+            tracing::info!("{}", gap.line(*what, Language::English.words()));
+        }
+        let (edit, reply) = plan.with_evidence(post, receipt, found);
+        let Ok(sender) = sender(&post.target).await else { continue };
+        if let Some((edit, question)) = edit.zip(plan.question(post))
+            && let [item] = post.items[..]
+            && let Some(Item { alert, .. }) = plan.items.get(item)
+            && let Some(hold) = ledger.hold(&question, alert, Utc::now(), deadline).await
+        {
+            courier.follow_up(plan, edit, &sender, deadline).await;
+            ledger.release(&question, hold, Utc::now()).await;
+        }
+        if let Some(reply) = reply {
+            courier.follow_up(plan, reply, &sender, deadline).await;
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Asked before an event is planned, told when it is done with. It never fails: who cannot remember knows nothing.
 
+use alert_core::alert::Alert;
 use alert_core::known::{Known, Question};
 use alert_core::report::{Digest, Settled};
 use chrono::{DateTime, Utc};
@@ -28,6 +29,15 @@ pub struct KnownDigest {
     pub of: usize,
 }
 
+/// An alert that other processes keep away from.
+#[derive(Debug, Default)]
+pub struct Hold {
+    /// The names of deliveries that may have arrived, as they were before.
+    pub tried: Vec<String>,
+    /// Whether it is not over.
+    pub is_open: bool,
+}
+
 /// Remembers deliveries.
 pub trait Ledger {
     /// What is known of each delivery at this time; they are theirs who asked until they are recorded, or `deadline` is over.
@@ -40,6 +50,19 @@ pub trait Ledger {
 
     /// Remembers a digest, or that some of its alerts are over; what is known of it then, where somebody keeps that.
     fn digest(&self, digest: &Digest<'_>, now: DateTime<Utc>) -> impl Future<Output = Option<KnownDigest>>;
+
+    /// Keeps other processes away from an alert for a moment, where what people see of it is still this; `None` where it is not
+    /// to be changed now.
+    fn hold(
+        &self,
+        question: &Question<'_>,
+        alert: &Alert,
+        now: DateTime<Utc>,
+        deadline: Deadline,
+    ) -> impl Future<Output = Option<Hold>>;
+
+    /// Lets go of what is held.
+    fn release(&self, question: &Question<'_>, hold: Hold, now: DateTime<Utc>) -> impl Future<Output = ()>;
 
     /// What became of what was claimed, written down by `deadline`.
     fn record(

@@ -9,6 +9,7 @@ pub mod courier;
 pub mod deadline;
 pub mod delivery;
 pub mod dynamodb;
+pub mod evidence;
 pub mod filter;
 pub mod http;
 pub mod lambda;

@@ -8,13 +8,14 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
+use alert_core::alert::Alert;
 use alert_core::key::{AlertKey, DeliveryKey};
 use alert_core::known::{Known, Past, Question, Shown};
 use alert_core::report::{Digest, Settled};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::deadline::Deadline;
-use crate::ledger::{Answers, KnownDigest, Ledger};
+use crate::ledger::{Answers, Hold, KnownDigest, Ledger};
 
 /// What is remembered of each kind, at some hundred bytes each. A hash table of 2^15 places is tidied where it is as long as it is at
 /// most half full, which is 14,336 entries; with more it takes twice the memory as soon as enough of them were forgotten.
@@ -115,6 +116,13 @@ impl Ledger for ProcessMemory {
         };
         Answers { known: questions.iter().map(known).collect(), problem: None }
     }
+
+    async fn hold(&self, _: &Question<'_>, _: &Alert, _: DateTime<Utc>, _: Deadline) -> Option<Hold> {
+        // Each change has a message of its own here.
+        Some(Hold::default())
+    }
+
+    async fn release(&self, _: &Question<'_>, _: Hold, _: DateTime<Utc>) {}
 
     async fn digest(&self, _: &Digest<'_>, _: DateTime<Utc>) -> Option<KnownDigest> {
         None

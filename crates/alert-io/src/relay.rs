@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use alert_core::alert::Alert;
 use alert_core::decide::Verdict;
 use alert_core::envelope;
+use alert_core::evidence::{Subject, Wish};
 use alert_core::known::Question;
 use alert_core::relay::{self, Deployment, Plan};
 use alert_core::report::{Digest, Report, Settled};
@@ -19,9 +21,10 @@ use crate::courier::{ALERT_ELSEWHERE, Courier};
 use crate::deadline::Deadline;
 use crate::delivery::{self, Times};
 use crate::dynamodb::DynamoDbTable;
+use crate::evidence::Evidence;
 use crate::http;
 use crate::lambda::{self, InvocationError};
-use crate::ledger::{Answers, KnownDigest, Ledger};
+use crate::ledger::{Answers, Hold, KnownDigest, Ledger};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
@@ -54,6 +57,26 @@ impl Ledger for Memory {
         }
     }
 
+    async fn hold(
+        &self,
+        question: &Question<'_>,
+        alert: &Alert,
+        now: DateTime<Utc>,
+        deadline: Deadline,
+    ) -> Option<Hold> {
+        match self {
+            Self::Process(memory) => memory.hold(question, alert, now, deadline).await,
+            Self::Table(table) => Box::pin(table.hold(question, alert, now, deadline)).await,
+        }
+    }
+
+    async fn release(&self, question: &Question<'_>, hold: Hold, now: DateTime<Utc>) {
+        match self {
+            Self::Process(memory) => memory.release(question, hold, now).await,
+            Self::Table(table) => Box::pin(table.release(question, hold, now)).await,
+        }
+    }
+
     async fn digest(&self, digest: &Digest<'_>, now: DateTime<Utc>) -> Option<KnownDigest> {
         match self {
             Self::Process(memory) => memory.digest(digest, now).await,
@@ -76,6 +99,8 @@ pub struct Relay {
     senders: Senders,
     ledger: Memory,
     courier: Courier,
+    /// Where a receiver wants to see more than the alerts.
+    evidence: Option<Evidence>,
     metrics: Metrics,
 }
 
@@ -106,6 +131,9 @@ impl Relay {
         let table = environment(ALERT_TABLE);
         let table = table
             .map(|name| Table::new(DynamoDbTable::new(aws::dynamodb(environment, &identity, &http), name)));
+        let wants_evidence =
+            loaded.config.receivers.iter().any(|receiver| receiver.evidence != Wish::default());
+        let evidence = wants_evidence.then(|| Evidence::new(environment, identity.clone(), http.clone()));
         let decryptor = Decryptor::new(aws::kms(environment, &identity, &http), function_name);
 
         let mut deployment = Deployment::new(loaded.config);
@@ -142,7 +170,7 @@ impl Relay {
         }
         let process = || Memory::Process(Box::default());
         let ledger = table.map_or_else(process, |table| Memory::Table(Box::new(table)));
-        Ok(Self { deployment, senders, ledger, courier: Courier::default(), metrics })
+        Ok(Self { deployment, senders, ledger, courier: Courier::default(), evidence, metrics })
     }
 
     /// Relays one event; the answer is the JSON for Lambda.
@@ -168,6 +196,21 @@ impl Relay {
         let plan = delivery::prepare(draft, ledger, &sender, now, deadline).await;
         let times = Times { now: Utc::now(), posting: self.ledger.less(deadline), deadline };
         let report = delivery::carry_out(&plan, ledger, &self.courier, &sender, times).await;
+        if let Some(evidence) = &self.evidence {
+            // Boxed, because most invocations ask for nothing.
+            let gather =
+                async |subject: &Subject, end| Box::pin(evidence.gather(subject, Utc::now(), end)).await;
+            Box::pin(delivery::add_evidence(
+                &plan,
+                &report,
+                ledger,
+                &self.courier,
+                &sender,
+                gather,
+                deadline,
+            ))
+            .await;
+        }
         log(&plan, &report, request_id, started_at);
         let tally = Tally {
             table_unavailable: self.ledger.take_troubles(),

@@ -55,6 +55,10 @@ pub const AWS_ENDPOINT_URL_KMS: &str = "AWS_ENDPOINT_URL_KMS";
 pub const AWS_ENDPOINT_URL_SNS: &str = "AWS_ENDPOINT_URL_SNS";
 /// The endpoint of DynamoDB, where it is not the region's.
 pub const AWS_ENDPOINT_URL_DYNAMODB: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+/// The endpoint of CloudWatch, where it is not the region's.
+pub const AWS_ENDPOINT_URL_CLOUDWATCH: &str = "AWS_ENDPOINT_URL_CLOUDWATCH";
+/// The endpoint of CloudWatch Logs, where it is not the region's.
+pub const AWS_ENDPOINT_URL_CLOUDWATCH_LOGS: &str = "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS";
 /// The DynamoDB table in which the relay remembers alerts.
 pub const ALERT_TABLE: &str = "ALERT_TABLE";
 /// The certificate authorities to trust instead of the compiled-in ones, PEM.

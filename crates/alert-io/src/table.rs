@@ -12,6 +12,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use alert_core::alert::Alert;
 use alert_core::incident::Incident;
 use alert_core::key;
 use alert_core::known::{Kept, Known, Past, Question};
@@ -21,7 +22,7 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::deadline::Deadline;
-use crate::ledger::{Answers, KnownDigest, Ledger};
+use crate::ledger::{Answers, Hold, KnownDigest, Ledger};
 use crate::memory::ProcessMemory;
 use crate::metrics::TABLE_UNAVAILABLE;
 
@@ -251,6 +252,47 @@ impl<S: Store> Ledger for Table<S> {
             }
         }
         answers
+    }
+
+    async fn hold(
+        &self,
+        question: &Question<'_>,
+        alert: &Alert,
+        now: DateTime<Utc>,
+        deadline: Deadline,
+    ) -> Option<Hold> {
+        let key = key::place(question.receiver, question.alert);
+        let deliveries = [question.delivery.name()];
+        let (owner, until) = (self.owner.as_str(), now + span(deadline.left().min(PATIENCE)));
+        let expires_at = now + KEPT_WHEN_OPEN;
+        let claim = Claim { key: &key, owner, deliveries: &deliveries, now, until, expires_at };
+        match self.store.claim(&claim).await {
+            Ok(Claimed::Ours(There { incident, tried })) => {
+                let is_open = incident.as_ref().is_some_and(Incident::is_open);
+                let hold = Hold { tried, is_open };
+                if incident.is_some_and(|incident| incident.still_shows(alert)) {
+                    return Some(hold);
+                }
+                self.release(question, hold, now).await;
+                None
+            }
+            Ok(Claimed::Others(_)) => None,
+            Err(trouble) => {
+                self.tell(&trouble, ": the message of an alert is not changed once more");
+                None
+            }
+        }
+    }
+
+    async fn release(&self, question: &Question<'_>, Hold { tried, is_open }: Hold, now: DateTime<Utc>) {
+        let key = key::place(question.receiver, question.alert);
+        let expires_at = now + if is_open { KEPT_WHEN_OPEN } else { KEPT_WHEN_OVER };
+        let keep = Keep { incident: None, tried };
+        // Where somebody else has it by now, it is free of us.
+        let record = Record { key: &key, owner: &self.owner, keep: &keep, expires_at };
+        if let Err(trouble) = self.store.record(&record).await {
+            self.tell(&trouble, ": an alert is free again a moment later");
+        }
     }
 
     async fn digest(&self, digest: &Digest<'_>, now: DateTime<Utc>) -> Option<KnownDigest> {

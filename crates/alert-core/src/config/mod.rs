@@ -13,6 +13,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use crate::evidence::Wish;
 use crate::incident::Policy;
 use crate::matcher::{Matcher, Matchers, Operator};
 use crate::render::Rendering;
@@ -272,6 +273,8 @@ pub struct Receiver {
     pub target: Option<Target>,
     /// The channel to ask for; only legacy webhooks honour it.
     pub channel: Option<String>,
+    /// What it wants to see beside its alerts.
+    pub evidence: Wish,
     /// Slack's mentions, ready to be sent: `<!here>`, `<!subteam^S012345>`, `<@U012345>`, separated by spaces.
     pub mention: Option<String>,
 }
@@ -280,7 +283,7 @@ impl Receiver {
     /// A receiver with nothing of its own but its name.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), target: None, channel: None, mention: None }
+        Self { name: name.into(), target: None, channel: None, evidence: Wish::default(), mention: None }
     }
 }
 

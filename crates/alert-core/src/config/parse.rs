@@ -20,6 +20,7 @@ use super::{
     AlarmState, Config, ConfigErrors, DEFAULT_RECEIVER, DIGEST_AFTER_ALERTS, DropRule, NamedTimeInterval,
     Problem, Publish, Receiver, Route,
 };
+use crate::evidence::{LINES_USUAL, Wish};
 use crate::incident::Policy;
 use crate::matcher::{Matchers, REGEXES_SIZE_MAX_BYTES};
 use crate::render::Rendering;
@@ -32,7 +33,7 @@ pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
 /// How deep lists and mappings may be nested; a route takes two levels.
 pub const NESTING_MAX: usize = 32;
 
-const CONFIG_KEYS: [&str; 11] = [
+const CONFIG_KEYS: [&str; 12] = [
     "drop",
     "time_intervals",
     "route",
@@ -43,11 +44,14 @@ const CONFIG_KEYS: [&str; 11] = [
     "digest_after",
     "publish",
     "messages",
+    "evidence",
     "language",
 ];
 const MESSAGES_KEYS: [&str; 5] = ["rendering", "reopen_within", "flapping_after", "reminder", "end"];
 const DROP_KEYS: [&str; 4] = ["name", "matchers", "active_time_intervals", "younger_than"];
-const RECEIVER_KEYS: [&str; 5] = ["name", "webhook", "slack", "channel", "mention"];
+const RECEIVER_KEYS: [&str; 6] = ["name", "webhook", "slack", "channel", "mention", "evidence"];
+const EVIDENCE_KEYS: [&str; 2] = ["chart", "logs"];
+const LOGS_KEYS: [&str; 1] = ["lines"];
 const SLACK_KEYS: [&str; 1] = ["channel"];
 
 pub(super) fn parse(text: &str) -> Result<Config, ConfigErrors> {
@@ -87,10 +91,12 @@ impl Reader<'_> {
             Some((node, path)) => self.drop_rules(node, &path, &interval_names),
             None => Config::default().drop,
         };
+        let evidence = fields.get("evidence").and_then(|(node, path)| self.evidence(node, &path));
+        let evidence = evidence.unwrap_or_default();
         let (receivers, receiver_names) = if let Some((node, path)) = fields.get("receivers") {
-            self.receivers(node, &path)
+            self.receivers(node, &path, evidence)
         } else {
-            let receivers = Config::default().receivers;
+            let receivers = vec![Arc::new(Receiver { evidence, ..Receiver::named(DEFAULT_RECEIVER) })];
             let by_name = receivers.iter().map(|r| (r.name.clone(), Some(Arc::clone(r)))).collect();
             (receivers, by_name)
         };
@@ -206,7 +212,12 @@ impl Reader<'_> {
         }
     }
 
-    fn receivers(&mut self, node: &Node, path: &str) -> (Vec<Arc<Receiver>>, Named<Receiver>) {
+    fn receivers(
+        &mut self,
+        node: &Node,
+        path: &str,
+        evidence: Wish,
+    ) -> (Vec<Arc<Receiver>>, Named<Receiver>) {
         let mut names = BTreeSet::new();
         let mut by_name = Named::new();
         let mut all = Vec::new();
@@ -222,6 +233,7 @@ impl Reader<'_> {
                 fields.get("channel").and_then(|(node, path)| self.value(node, &path, &value::CHANNEL));
             let mention =
                 fields.get("mention").and_then(|(node, path)| self.value(node, &path, &value::MENTION));
+            let own = fields.get("evidence").and_then(|(node, path)| self.evidence(node, &path));
             let app = fields.get("slack").and_then(|(node, path)| {
                 for (other, why) in
                     [("webhook", "which is another target"), ("channel", "which belongs to a webhook")]
@@ -237,7 +249,13 @@ impl Reader<'_> {
             });
             let Some(name) = name else { continue };
             let target = webhook.map(Target::webhook).or(app.map(Target::channel));
-            let receiver = Arc::new(Receiver { name: name.clone(), target, channel, mention });
+            let receiver = Arc::new(Receiver {
+                name: name.clone(),
+                target,
+                channel,
+                evidence: own.unwrap_or(evidence),
+                mention,
+            });
             all.push(Arc::clone(&receiver));
             by_name.insert(name, Some(receiver));
         }
@@ -283,6 +301,16 @@ impl Reader<'_> {
             end: self.optional(&fields, "end", &value::END).unwrap_or(default.end),
         };
         Some((rendering.unwrap_or_default(), policy))
+    }
+
+    fn evidence(&mut self, node: &Node, path: &str) -> Option<Wish> {
+        let fields = self.fields(node, path, &EVIDENCE_KEYS)?;
+        let chart = self.optional(&fields, "chart", &value::BOOLEAN).unwrap_or_default();
+        let lines = fields.get("logs").and_then(|(node, path)| {
+            let fields = self.fields(node, &path, &LOGS_KEYS)?;
+            Some(self.optional(&fields, "lines", &value::LINES).unwrap_or(LINES_USUAL))
+        });
+        Some(Wish { chart, lines: lines.unwrap_or_default() })
     }
 
     fn digest_after(&mut self, node: &Node, path: &str) -> Option<usize> {

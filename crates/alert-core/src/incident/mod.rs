@@ -326,6 +326,14 @@ pub enum Repeat {
     Copy,
 }
 
+impl Incident {
+    /// Whether what people see of it is this state of the alert, and nothing newer.
+    #[must_use]
+    pub fn still_shows(&self, alert: &Alert) -> bool {
+        self.state == alert.state && alert.changed_at.is_none_or(|at| stored(at) == self.at)
+    }
+}
+
 impl Told {
     /// Whether a message of its own that tells it is from then on the one that shows the incident.
     #[must_use]

@@ -462,8 +462,12 @@ fn what_an_alert_says() {
     alert.starts_at = Some(minute(4));
     let measure = Measure { value: Some(7.0), comparison: Some(Comparison::Below), ..Measure::default() };
     alert.condition = Some(Condition::Measured(Box::new(measure)));
-    let child =
-        |state: Option<&str>| Child { name: "c".to_owned(), url: None, state: state.map(str::to_owned) };
+    let child = |state: Option<&str>| Child {
+        name: "c".to_owned(),
+        url: None,
+        state: state.map(str::to_owned),
+        alarm: None,
+    };
     alert.evidence.children = vec![child(Some("ALARM")), child(Some("OK")), child(None)];
     let key = AlertKey::Rule { source: Source::Grafana, origin: String::new(), fingerprint: "f".to_owned() };
     let expected = Change {

@@ -11,6 +11,7 @@ use page::words::fill;
 use page::{Context, Language, Page};
 
 use crate::alert::Alert;
+use crate::evidence::Lines;
 use crate::key::AlertKey;
 use crate::known::Shown;
 
@@ -127,6 +128,15 @@ impl Medium {
         match self {
             Self::Slack => Message::Slack(slack::reply(page, options)),
             Self::Text => Message::Text(text::reply(page, options.timezone, options.language.words())),
+        }
+    }
+
+    /// Log lines, as a message in the thread of the one that they belong to.
+    #[must_use]
+    pub fn lines(self, lines: &Lines, options: &Options<'_>) -> Message {
+        match self {
+            Self::Slack => Message::Slack(slack::lines(lines, options)),
+            Self::Text => Message::Text(text::lines(lines, options.language.words())),
         }
     }
 

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use chrono_tz::Tz;
 
+use crate::evidence::Lines;
+
 use super::page::{Line, Page, Part, Span, Words};
 use super::slack::sparkline;
 
@@ -19,7 +21,7 @@ pub fn page(page: &Page<'_>, timezone: Tz, words: &Words) -> String {
     if let Some(measure) = &page.measure {
         push(&line(measure, timezone, words));
     }
-    if let Some(chart) = &page.chart {
+    for chart in &page.charts {
         let values: Vec<(f64, bool)> =
             chart.points.iter().map(|(value, _, breaching)| (*value, *breaching)).collect();
         push(&format!("{}  {}", sparkline(&values), chart.words));
@@ -53,6 +55,20 @@ pub fn reply(page: &Page<'_>, timezone: Tz, words: &Words) -> String {
     }
     for part in [page.reason.as_deref(), page.repeat].into_iter().flatten() {
         push_lines(part, &mut text);
+    }
+    text
+}
+
+/// Writes log lines, as the answer to the message that they belong to.
+#[must_use]
+pub fn lines(lines: &Lines, words: &Words) -> String {
+    let mut text = String::new();
+    push_lines(&lines.title(words), &mut text);
+    for line in &lines.lines {
+        push_lines(&format!("   {line}"), &mut text);
+    }
+    if let Some(url) = &lines.url {
+        push_lines(&format!("{}: {url}", words.open_logs), &mut text);
     }
     text
 }

@@ -5,7 +5,7 @@
 //! nobody understands is delivered as it came.
 
 mod aws;
-mod cloudwatch;
+pub mod cloudwatch;
 mod grafana;
 mod raw;
 

@@ -8,6 +8,7 @@ mod app;
 mod configuration;
 mod deliver;
 mod events;
+mod evidence;
 mod faults;
 mod kms;
 mod secrets;

@@ -179,14 +179,14 @@ fn names_line_and_column() {
     check(
         "- a",
         &[
-            "line 1, column 1: expected a mapping with drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, language, found a list",
+            "line 1, column 1: expected a mapping with drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, language, found a list",
         ],
     );
     check("\nrecievers: []", &["line 2, column 1: unknown key `recievers`; did you mean `receivers`?"]);
     check(
         "group_by: []",
         &[
-            "line 1, column 1: unknown key `group_by`; expected one of drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, language",
+            "line 1, column 1: unknown key `group_by`; expected one of drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, language",
         ],
     );
     check("timezone: UTC\ntimezone: UTC", &["line 2, column 1: duplicate key `timezone`, first on line 1"]);
@@ -554,4 +554,33 @@ fn a_receiver_may_be_a_channel_of_the_app() {
             Config::parse(&format!("receivers: [{{name: default, {receiver}}}]")).unwrap_err().to_string();
         assert!(error.contains(expected), "{receiver}: {error}");
     }
+}
+
+#[test]
+fn evidence_is_for_all_receivers_or_one() {
+    let wishes = |text: &str| {
+        let config = Config::parse(text).unwrap();
+        config
+            .receivers
+            .iter()
+            .map(|receiver| (receiver.evidence.chart, receiver.evidence.lines))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(wishes(""), [(false, 0)]);
+    assert_eq!(wishes("evidence: {chart: true, logs: {lines: 20}}"), [(true, 20)]);
+    assert_eq!(wishes("evidence: {logs: {}}"), [(false, 5)]);
+    let own = "evidence: {chart: true}\nreceivers: [{name: a}, {name: b, evidence: {logs: {lines: 1}}}, {name: c, evidence: {}}]";
+    assert_eq!(wishes(own), [(true, 0), (false, 1), (false, 0)]);
+    check(
+        "evidence:\n  chart: yes\n  logs: {lines: 21}\n  graph: true",
+        &[
+            "line 2, column 10: evidence.chart: expected true or false, found `yes`",
+            "line 3, column 17: evidence.logs.lines: expected a whole number from 1 to 20, found `21`",
+            "line 4, column 3: evidence: unknown key `graph`; expected one of chart, logs",
+        ],
+    );
+    check(
+        "evidence: true",
+        &["line 1, column 11: evidence: expected a mapping with chart, logs, found a text"],
+    );
 }

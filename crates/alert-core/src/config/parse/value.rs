@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use saphyr_parser::ScalarStyle;
 
 use super::super::{AlarmState, Publish, is_channel};
+use crate::evidence::LINES_MAX;
 use crate::incident::{End, RECENT_MAX, Reminder};
 use crate::render::Rendering;
 use crate::render::page::Language;
@@ -42,6 +43,7 @@ pub(super) const REOPEN_WITHIN: Parse<TimeDelta> =
     Parse { expected: "a duration from 1s to 1d, such as 10m", parse: reopen_within };
 pub(super) const FLAPPING_AFTER: Parse<usize> =
     Parse { expected: "a whole number from 1 to 19", parse: flapping_after };
+pub(super) const LINES: Parse<usize> = Parse { expected: "a whole number from 1 to 20", parse: lines };
 pub(super) const REMINDER: Parse<Reminder> = Parse { expected: "reply or edit", parse: reminder };
 pub(super) const END: Parse<End> = Parse { expected: "reply, shown or edit", parse: end };
 pub(super) const LANGUAGE: Parse<Language> = Parse { expected: "en or ko", parse: language };
@@ -215,6 +217,10 @@ fn count(text: &str, style: ScalarStyle) -> Result<usize, String> {
 /// More changes in an hour than are remembered would never be.
 fn flapping_after(text: &str, style: ScalarStyle) -> Result<usize, String> {
     count_to(RECENT_MAX - 1, text, style)
+}
+
+fn lines(text: &str, style: ScalarStyle) -> Result<usize, String> {
+    count_to(LINES_MAX, text, style)
 }
 
 fn count_to(max: usize, text: &str, style: ScalarStyle) -> Result<usize, String> {

@@ -10,6 +10,7 @@ use super::{Button, CHART_MAX_POINTS, Chart, Context, Headline, Line, Part, Span
 use crate::alert::{
     Alert, Child, Comparison, Condition, Evidence, Link, Measure, Share, Source, State, Threshold,
 };
+use crate::evidence::{Graph, GraphPoint};
 use crate::number;
 use crate::text::{cut, one_line};
 
@@ -211,9 +212,35 @@ pub(super) fn shared_state(children: &[Child], words: &Words) -> Option<String> 
     })
 }
 
-pub(super) fn chart<'a>(alert: &'a Alert, words: &Words) -> Option<Chart<'a>> {
+/// The values that were asked for, else those that came along.
+pub(super) fn charts<'a>(alert: &'a Alert, context: &Context<'a>) -> Vec<Chart<'a>> {
+    let words = context.words();
+    let graphs = context.evidence.map(|found| &found.graphs[..]).unwrap_or_default();
+    if graphs.is_empty() {
+        return chart(alert, words).into_iter().collect();
+    }
+    let charts = graphs.iter().map(|Graph { name, unit, points }| Chart {
+        name: Cow::Borrowed(name.as_str()),
+        unit,
+        points: points.iter().map(|point| (point.value, Some(point.at), point.breaching)).collect(),
+        limits: points.iter().map(|point| point.limits).collect(),
+        words: extremes(points, unit, words),
+    });
+    charts.collect()
+}
+
+/// The first value and the last.
+fn extremes(points: &[GraphPoint], unit: &str, words: &Words) -> String {
+    let value =
+        |point: &GraphPoint| number::measured(point.value, point.limits.upper.or(point.limits.lower), unit);
+    let [first, .., last] = points else { return points.first().map(value).unwrap_or_default() };
+    fill(words.from_to, &[&value(first), &value(last)])
+}
+
+fn chart<'a>(alert: &'a Alert, words: &Words) -> Option<Chart<'a>> {
     let Evidence { points, threshold, unit, .. } = &alert.evidence;
-    let [first, .., last] = &points[points.len().saturating_sub(CHART_MAX_POINTS)..] else { return None };
+    let points = &points[points.len().saturating_sub(CHART_MAX_POINTS)..];
+    let [first, .., last] = points else { return None };
     let limit = threshold.upper.or(threshold.lower);
     let value = |value: f64| number::measured(value, limit, unit);
     let name = match &alert.condition {
@@ -223,11 +250,8 @@ pub(super) fn chart<'a>(alert: &'a Alert, words: &Words) -> Option<Chart<'a>> {
     Some(Chart {
         name,
         unit,
-        points: points[points.len().saturating_sub(CHART_MAX_POINTS)..]
-            .iter()
-            .map(|point| (point.value, point.at, point.breaching))
-            .collect(),
-        threshold: *threshold,
+        points: points.iter().map(|point| (point.value, point.at, point.breaching)).collect(),
+        limits: vec![*threshold; points.len()],
         words: fill(words.from_to, &[&value(first.value), &value(last.value)]),
     })
 }
@@ -437,5 +461,13 @@ pub(super) fn warnings<'a>(context: &Context<'a>) -> Vec<Line<'a>> {
         .warnings
         .iter()
         .map(|warning| vec![Span::text("⚠️ "), Span::Text(cut(&warning.line, WARNING_MAX_CHARS))])
+        .chain(gaps(context))
         .collect()
+}
+
+/// What was asked for and could not be had.
+fn gaps<'a>(context: &Context<'a>) -> impl Iterator<Item = Line<'a>> {
+    let words = context.words();
+    let gaps = context.evidence.map(|found| &found.gaps[..]).unwrap_or_default();
+    gaps.iter().map(|(wanted, gap)| vec![Span::Text(gap.line(*wanted, words).into())])
 }

@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::alert::{Alert, Fact, LinkKind, Source, State, Threshold};
+use crate::evidence::Findings;
 use crate::incident::{Step, Told};
 use crate::known::Shown;
 pub(crate) use headline::emblem;
@@ -53,6 +54,8 @@ pub struct Context<'c> {
     pub may_be_repeat: bool,
     /// What the change does to what was known of the alert, where alerts are remembered.
     pub story: Option<&'c Step>,
+    /// What was asked for beside the alert.
+    pub evidence: Option<&'c Findings>,
 }
 
 impl Context<'_> {
@@ -127,8 +130,8 @@ pub struct Chart<'a> {
     pub unit: &'a str,
     /// At most [`CHART_MAX_POINTS`]: the value, when it was measured, and whether it breaches.
     pub points: Vec<(f64, Option<DateTime<Utc>>, bool)>,
-    /// What they are compared with.
-    pub threshold: Threshold,
+    /// What each of them is compared with.
+    pub limits: Vec<Threshold>,
     /// The chart in words: the first value and the last.
     pub words: String,
 }
@@ -159,7 +162,9 @@ pub struct Page<'a> {
     /// The value against its limit, and what is measured.
     pub measure: Option<Line<'a>>,
     /// Recent values.
-    pub chart: Option<Chart<'a>>,
+    pub charts: Vec<Chart<'a>>,
+    /// A picture that the source has made, by its URL.
+    pub image: Option<&'a str>,
     /// The source's own sentence on why the state changed, where the numbers do not say it; short, for a reply.
     pub reason: Option<String>,
     /// What nobody should have to unfold; the whole reason is in it.
@@ -200,7 +205,8 @@ impl<'a> Page<'a> {
             mention: context.mention.filter(|_| calls),
             story: story::story(alert, context),
             measure: body::measure(alert, context),
-            chart: body::chart(alert, context.words()),
+            charts: body::charts(alert, context),
+            image: context.evidence.and_then(|found| found.image.as_deref()),
             reason: body::reason(alert, &headline).map(|reason| short(&reason)),
             body: body::body(alert, &headline, context),
             buttons: body::buttons(alert, context.words()),

@@ -149,6 +149,20 @@ pub struct Words {
     /// The name of the configuration, and how many problems it has.
     pub broken_configuration: [&'static str; 2],
 
+    // Evidence that is asked for afterwards.
+    /// Why there is no chart.
+    pub no_chart: &'static str,
+    /// Why there are no log lines.
+    pub no_lines: &'static str,
+    /// [`crate::evidence::Gap`], in its order.
+    pub gaps: [&'static str; 9],
+    /// How many lines, of how many, of which log group.
+    pub lines_of: &'static str,
+    /// The same, where not all were counted.
+    pub lines_of_more: &'static str,
+    /// The link to the log group.
+    pub open_logs: &'static str,
+
     // Stories: what a change is to those who know the alert.
     /// How often by now, and in how long.
     pub fires_again: &'static str,
@@ -275,6 +289,23 @@ static ENGLISH: Words = Words {
         "{0} has {1} errors; rules are off. `alertctl check` lists them",
     ],
 
+    no_chart: "No chart: {0}",
+    no_lines: "No log lines: {0}",
+    gaps: [
+        "the function's role has no right {0} on {1}",
+        "the alarm is of account {0}, and only the function's own is asked",
+        "CloudWatch has no metric alarm {0} here",
+        "CloudWatch has no values of {0} at that time",
+        "there is no log group {0}",
+        "nothing in {0} matches at that time",
+        "{0} takes no more calls at the moment",
+        "{0} did not answer in time",
+        "{0} refused with {1}",
+    ],
+    lines_of: "{0} of {1} log lines, newest first, of {2}",
+    lines_of_more: "{0} of {1} or more log lines, newest first, of {2}",
+    open_logs: "Open logs",
+
     fires_again: "Fires for the {0} time in {1}",
     ordinals: ["{0}st", "{0}nd", "{0}rd", "{0}th"],
     fires_now: "Fires now",
@@ -373,6 +404,23 @@ static KOREAN: Words = Words {
         "{0}에 오류 1개가 있어 규칙이 적용되지 않습니다. `alertctl check`로 확인하세요",
         "{0}에 오류 {1}개가 있어 규칙이 적용되지 않습니다. `alertctl check`로 확인하세요",
     ],
+
+    no_chart: "차트 없음: {0}",
+    no_lines: "로그 없음: {0}",
+    gaps: [
+        "함수의 역할에 {1}에 대한 {0} 권한이 없음",
+        "경보가 {0} 계정의 것이며, 함수의 계정만 조회함",
+        "CloudWatch에 {0} 지표 경보가 없음",
+        "CloudWatch에 해당 시간의 {0} 값이 없음",
+        "{0} 로그 그룹이 없음",
+        "해당 시간에 {0}에서 일치하는 로그가 없음",
+        "{0}의 호출 한도에 도달함",
+        "{0}에서 제시간에 응답이 없음",
+        "{0}에서 거부됨: {1}",
+    ],
+    lines_of: "{2}의 로그 {1}건 중 최신 {0}건",
+    lines_of_more: "{2}의 로그 {1}건 이상 중 최신 {0}건",
+    open_logs: "로그 열기",
 
     fires_again: "{1} 동안 {0} 발생",
     ordinals: ["{0}번째", "{0}번째", "{0}번째", "{0}번째"],

@@ -330,6 +330,7 @@ mod tests {
             overtaken: None,
             may_be_repeat: false,
             story: None,
+            evidence: None,
         };
         let options = Options {
             rendering: Rendering::Classic,

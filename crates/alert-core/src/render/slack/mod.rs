@@ -15,7 +15,7 @@ use mrkdwn::Mrkdwn;
 use super::page::Words;
 
 pub use digest::{counted, digest};
-pub use single::{page, reply, sparkline, superseded};
+pub use single::{lines, page, reply, sparkline, superseded};
 
 /// Slack recommends at most 4,000 characters for `text`; the fallback stays within it.
 pub const FALLBACK_TEXT_MAX_CHARS: usize = 4_000;

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use super::block::{Block, Button, FIELD_TEXT_MAX_CHARS};
 use super::mrkdwn::{Mrkdwn, width};
 use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
-use crate::alert::State;
+use crate::alert::{State, Threshold};
+use crate::evidence::Lines;
 use crate::number;
 use crate::render::page::words::fill;
 use crate::render::page::{Chart, Line, NAME_MAX_CHARS, Page, Part, Words};
@@ -17,6 +18,8 @@ use crate::text::cut;
 const CHART_TITLE_MAX_CHARS: usize = 50;
 const SERIES_NAME_MAX_CHARS: usize = 20;
 const AXIS_LABEL_MAX_CHARS: usize = 50;
+/// Slack takes 2,000 characters; a name needs no more.
+const IMAGE_ALT_MAX_CHARS: usize = 200;
 
 impl Options<'_> {
     /// A line in mrkdwn.
@@ -38,11 +41,15 @@ pub fn page(page: &Page<'_>, options: &Options<'_>) -> Message {
     }
     let text = notification(page, options);
     let mut body = Vec::new();
-    if let Some(chart) = &page.chart {
+    for chart in &page.charts {
         body.push(match options.rendering {
             Rendering::Modern => Block::Raw(native(chart, words, options.timezone)),
             Rendering::Classic | Rendering::Plain => Block::Section(sparkline_of(chart)),
         });
+    }
+    // What Slack cannot fetch it refuses with the whole message.
+    if let Some(url) = page.image.filter(|_| options.rendering == Rendering::Modern) {
+        body.extend(image(url, &page.headline.name));
     }
     body.extend(page.body.iter().filter_map(|part| block(part, options)));
     let facts = page
@@ -88,6 +95,39 @@ pub fn reply(page: &Page<'_>, options: &Options<'_>) -> Message {
     let small = [page.reason.as_deref(), page.repeat].into_iter().flatten();
     let small = small.filter_map(|part| Block::context(Mrkdwn::new().text(part)));
     short(text, Block::section(head).into_iter().chain(small).collect(), options)
+}
+
+/// Writes log lines, for the thread of the message that they belong to.
+#[must_use]
+pub fn lines(lines: &Lines, options: &Options<'_>) -> Message {
+    const BLOCK_MAX_CHARS: usize = 2_400;
+    let words = options.language.words();
+    let title = Mrkdwn::line().text(&lines.title(words));
+    let mut blocks: Vec<Block> = Block::section(title.clone()).into_iter().collect();
+    let mut part = String::new();
+    for line in &lines.lines {
+        if !part.is_empty() && width(&part) + width(line) > BLOCK_MAX_CHARS {
+            blocks.extend(Block::section(Mrkdwn::new().preformatted(&part)));
+            part.clear();
+        }
+        if !part.is_empty() {
+            part.push('\n');
+        }
+        part.push_str(line);
+    }
+    blocks.extend(Block::section(Mrkdwn::new().preformatted(&part)));
+    if let Some(url) = &lines.url {
+        blocks.extend(Block::context(Mrkdwn::new().link(url, words.open_logs)));
+    }
+    short(title, blocks, options)
+}
+
+/// A picture at a URL. Source: Slack, "Image block".
+fn image(url: &str, name: &str) -> Option<Block> {
+    const URL_MAX_CHARS: usize = 3_000;
+    let alt = plain(name, IMAGE_ALT_MAX_CHARS);
+    let block = json!({"type": "image", "image_url": url, "alt_text": alt});
+    (width(url) <= URL_MAX_CHARS).then(|| Block::Raw(block.to_string()))
 }
 
 /// Writes that a newer message tells on.
@@ -151,15 +191,22 @@ fn native(chart: &Chart<'_>, words: &Words, timezone: Tz) -> String {
     };
     let name = if chart.name.trim().is_empty() { words.value_series } else { chart.name.trim() };
     let mut all = vec![series(name, &mut chart.points.iter().map(|(value, _, _)| *value))];
-    let limits = [chart.threshold.lower, chart.threshold.upper];
-    let is_band = limits.iter().all(Option::is_some);
-    for (limit, sign) in limits.into_iter().zip(["≥", "≤"]).filter_map(|(limit, sign)| Some((limit?, sign)))
-    {
+    let ends = [|limits: &Threshold| limits.lower, |limits: &Threshold| limits.upper].map(|end| {
+        // A band may have no end for some points: that of the next one before, or after, takes its place.
+        let first = chart.limits.iter().find_map(end);
+        chart.limits.iter().map(end).scan(first, |last, limit| {
+            *last = limit.or(*last);
+            *last
+        })
+    });
+    let ends = ends.map(Iterator::collect::<Vec<f64>>);
+    let is_band = ends.iter().all(|ends| !ends.is_empty());
+    for (ends, sign) in ends.into_iter().zip(["≥", "≤"]).filter(|(ends, _)| !ends.is_empty()) {
         let label =
             if is_band { format!("{} {sign}", words.limit_series) } else { words.limit_series.to_owned() };
         // Names are unique.
         let label = if label == name { format!("{label} =") } else { label };
-        all.push(series(&label, &mut std::iter::repeat(limit)));
+        all.push(series(&label, &mut ends.into_iter()));
     }
     let title = number::with_unit(&plain(name, CHART_TITLE_MAX_CHARS - 12), &bracketed(chart.unit));
     let mut axes = Map::new();
@@ -277,7 +324,7 @@ mod tests {
             name: "CPUUtilization".into(),
             unit: "%",
             points: times.iter().map(|time| (1.0, time.map(|time| time.parse().unwrap()), false)).collect(),
-            threshold: crate::alert::Threshold::default(),
+            limits: vec![Threshold::default(); times.len()],
             words: String::new(),
         };
         let labels = |times: &[Option<&str>]| categories(&chart(times), Tz::Asia__Seoul);

@@ -59,14 +59,22 @@ pub(super) fn unit(metric: &Metric, measured: &Measured) -> String {
     let given = measured.unit.as_deref().or(metric.unit.as_deref()).filter(|unit| *unit != "None");
     let name = metric.name.as_deref().unwrap_or_default();
     let namespace = metric.namespace.as_deref().unwrap_or_default();
-    // Most alarms do not name the unit; AWS's own metrics of these names are always per cent.
-    let aws =
-        namespace.starts_with("AWS/") || namespace.starts_with("ECS/") || namespace == "ContainerInsights";
     match given {
         Some(unit) => text::cut(number::unit_symbol(unit), UNIT_MAX_CHARS).into_owned(),
-        None if aws && (name.ends_with("Utilization") || name.ends_with("Percent")) => "%".to_owned(),
-        None if aws && (name.ends_with("Bytes") || IN_BYTES.contains(&name)) => "B".to_owned(),
-        None => String::new(),
+        None => unit_of(namespace, name).to_owned(),
+    }
+}
+
+/// Most alarms do not name the unit; AWS's own metrics of these names are always per cent, or bytes.
+pub(super) fn unit_of(namespace: &str, metric: &str) -> &'static str {
+    let aws =
+        namespace.starts_with("AWS/") || namespace.starts_with("ECS/") || namespace == "ContainerInsights";
+    if aws && (metric.ends_with("Utilization") || metric.ends_with("Percent")) {
+        "%"
+    } else if aws && (metric.ends_with("Bytes") || IN_BYTES.contains(&metric)) {
+        "B"
+    } else {
+        ""
     }
 }
 
@@ -77,7 +85,7 @@ fn counts(metric: &Metric, measured: &Measured) -> Option<Share> {
     Some(Share { count, total })
 }
 
-fn comparison(operator: &str) -> Option<Comparison> {
+pub(super) fn comparison(operator: &str) -> Option<Comparison> {
     Some(match operator {
         "GreaterThanThreshold" | "GreaterThanUpperThreshold" => Comparison::Above,
         "GreaterThanOrEqualToThreshold" => Comparison::AtOrAbove,

@@ -76,11 +76,16 @@ impl<'r> Console<'r> {
     pub(super) fn logs(&self, group: &str, at: Option<DateTime<Utc>>) -> String {
         const BEFORE: TimeDelta = TimeDelta::minutes(15);
         const AFTER: TimeDelta = TimeDelta::minutes(5);
+        self.logs_between(group, at.map(|at| (at - BEFORE, at + AFTER)))
+    }
+
+    /// A log group's page with what came from one moment to another.
+    pub(super) fn logs_between(&self, group: &str, time: Option<(DateTime<Utc>, DateTime<Utc>)>) -> String {
         // The console decodes this part twice, and writes `$` for the second `%`.
         let twice = percent_encode(&percent_encode(group)).replace('%', "$");
         let mut url = [&self.home, "#logsV2:log-groups/log-group/", &twice].concat();
-        if let Some(at) = at {
-            let (start, end) = ((at - BEFORE).timestamp_millis(), (at + AFTER).timestamp_millis());
+        if let Some((from, to)) = time {
+            let (start, end) = (from.timestamp_millis(), to.timestamp_millis());
             // `/log-events?start=…&end=…`
             url.push_str(&format!("/log-events$3Fstart$3D{start}$26end$3D{end}"));
         }

@@ -12,7 +12,10 @@ mod reason;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::alert::{Alert, Cause, Child, Fact, Hush, LinkKind, Point, Previous, Source, State, Threshold};
+use crate::alert::{
+    AlarmName, Alert, Cause, Child, Comparison, Fact, Hush, LinkKind, Point, Previous, Source, State,
+    Threshold,
+};
 use crate::envelope::Record;
 use crate::key::{AlertKey, hash};
 use crate::region::{self, Arn};
@@ -165,6 +168,24 @@ pub(super) fn interpret(value: &Value, record: &Record) -> Option<Alert> {
     })
 }
 
+/// A log group's page in the console, with the lines from one moment to another.
+#[must_use]
+pub fn logs_url(region: &str, group: &str, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<String> {
+    Some(Console::of(Some(region), None)?.logs_between(group, Some((from, to))))
+}
+
+/// The unit of AWS's own metrics whose name says it, as people write it; else empty.
+#[must_use]
+pub fn unit_of(namespace: &str, metric: &str) -> &'static str {
+    condition::unit_of(namespace, metric)
+}
+
+/// How a value is compared, by the service's own word for it.
+#[must_use]
+pub fn comparison(operator: &str) -> Option<Comparison> {
+    condition::comparison(operator)
+}
+
 /// The dimensions that all inputs of an expression have: they still say which resource it is about.
 fn shared(mut inputs: impl Iterator<Item = Vec<(String, String)>>) -> Vec<(String, String)> {
     let mut shared = inputs.next().unwrap_or_default();
@@ -180,6 +201,11 @@ fn child(arn: &str, state: Option<String>) -> Child {
     let name = parsed.as_ref().and_then(Arn::alarm_name);
     Child {
         name: name.unwrap_or(arn).to_owned(),
+        alarm: name.zip(parsed.as_ref()).map(|(name, arn)| AlarmName {
+            account: arn.account.to_owned(),
+            region: arn.region.to_owned(),
+            name: name.to_owned(),
+        }),
         url: name
             .zip(parsed.as_ref())
             .and_then(|(name, arn)| Some(Console::of(Some(arn.region), Some(arn.partition))?.alarm(name))),
@@ -338,6 +364,8 @@ fn put_evidence(alert: &mut Alert, alarm: &Alarm, measured: &Measured) {
     alert.evidence.children.clone_from(&alarm.children);
     if let Some(log) = &alarm.log {
         alert.evidence.log_lines.clone_from(&log.lines);
+        alert.evidence.log_groups =
+            log.groups.iter().map(|group| links::log_group(group).to_owned()).collect();
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{Parts, is_private, values};
 use crate::alert::{Alert, LinkKind, Payload, RELAY_NOTES, Source, State};
 use crate::text::cut;
+use crate::text::is_public;
 use crate::time;
 
 const ALERTS: &str = "alerts";
@@ -109,6 +110,7 @@ fn one(fields: &Map<String, Value>, webhook: &Map<String, Value>, source: Source
     };
     let mut alert = parts.into_alert(source);
     alert.notes = notes;
+    alert.image = text(fields, "imageURL").map(str::trim).filter(|url| is_public(url)).map(str::to_owned);
     for unread in unread {
         push_note(&mut alert, &format!("Could not read {unread}"));
     }
