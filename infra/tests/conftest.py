@@ -16,6 +16,7 @@ EVERYTHING = {
     "SlackChannel": "C0123456789",
     "SlackSecretFollows": "no",
     "KmsEncryptedCredential": "QUJD",
+    "Evidence": "all",
 }
 
 

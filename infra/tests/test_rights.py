@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import stack
+from conftest import EVERYTHING
 from resolve import ARNS
 
 HERE = pathlib.Path(__file__).parent
@@ -20,7 +21,7 @@ def listed(value):
 
 
 def arn(resolved, resource):
-    if resource.startswith("arn:"):
+    if resource.startswith("arn:") or resource == "*":
         return resource
     kind = resolved.template["Resources"][resource]["Type"]
     return resolved.value({"Fn::GetAtt": [resource, "Arn"]} if kind in ARNS else {"Ref": resource})
@@ -37,6 +38,22 @@ def statements(resolved, role):
             for action in listed(statement["Action"]):
                 for resource in listed(statement["Resource"]):
                     yield action, resource, statement.get("Condition", {})
+
+
+def is_wanted(resolved, entry):
+    """Whether a right or a call of the list belongs to a stack with these parameters."""
+    return all(
+        resolved.parameters[parameter] in entry.get(key, [resolved.parameters[parameter]])
+        for key, parameter in {"ways": "Way", "evidence": "Evidence"}.items()
+    )
+
+
+def expected(resolved, role):
+    return [
+        (right["action"], arn(resolved, right["resource"]), right.get("condition", {}))
+        for right in RIGHTS[role]["rights"]
+        if is_wanted(resolved, right)
+    ]
 
 
 def allows(resolved, role, call):
@@ -59,13 +76,7 @@ def test_every_role_is_in_the_list(resolved):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_has_the_rights_of_the_list_and_no_others(resolved, role):
-    way = resolved.parameters["Way"]
-    expected = [
-        (right["action"], arn(resolved, right["resource"]), right.get("condition", {}))
-        for right in RIGHTS[role]["rights"]
-        if way in right.get("ways", [way])
-    ]
-    assert sorted(statements(resolved, role), key=str) == sorted(expected, key=str)
+    assert sorted(statements(resolved, role), key=str) == sorted(expected(resolved, role), key=str)
     for right in RIGHTS[role]["rights"]:
         assert right["by"] in ("function", "service") and right["reason"], right
 
@@ -78,10 +89,28 @@ def test_a_role_allows_the_calls_of_its_function_and_refuses_its_neighbours(reso
         assert not allows(resolved, role, call), call["why"]
 
 
+@pytest.mark.parametrize("choice", ["none", "chart", "logs", "all"])
+def test_evidence_is_read_where_its_parameter_says_so_alone(template, choice):
+    parameter = template["Parameters"]["Evidence"]
+    assert parameter["Default"] == "none" and choice in parameter["AllowedValues"] and len(parameter["AllowedValues"]) == 4
+    made = stack.Stack(template, {**stack.PARAMETERS, **EVERYTHING, "Evidence": choice})
+    for role in ROLES:
+        assert sorted(statements(made, role), key=str) == sorted(expected(made, role), key=str), role
+    calls = [call for call in RIGHTS["RelayRole"]["calls"] if "evidence" in call]
+    assert {call["action"] for call in calls} == {right["action"] for right in RIGHTS["RelayRole"]["rights"] if "evidence" in right}
+    for call in calls:
+        assert allows(made, "RelayRole", call) == (choice in call["evidence"]), call
+    read = [action for action, _, _ in statements(made, "RelayRole") if re.search(":(Describe|Filter|GetMetric)", action)]
+    assert (read == []) == (choice == "none"), read
+    # Rights alone: whether anything is asked, the configuration says.
+    others = stack.Stack(template, {**stack.PARAMETERS, **EVERYTHING, "Evidence": "none"}).resources()
+    assert {n: r for n, r in made.resources().items() if n != "RelayRole"} == {n: r for n, r in others.items() if n != "RelayRole"}
+
+
 def test_the_code_calls_nothing_that_the_list_does_not_know():
     sources = stack.TEMPLATE.parent.parent / "crates" / "alert-io" / "src"
     code = "".join(path.read_text() for path in sources.rglob("*.rs"))
-    operations = set(re.findall(r"\b(?:kms|sns|client)\s*\.\s*([a-z_]+)\(\)", code)) - {"clone"}
+    operations = set(re.findall(r"\b(?:kms|sns|client|cloudwatch|logs)\s*\.\s*([a-z_]+)\(\)", code)) - {"clone"}
     assert {"decrypt", "publish_batch", "update_item"} <= operations, "the pattern finds nothing any more"
     assert operations <= set(RIGHTS["operations"])
 

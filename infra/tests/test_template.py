@@ -35,6 +35,12 @@ def test_every_parameter_is_described():
     assert [name for name, parameter in stack.source()["Parameters"].items() if "Description" not in parameter] == []
 
 
+def test_every_parameter_has_one_place_in_the_console():
+    groups = stack.source()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    placed = [name for group in groups for name in group["Parameters"]]
+    assert sorted(placed) == sorted(stack.source()["Parameters"])
+
+
 def test_no_secret_can_be_pasted_into_a_parameter():
     secrets = ["https://hooks.slack.com/services/T0/B0/x", "hooks.slack.com/services/T0/B0/x", "grafana:password"]
     secrets += [f"{beginning}1-2-x" for beginning in slack_tokens()]
