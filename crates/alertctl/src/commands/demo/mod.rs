@@ -1,6 +1,7 @@
 //! `alertctl demo`: the real binaries on the sandbox, and what happened; also the stage for the playground.
 
 mod life;
+mod why;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,7 +74,10 @@ pub(crate) async fn run(files: &[PathBuf], json: bool, way: Way) -> Result<bool,
         let stage = Stage::build(None, Way::App).await?;
         let life = stage.play_all(&life::scenes(Utc::now())?, json).await?;
         anstream::println!("{}\n", life::numbers(&stage.sandbox));
-        walkthrough && life
+        let stage = Stage::build(Some(why::CONFIGURATION), Way::App).await?;
+        why::prepare(&stage.sandbox, Utc::now())?;
+        let why = stage.play_all(&why::scenes(Utc::now()), json).await?;
+        walkthrough && life && why
     } else {
         Stage::build(None, way).await?.play_all(&own(files)?, json).await?
     };
