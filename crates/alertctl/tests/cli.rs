@@ -60,7 +60,7 @@ fn a_message_is_shown_in_each_rendering() {
 #[test]
 fn the_demo_goes_by_either_way() {
     // What is over is a message of its own, or the first one changes.
-    for (arguments, messages, edits) in [(&["demo"][..], 6, 3), (&["demo", "--app"], 5, 4)] {
+    for (arguments, messages, edits) in [(&["demo"][..], 7, 4), (&["demo", "--app"], 6, 5)] {
         let output = run(arguments, "");
         let told = text(&output.stdout);
         assert!(
@@ -78,7 +78,7 @@ fn the_demo_goes_by_either_way() {
 #[test]
 fn the_demo_tells_one_alarms_life_in_one_message() {
     let told = text(&run(&["demo"], "").stdout);
-    let life = &told[told.find("── One alarm's life").unwrap()..];
+    let life = &told[told.find("── One alarm's life").unwrap()..told.find("── Why it fires").unwrap()];
     let scenes: Vec<&str> = life.split("── ").skip(1).collect();
     let expected: [(&str, &[&str], &str); 4] = [
         ("it fires", &["slack  🔴 shop is down: orders-api errors"], "the new message"),
@@ -100,6 +100,25 @@ fn the_demo_tells_one_alarms_life_in_one_message() {
     let numbers = "Slack got: messages 1, edits 3, replies 3, of which the channel shows 2. \
                    The table holds: items 1 (default|alarm|111122223333|eu-west-1|shop is down|";
     assert!(life.contains(numbers), "{life}");
+}
+
+#[test]
+fn the_demo_shows_why_an_alarm_fires() {
+    let told = text(&run(&["demo"], "").stdout);
+    let why = &told[told.find("── Why it fires").unwrap()..];
+    let [first, edited] = ["slack  🔴 orders-api errors: OrderErrors 57 > 25", "edited 🔴 orders-api errors"];
+    let (first, edited) = (why.find(first).unwrap(), why.find(edited).unwrap());
+    assert!(first < edited, "{why}");
+    // Three hours of values with their limit, and five lines without what is secret in them.
+    assert!(why[edited..].contains("█  ") && why[edited..].contains(" → 57, limit 25  OrderErrors"), "{why}");
+    let lines = &why[why.find("thread 5 of ").expect(why)..];
+    assert!(lines.starts_with("thread 5 of 127 log lines, newest first, of /shop/orders-api\n"), "{lines}");
+    assert_eq!(lines.matches("\n       ERROR ").count(), 5, "{lines}");
+    assert!(
+        lines.contains("password=•••") && !why.contains("hunter2") && !why.contains("jane.doe"),
+        "{lines}"
+    );
+    assert!(why.contains("\nrang   the new message"), "{why}");
 }
 
 #[test]

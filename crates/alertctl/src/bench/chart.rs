@@ -94,6 +94,10 @@ fn colour(contestant: Contestant) -> RGBColor {
     match contestant {
         Contestant::Empty => RGBColor(150, 150, 150),
         Contestant::PythonRelay | Contestant::PythonFilter => RGBColor(222, 145, 60),
-        Contestant::Relay | Contestant::Filter | Contestant::RelayToThree => RGBColor(54, 116, 181),
+        Contestant::Relay
+        | Contestant::Filter
+        | Contestant::RelayToThree
+        | Contestant::RelayByApp
+        | Contestant::RelayWithEvidence => RGBColor(54, 116, 181),
     }
 }

@@ -3,6 +3,7 @@
 
 mod chart;
 mod core;
+mod evidence;
 mod machine;
 mod package;
 mod python;

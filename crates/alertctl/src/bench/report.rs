@@ -116,7 +116,7 @@ impl Report {
     }
 
     fn requirements(&self) -> Vec<Requirement> {
-        use Contestant::{Empty, Filter, PythonFilter, PythonRelay, Relay};
+        use Contestant::{Empty, Filter, PythonFilter, PythonRelay, Relay, RelayByApp, RelayWithEvidence};
         let mut list = Vec::new();
         let mut add = |what: String, found: Option<f64>, limit, unit| {
             if let Some(found) = found {
@@ -160,6 +160,15 @@ impl Report {
             Limit::AtLeast(10.0),
             "×",
         );
+        let by_app = self.tables.iter().find(|table| table.of(RelayWithEvidence).is_some());
+        let later = |value: fn(&Figures) -> Option<f64>| {
+            let table = by_app?;
+            Some(value(table.of(RelayWithEvidence)?)? / value(table.of(RelayByApp)?)?)
+        };
+        for (what, value) in [("cold", cold), ("warm", warm)] {
+            let what = format!("first post with evidence, to without, {what}");
+            add(what, later(value), Limit::AtMost(1.05), "×");
+        }
         let case = |name: &str| self.core.iter().find(|figure| figure.name == name);
         for name in ["relay/one-alarm", "relay/three-alarms"] {
             if let Some(figure) = case(name) {

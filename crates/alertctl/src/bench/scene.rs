@@ -1,17 +1,17 @@
 //! What is measured: functions side by side on one sandbox.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use alert_sandbox::kms::KmsFault;
 use alert_sandbox::lambda::{Function, FunctionSpec, Invocation};
-use alert_sandbox::slack::Answer;
+use alert_sandbox::slack::{Answer, Slack};
 use alert_sandbox::{Sandbox, SandboxOptions};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
 use super::rounds::{Rounds, Sample};
-use super::{package, python, release};
+use super::{evidence, package, python, release};
 
 /// What slow services take, as real ones do in another zone or country.
 const KMS_DELAY: Duration = Duration::from_millis(15);
@@ -39,6 +39,10 @@ pub(super) enum Contestant {
     Filter,
     /// The relay with three webhooks, each of which gets the alert.
     RelayToThree,
+    /// The relay by its Slack app.
+    RelayByApp,
+    /// The same with a chart and log lines.
+    RelayWithEvidence,
     PythonRelay,
     PythonFilter,
 }
@@ -50,9 +54,15 @@ impl Contestant {
             Self::Relay => "cloudwatch-to-slack",
             Self::Filter => "grafana-filter-to-sns",
             Self::RelayToThree => "cloudwatch-to-slack, 3 webhooks",
+            Self::RelayByApp => "cloudwatch-to-slack, app",
+            Self::RelayWithEvidence => "cloudwatch-to-slack, app, evidence",
             Self::PythonRelay => "Python, KMS and Slack",
             Self::PythonFilter => "Python, SNS",
         }
+    }
+
+    fn is_by_app(self) -> bool {
+        matches!(self, Self::RelayByApp | Self::RelayWithEvidence)
     }
 
     fn is_python(self) -> bool {
@@ -65,7 +75,9 @@ impl Contestant {
 
     fn posts(self) -> usize {
         match self {
-            Self::Relay | Self::PythonRelay => 1,
+            Self::Relay | Self::PythonRelay | Self::RelayByApp => 1,
+            // The message, and the log lines in its thread.
+            Self::RelayWithEvidence => 2,
             Self::RelayToThree => 3,
             Self::Empty | Self::Filter | Self::PythonFilter => 0,
         }
@@ -75,6 +87,7 @@ impl Contestant {
     fn event(self, number: usize) -> String {
         match self {
             Self::Filter | Self::PythonFilter => grafana_event(number),
+            Self::RelayByApp | Self::RelayWithEvidence => evidence::event(&delivery_id(number)),
             _ => alarm_event(number),
         }
     }
@@ -106,13 +119,17 @@ pub(super) struct Scene {
     pub(super) title: String,
     with_system_roots: Option<PathBuf>,
     is_slow: bool,
+    /// The time until the first post is measured, and not until the answer.
+    is_of_first_post: bool,
     contestants: Vec<Contestant>,
     python: PathBuf,
 }
 
 /// Every row; without the second where the system has no bundle.
 pub(super) fn all(python: &Path) -> Result<Vec<Scene>, String> {
-    use Contestant::{Empty, Filter, PythonFilter, PythonRelay, Relay, RelayToThree};
+    use Contestant::{
+        Empty, Filter, PythonFilter, PythonRelay, Relay, RelayByApp, RelayToThree, RelayWithEvidence,
+    };
     if !python.exists() {
         return Err(format!("{} is missing: run `make bench`, which installs it", python.display()));
     }
@@ -120,6 +137,7 @@ pub(super) fn all(python: &Path) -> Result<Vec<Scene>, String> {
         title,
         with_system_roots,
         is_slow,
+        is_of_first_post: contestants.iter().all(|contestant| contestant.is_by_app()),
         contestants: contestants.to_vec(),
         python: python.to_owned(),
     };
@@ -131,6 +149,13 @@ pub(super) fn all(python: &Path) -> Result<Vec<Scene>, String> {
     }
     let title = format!("{} ms to KMS and {} ms to Slack", KMS_DELAY.as_millis(), SLACK_DELAY.as_millis());
     scenes.push(scene(title, None, true, &[Empty, Relay, RelayToThree, PythonRelay]));
+    let title = format!(
+        "Until the first post, by the app: {} ms to KMS, {} ms to Slack, {} ms to CloudWatch and its logs",
+        KMS_DELAY.as_millis(),
+        SLACK_DELAY.as_millis(),
+        evidence::DELAY.as_millis()
+    );
+    scenes.push(scene(title, None, true, &[RelayByApp, RelayWithEvidence]));
     Ok(scenes)
 }
 
@@ -179,6 +204,10 @@ impl Scene {
     /// machine does meets all of them.
     pub(super) async fn measure(self, rounds: Rounds, progress: &ProgressBar) -> Result<Table, String> {
         let sandbox = self.sandbox().await?;
+        if self.is_of_first_post {
+            evidence::prepare(&sandbox)?;
+        }
+        let slack = self.is_of_first_post.then_some(&sandbox.slack);
         let mut runners = Vec::new();
         for contestant in &self.contestants {
             runners.push(self.runner(&sandbox, *contestant).await?);
@@ -186,7 +215,7 @@ impl Scene {
         for round in 0..rounds.cold {
             for runner in &mut runners {
                 if round < runner.figures.contestant.cold_starts(rounds) {
-                    runner.cold().await?;
+                    runner.cold(slack).await?;
                     progress.inc(1);
                 }
             }
@@ -195,7 +224,7 @@ impl Scene {
         for turn in 0..TURNS {
             for runner in &mut runners {
                 let before = if turn == 0 { rounds.warm_up.min(warm) } else { 0 };
-                runner.warm(before, warm / TURNS, progress).await?;
+                runner.warm(before, warm / TURNS, slack, progress).await?;
             }
         }
         for runner in &mut runners {
@@ -238,7 +267,10 @@ impl Scene {
     async fn runner(&self, sandbox: &Sandbox, contestant: Contestant) -> Result<Runner, String> {
         let binary = match contestant {
             Contestant::Empty => release("examples/empty-function")?,
-            Contestant::Relay | Contestant::RelayToThree => release("cloudwatch-to-slack")?,
+            Contestant::Relay
+            | Contestant::RelayToThree
+            | Contestant::RelayByApp
+            | Contestant::RelayWithEvidence => release("cloudwatch-to-slack")?,
             Contestant::Filter => release("grafana-filter-to-sns")?,
             Contestant::PythonRelay => python::function(python::RELAY, &self.python)?,
             Contestant::PythonFilter => python::function(python::FILTER, &self.python)?,
@@ -261,6 +293,19 @@ impl Scene {
         if contestant == Contestant::RelayToThree {
             let config = to_three(&webhook("second"), &webhook("third"));
             spec = spec.with_environment([("ALERT_CONFIG", config)]);
+        }
+        if contestant.is_by_app() {
+            let channel =
+                sandbox.slack.channel(if contestant == Contestant::RelayByApp { "plain" } else { "why" });
+            let app = sandbox.slack.app(contestant.name(), &["chat:write", "channels:history"]);
+            sandbox.slack.set_member(&channel.name, &app, true);
+            let token = sandbox.kms.encrypt(&app.token, &[("LambdaFunctionName", RELAY_NAME)]);
+            spec = spec
+                .with_environment([("kmsEncryptedBotToken", token), ("slackChannel", channel.name)])
+                .with_environment([("kmsEncryptedHookUrl", String::new())]);
+        }
+        if contestant == Contestant::RelayWithEvidence {
+            spec = spec.with_environment([("ALERT_CONFIG", evidence::CONFIGURATION)]);
         }
         let started = Function::start(spec).await;
         let function = started.map_err(|error| format!("{} does not start: {error}", contestant.name()))?;
@@ -306,24 +351,38 @@ receivers:
     )
 }
 
+/// The time until the first post that came after `began`, where it is measured.
+fn until(slack: Option<&Slack>, began: SystemTime) -> Option<Duration> {
+    let posts = slack?.posts();
+    posts.iter().filter_map(|post| post.at.duration_since(began).ok()).min()
+}
+
 impl Runner {
-    async fn cold(&mut self) -> Result<(), String> {
+    async fn cold(&mut self, slack: Option<&Slack>) -> Result<(), String> {
         let event = self.next_event();
+        let began = SystemTime::now();
         let invocation = self.function.invoke_cold(event).await;
         let invocation = invocation.map_err(|error| format!("{}: {error}", self.name()))?;
         self.judge(&invocation)?;
-        self.figures.cold.add(invocation.duration);
+        self.figures.cold.add(until(slack, began).unwrap_or(invocation.duration));
         self.function.stop().await;
         Ok(())
     }
 
-    async fn warm(&mut self, before: usize, count: usize, progress: &ProgressBar) -> Result<(), String> {
+    async fn warm(
+        &mut self,
+        before: usize,
+        count: usize,
+        slack: Option<&Slack>,
+        progress: &ProgressBar,
+    ) -> Result<(), String> {
         for number in 0..before + count {
             let event = self.next_event();
+            let began = SystemTime::now();
             let invocation = self.function.invoke(event).await;
             self.judge(&invocation)?;
             if number >= before {
-                self.figures.warm.add(invocation.duration);
+                self.figures.warm.add(until(slack, began).unwrap_or(invocation.duration));
                 progress.inc(1);
             }
         }
