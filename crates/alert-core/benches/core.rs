@@ -157,7 +157,8 @@ fn digest(criterion: &mut Criterion) {
         story: None,
         evidence: None,
     };
-    let options = Options { rendering: Rendering::Classic, channel: None, timezone, language };
+    let options =
+        Options { rendering: Rendering::Classic, has_bar: false, channel: None, timezone, language };
     let mut group = criterion.benchmark_group("digest");
     group.sample_size(30);
     group.bench_function("10000", |bencher| {

@@ -490,7 +490,7 @@ impl Plan<'_> {
 
     /// A post's message once more with what was found, as it changes the one that `receipt` finds; and what answers it.
     ///
-    /// Charts are drawn by Slack itself where it takes them, whatever the configuration says of other messages.
+    /// Charts are drawn by Slack itself where it takes them, beside the blocks that the configuration wants.
     #[must_use]
     pub fn with_evidence(
         &self,
@@ -502,17 +502,28 @@ impl Plan<'_> {
         let found = Arc::new(found);
         let destination =
             Destination { evidence: Some(Arc::clone(&found)), ..Destination::clone(&post.destination) };
+        let is_drawn = !found.graphs.is_empty() || found.image.is_some();
         let rendering = match self.deployment.config.rendering {
-            Rendering::Plain => Rendering::Plain,
-            Rendering::Classic | Rendering::Modern => Rendering::Modern,
+            Rendering::Classic if is_drawn => Rendering::Modern,
+            configured => configured,
         };
         let edit = Act::Edit(receipt.clone());
         let edit = found.changes_message().then(|| self.single_as(item, &destination, &edit, rendering));
         let reply = found.lines.as_ref().map(|lines| {
             let act = Act::Reply { to: receipt.clone(), is_shown: false };
-            let options = self.options(&destination, self.deployment.config.rendering);
-            let message = post.target.way.medium.lines(lines, &options);
-            Post { message, ..self.single(item, &destination, &act) }
+            // There is nothing in it that an older Slack does not take: one step down it is plain.
+            let rendering = self.deployment.config.rendering.min(Rendering::Classic);
+            let message = post.target.way.medium.lines(lines, &self.options(&destination, rendering));
+            let delivery = self.items[item].delivery.name();
+            // A name of its own, or a reply that rings would be taken for posted.
+            let name = key::post(&destination.meant_for.name, "lines", &[delivery]);
+            Post {
+                name,
+                message,
+                rendering,
+                may_be_repeat: false,
+                ..self.single_as(item, &destination, &act, rendering)
+            }
         });
         (edit, reply)
     }
@@ -1012,6 +1023,7 @@ impl Plan<'_> {
         let asks = target.way == WEBHOOK && !is_the_app_s;
         Options {
             rendering,
+            has_bar: config.rendering == Rendering::Classic,
             channel: receiver.channel.as_deref().or(own_channel).filter(|_| asks),
             timezone: config.timezone,
             language: config.language,

@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::LazyLock;
 
-use alert_core::alert::{Alert, Link, LinkKind, Source, State};
+use alert_core::alert::{Alert, Comparison, Link, LinkKind, Source, State};
 use alert_core::config::{BrokenConfiguration, Config, Publish};
 use alert_core::decide::Verdict;
 use alert_core::envelope;
+use alert_core::evidence::{self, Findings, Gap, Lines, Measured, Sought, Wanted};
 use alert_core::filter;
 use alert_core::incident::{self, Change, Incident, Policy, Step, Told};
 use alert_core::key::AlertKey;
@@ -23,6 +24,7 @@ use alert_core::relay::{self, Deployment, Plan, Post};
 use alert_core::render::page::{Context, Language, Page};
 use alert_core::render::sns;
 use alert_core::render::{Options, Rendering, slack};
+use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
@@ -399,6 +401,102 @@ fn check_stories(alert: &Alert) {
     }
 }
 
+/// Log lines as they may come: any text, and texts that grow when they are escaped.
+fn log_lines() -> impl Strategy<Value = Vec<String>> {
+    let grows = (select(vec!["&", "\"", "```", "<!channel> ", "🔴", "\\"]), 1_usize..900);
+    let line = prop_oneof![any::<String>(), grows.prop_map(|(text, count)| text.repeat(count))];
+    prop::collection::vec(line, 1..25)
+}
+
+fn measured() -> impl Strategy<Value = Measured> {
+    let values = || prop::collection::vec((-20_000_i64..20_000, any::<f64>()), 0..60);
+    let comparison =
+        select(vec![None, Some(Comparison::Above), Some(Comparison::AtOrBelow), Some(Comparison::Outside)]);
+    (any::<String>(), any::<String>(), comparison, any::<Option<f64>>(), values(), values()).prop_map(
+        |(name, unit, comparison, limit, values, ends)| {
+            let timed = |values: Vec<(i64, f64)>| {
+                let timed = values.into_iter();
+                timed.map(|(second, value)| (*NOW + TimeDelta::seconds(second), value)).collect::<Vec<_>>()
+            };
+            let (lower, upper) = (timed(ends.clone()), timed(ends));
+            Measured { name, unit, comparison, limit, values: timed(values), lower, upper }
+        },
+    )
+}
+
+static NOW: LazyLock<DateTime<Utc>> = LazyLock::new(|| "2026-11-27T03:00:00Z".parse().unwrap());
+
+proptest! {
+    // Many long lines, with many patterns looked for in each of them.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 10))]
+
+    #[test]
+    fn log_lines_are_a_message_that_slack_takes(lines in log_lines(), group in any::<String>(), total in any::<usize>(), korean: bool) {
+        let sought = Sought::new(group, String::new(), *NOW, (i32::MAX, TimeDelta::MAX), *NOW);
+        let found = Lines::new(&sought, "eu-west-1", lines.iter().map(String::as_str), total, true);
+        let language = if korean { Language::Korean } else { Language::English };
+        for rendering in [Rendering::Modern, Rendering::Plain] {
+            let options = Options { rendering, has_bar: false, channel: None, timezone: chrono_tz::UTC, language };
+            let json = slack::lines(&found, &options).to_json();
+            check_payload(&json);
+            prop_assert!(length(&json) <= 12_000, "{}", length(&json));
+        }
+    }
+
+}
+
+proptest! {
+    #[test]
+    fn charts_of_any_values_are_a_message_that_slack_takes(
+        measured in prop::collection::vec(measured(), 0..3), at in any::<i32>(), began in any::<Option<i32>>(), period in any::<i64>(),
+    ) {
+        let at = *NOW + TimeDelta::seconds(i64::from(at));
+        let began = began.map(|began| *NOW + TimeDelta::seconds(i64::from(began)));
+        let (from, to) = evidence::window(at, began, TimeDelta::try_seconds(period).unwrap_or(TimeDelta::MAX), *NOW);
+        prop_assert!(from < to && to - from < TimeDelta::days(40_000));
+        let graphs = measured.iter().filter_map(|measured| measured.graph(*NOW - TimeDelta::hours(3), *NOW)).collect();
+        let gaps = vec![(Wanted::Chart, Gap::Refused("CloudWatch", "&".repeat(5_000)))];
+        let found = Findings { graphs, gaps, lines: None, image: Some(format!("https://example.com/{}", "x".repeat(2_000))) };
+        let alert = Alert::new(Source::CloudWatch, "cpu", State::Firing, "ALARM");
+        for rendering in [Rendering::Modern, Rendering::Classic, Rendering::Plain] {
+            check_payload(&shown_with(&alert, rendering, &found).to_json());
+        }
+    }
+
+    #[test]
+    fn masking_is_total(line in any::<String>(), words in prop::collection::vec("[ -~]{0,60}", 0..6)) {
+        for line in [line, words.join("=\""), words.join(": ")] {
+            let masked = evidence::mask(&line);
+            prop_assert!(masked.len() <= line.len() * 10 + 10);
+        }
+    }
+}
+
+/// An alert's message with what was found beside it.
+fn shown_with(alert: &Alert, rendering: Rendering, found: &Findings) -> slack::Message {
+    let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::English);
+    let context = Context {
+        now: *NOW,
+        timezone,
+        language,
+        accounts: &accounts,
+        mention: None,
+        tries: 1,
+        delivery_id: None,
+        receiver: "default",
+        route: None,
+        warnings: &[],
+        overtaken: None,
+        may_be_repeat: false,
+        story: None,
+        evidence: Some(found),
+    };
+    slack::page(
+        &Page::new(alert, &context),
+        &Options { rendering, has_bar: false, channel: None, timezone, language },
+    )
+}
+
 /// An alert's message and the reply in its thread.
 fn told_for(alert: &Alert, rendering: Rendering, step: &Step) -> (slack::Message, slack::Message) {
     let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::Korean);
@@ -418,7 +516,7 @@ fn told_for(alert: &Alert, rendering: Rendering, step: &Step) -> (slack::Message
         story: Some(step),
         evidence: None,
     };
-    let options = Options { rendering, channel: None, timezone, language };
+    let options = Options { rendering, has_bar: false, channel: None, timezone, language };
     let page = Page::new(alert, &context);
     (slack::page(&page, &options), slack::reply(&page, &options))
 }
@@ -479,6 +577,10 @@ fn check_block(block: &Value) {
             }
         }
         "data_visualization" => check_chart(block),
+        "image" => {
+            assert!((1..=3_000).contains(&length(block["image_url"].as_str().unwrap())));
+            assert!((1..=2_000).contains(&length(block["alt_text"].as_str().unwrap())));
+        }
         "container" => {
             assert!((1..=150).contains(&length(block["title"]["text"].as_str().unwrap())));
             let children = block["child_blocks"].as_array().unwrap();
@@ -630,7 +732,7 @@ fn rendered_for(
         story: None,
         evidence: None,
     };
-    let options = Options { rendering, channel: None, timezone, language };
+    let options = Options { rendering, has_bar: false, channel: None, timezone, language };
     slack::page(&Page::new(alert, &context), &options)
 }
 

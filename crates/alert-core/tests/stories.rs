@@ -87,7 +87,7 @@ fn with_page<T>(
 }
 
 fn options(rendering: Rendering) -> Options<'static> {
-    Options { rendering, channel: None, timezone: Tz::UTC, language: Language::English }
+    Options { rendering, has_bar: false, channel: None, timezone: Tz::UTC, language: Language::English }
 }
 
 /// A state, its value, the minute of the change and the one in which it is told, and the line in English and Korean.

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use crate::aws::{self, Identity};
 use crate::deadline::Deadline;
 use crate::http;
-use crate::lambda::InvocationError;
+use crate::lambda::{InvocationError, Invoked};
 use crate::secret::{DecryptFailure, Decryptor, ErrorTypes, Secret};
 use crate::settings::{AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_CREDENTIAL, StartError};
 
@@ -155,7 +155,7 @@ impl Authorizer {
     pub async fn handle(
         &self,
         event: &[u8],
-        request_id: &str,
+        Invoked { request_id, .. }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
         let request = Request::parse(event).ok_or_else(|| InvocationError {

@@ -39,9 +39,8 @@ const TRIES_MAX: u32 = 6;
 const DIGEST_TRIES_MAX: u32 = 3;
 /// The stable type of a failure: another process works on the alert.
 pub const ALERT_ELSEWHERE: &str = "alert_elsewhere";
-/// What is shown beside an alert.
-const FOLLOW_UP_TIMEOUT: Duration = Duration::from_secs(2);
-const FOLLOW_UP_TRIES: u32 = 3;
+/// What is shown beside an alert; others may wait for it, so that it is less than a second and a half.
+const FOLLOW_UP_LIMIT: Duration = Duration::from_millis(1_400);
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 
 /// Delivers posts; lives as long as the process, and remembers what the next invocation must know of the targets.
@@ -253,70 +252,65 @@ impl Courier {
         report
     }
 
-    /// Sends one post of a plan that is carried out: what is shown beside the alerts. It goes at the pace of all others, and one
-    /// step down where its form is refused; whether it has arrived is logged and nobody's trouble.
-    pub async fn follow_up<S: Sends>(&self, plan: &Plan<'_>, post: Post, sender: &S, deadline: Deadline) {
+    /// Whether a post that nobody waits for may go now: its target asked for no pause, and edits are left over for those that
+    /// tell something.
+    pub fn has_room_for(&self, post: &Post) -> bool {
+        let paced = Paced::of(post);
+        let has_edits = match paced {
+            Paced::Posts(_) => true,
+            Paced::Edits(way) => {
+                let (now, edits) = (Instant::now(), lock(&self.edits));
+                let recent = edits
+                    .get(&way)
+                    .map_or(0, |edits| edits.iter().filter(|at| **at + Duration::from_mins(1) > now).count());
+                recent < way.edits_a_minute / 2
+            }
+        };
+        has_edits && self.paused_until(&paced).is_none()
+    }
+
+    /// Sends one post of a plan that is carried out, which nobody waits for: one try, and one more for each step down where its
+    /// form is refused, all within [`FOLLOW_UP_LIMIT`]. Whether it has arrived is logged and nobody's trouble.
+    pub async fn follow_up<S: Sends>(&self, plan: &Plan<'_>, post: Post, sender: &S) {
+        let end = Deadline::after(FOLLOW_UP_LIMIT);
         let mut post = post;
-        let mut tries = 0;
         let mut is_too_new = false;
+        if let Paced::Edits(way) = Paced::of(&post) {
+            lock(&self.edits).entry(way).or_default().push_back(Instant::now());
+        }
+        if post.rendering == Rendering::Modern && self.without_modern().contains(&post.target) {
+            post = plan.simpler(&post).unwrap_or(post);
+        }
         let failure = loop {
-            let paced = Paced::of(&post);
-            let way = post.target.way;
-            let late = || Failure::new(way.timeout, "the time for it is over");
-            if let Paced::Edits(way) = paced {
-                match self.next_edit(way, deadline) {
-                    Some(at) => sleep_until(at).await,
-                    None => break late(),
-                }
+            if !end.allows(ATTEMPT_MIN) {
+                break Failure::new(post.target.way.timeout, "the time for it is over");
             }
-            if let Some(until) = self.paused_until(&paced) {
-                if !deadline.allows(until.saturating_duration_since(Instant::now()) + ATTEMPT_MIN) {
-                    break late();
-                }
-                sleep_until(until).await;
-            }
-            if post.rendering == Rendering::Modern && self.without_modern().contains(&post.target) {
-                post = plan.simpler(&post).unwrap_or(post);
-            }
-            let limit = FOLLOW_UP_TIMEOUT.min(deadline.left());
-            if limit < ATTEMPT_MIN {
-                break late();
-            }
-            tries += 1;
-            let (pause, failure) = match sender.send(&post, limit).await.outcome {
+            match sender.send(&post, end.left()).await.outcome {
                 Outcome::Delivered(_) => {
                     if is_too_new && post.rendering == Rendering::Classic {
                         self.without_modern().insert(post.target);
                     }
                     return;
                 }
-                Outcome::Retry { after, failure } => {
-                    if let Some(after) = after {
-                        self.pause(paced, after);
-                    }
-                    let usual = || backoff::pause(BACKOFF_FIRST, tries, &mut *lock(&self.chance));
-                    (after.unwrap_or_else(usual), failure)
-                }
-                // A change may be made again: it makes no second message.
-                Outcome::Unsure(failure) if post.act.is_edit() => (Duration::ZERO, failure),
                 Outcome::MessageRefused(failure) => match plan.simpler(&post) {
                     Some(simpler) => {
                         // A picture that cannot be fetched says nothing of charts.
                         is_too_new = post.rendering == Rendering::Modern && !post.has_image();
                         post = simpler;
-                        continue;
                     }
                     None => break failure,
                 },
+                Outcome::Retry { after, failure } => {
+                    if let Some(after) = after {
+                        self.pause(Paced::of(&post), after);
+                    }
+                    break failure;
+                }
                 Outcome::Unsure(failure)
                 | Outcome::Gone(failure)
                 | Outcome::TargetRefused(failure)
                 | Outcome::SenderRefused(failure) => break failure,
-            };
-            if tries >= FOLLOW_UP_TRIES || !deadline.allows(pause + ATTEMPT_MIN) {
-                break failure;
             }
-            sleep(pause).await;
         };
         tracing::info!(
             error_type = failure.error_type,

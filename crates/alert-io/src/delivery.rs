@@ -9,15 +9,16 @@ use std::time::Duration;
 use alert_core::evidence::{Findings, Subject};
 use alert_core::key;
 use alert_core::known::{Found, Past};
-use alert_core::outcome::{Failure, Receipt, Sighting};
+use alert_core::outcome::{Failure, Outcome, Receipt, Sighting};
 use alert_core::relay::{Draft, Item, Plan, Post};
 use alert_core::render::page::Language;
 use alert_core::report::{self, Arrived, Digest, Report};
 use alert_core::target::{Closed, Target};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::backoff;
 use crate::courier::Courier;
 use crate::deadline::Deadline;
 use crate::ledger::{Answers, KnownDigest, Ledger};
@@ -27,8 +28,12 @@ use crate::sender::Sends;
 const FIND_LIMIT: Duration = Duration::from_secs(2);
 /// For changing a digest's headline once.
 const COUNT_LIMIT: Duration = Duration::from_secs(2);
+const COUNT_TRIES: u32 = 3;
+const COUNT_PAUSE: Duration = Duration::from_millis(500);
 /// For all that is asked for beside the alerts of an event, and for showing it.
 const EVIDENCE_LIMIT: Duration = Duration::from_secs(5);
+/// Left over for the answer to Lambda: what comes after its deadline would bring the whole event again.
+const EVIDENCE_RESERVE: Duration = Duration::from_millis(500);
 /// Less time than this is not worth a question.
 const EVIDENCE_MIN: Duration = Duration::from_millis(500);
 /// The alerts of one event that more is asked about.
@@ -76,7 +81,7 @@ pub async fn carry_out<'p, S: Sends>(
     let digests = report::digests(plan, &report);
     if !digests.is_empty() {
         // Boxed, because most invocations have none.
-        Box::pin(count(plan, &digests, ledger, courier, sender, now, deadline)).await;
+        Box::pin(count(plan, &digests, ledger, sender, now, deadline)).await;
     }
     report
 }
@@ -87,7 +92,6 @@ async fn count<S: Sends>(
     plan: &Plan<'_>,
     digests: &[Digest<'_>],
     ledger: &impl Ledger,
-    courier: &Courier,
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
     now: DateTime<Utc>,
     deadline: Deadline,
@@ -103,14 +107,25 @@ async fn count<S: Sends>(
         }
         let Some(post) = plan.counted(digest, &posted, over, of) else { continue };
         let Ok(sender) = sender(&post.target).await else { continue };
-        courier.follow_up(plan, post, &sender, deadline).await;
+        for round in 0..COUNT_TRIES {
+            let limit = COUNT_LIMIT.min(deadline.left());
+            let usual = || backoff::pause(COUNT_PAUSE, round, &mut rand::rng());
+            let pause = match sender.send(&post, limit).await.outcome {
+                Outcome::Retry { after, .. } => after.unwrap_or_else(usual),
+                _ => break,
+            };
+            if !deadline.allows(pause + COUNT_LIMIT) {
+                break;
+            }
+            sleep(pause).await;
+        }
     }
 }
 
 /// Asks for what receivers want to see beside their alerts, and shows it in their messages and threads.
 ///
-/// It takes [`EVIDENCE_LIMIT`] at most, and nothing waits for it. Nothing here is a failure: the alert stands. What could not be
-/// had stands in the message; where that cannot be changed either, the log says it.
+/// It ends within [`EVIDENCE_LIMIT`] and well before the deadline, whatever hangs. Nothing here is a failure: the alert stands.
+/// What could not be had stands in the message; where that cannot be changed either, the log says it.
 pub async fn add_evidence<S: Sends>(
     plan: &Plan<'_>,
     report: &Report<'_>,
@@ -122,37 +137,54 @@ pub async fn add_evidence<S: Sends>(
 ) {
     let mut wanted: Vec<(&Post, &Receipt, Subject)> = Vec::new();
     for Arrived { post, receipt, .. } in &report.arrived {
-        let receipt = receipt.as_ref().or(post.act.about());
+        // What comes again asks again.
+        let has_failed = |item: &usize| report.failed.contains_key(&(*item, post.planned_for().to_owned()));
+        let receipt = receipt.as_ref().or(post.act.about()).filter(|_| !post.items.iter().any(has_failed));
         if let Some((receipt, subject)) = receipt.zip(plan.subject(post)) {
             wanted.push((post, receipt, subject));
         }
     }
     wanted.truncate(SUBJECTS_MAX);
-    let limit = EVIDENCE_LIMIT.min(deadline.left());
+    let limit = EVIDENCE_LIMIT.min(deadline.less(EVIDENCE_RESERVE).left());
     if wanted.is_empty() || limit < EVIDENCE_MIN {
         return;
     }
-    let deadline = Deadline::after(limit);
-    // Some time is left for showing it.
-    let end = Instant::now() + limit * 3 / 5;
-    let findings = join_all(wanted.iter().map(|(_, _, subject)| gather(subject, end))).await;
-    for ((post, receipt, _), found) in wanted.into_iter().zip(findings) {
-        for (what, gap) in &found.gaps {
+    // Two receivers of one alert want the same.
+    let mut subjects: Vec<&Subject> = Vec::new();
+    for (_, _, subject) in &wanted {
+        if !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    let end = Instant::now() + limit;
+    let all = async {
+        // Some time is left for showing it.
+        let gathered = Instant::now() + limit * 3 / 5;
+        let findings = join_all(subjects.iter().map(|subject| gather(subject, gathered))).await;
+        for (what, gap) in findings.iter().flat_map(|found| &found.gaps) {
             tracing::info!("{}", gap.line(*what, Language::English.words()));
         }
-        let (edit, reply) = plan.with_evidence(post, receipt, found);
-        let Ok(sender) = sender(&post.target).await else { continue };
-        if let Some((edit, question)) = edit.zip(plan.question(post))
-            && let [item] = post.items[..]
-            && let Some(Item { alert, .. }) = plan.items.get(item)
-            && let Some(hold) = ledger.hold(&question, alert, Utc::now(), deadline).await
-        {
-            courier.follow_up(plan, edit, &sender, deadline).await;
-            ledger.release(&question, hold, Utc::now()).await;
+        for (post, receipt, subject) in &wanted {
+            let place = subjects.iter().position(|other| *other == subject);
+            let Some(found) = place.and_then(|place| findings.get(place)).cloned() else { continue };
+            let (edit, reply) = plan.with_evidence(post, receipt, found);
+            let Ok(sender) = sender(&post.target).await else { continue };
+            if let Some((edit, question)) =
+                edit.filter(|edit| courier.has_room_for(edit)).zip(plan.question(post))
+                && let [item] = post.items[..]
+                && let Some(Item { alert, .. }) = plan.items.get(item)
+                && let Some(hold) = ledger.hold(&question, (alert, receipt), Utc::now()).await
+            {
+                courier.follow_up(plan, edit, &sender).await;
+                ledger.release(&question, hold, Utc::now()).await;
+            }
+            if let Some(reply) = reply.filter(|reply| courier.has_room_for(reply)) {
+                courier.follow_up(plan, reply, &sender).await;
+            }
         }
-        if let Some(reply) = reply {
-            courier.follow_up(plan, reply, &sender, deadline).await;
-        }
+    };
+    if timeout_at(end, all).await.is_err() {
+        tracing::info!("the time for charts and log lines is over; what is not shown by now is left out");
     }
 }
 

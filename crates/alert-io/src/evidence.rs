@@ -13,13 +13,12 @@ use alert_core::alert::AlarmName;
 use alert_core::evidence::{
     Findings, Gap, Lines, Measured, Sought, Subject, Wanted, group_of_function, window,
 };
-use alert_core::region::Arn;
 use alert_core::{number, source};
 use aws_sdk_cloudwatch as cloudwatch;
 use aws_sdk_cloudwatchlogs as logs;
 use chrono::{DateTime, TimeDelta, Utc};
 use cloudwatch::types::{
-    Dimension, Metric, MetricAlarm, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
+    Dimension, Metric, MetricAlarm, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode,
 };
 use futures_util::future::join;
 use tokio::time::{Instant, timeout_at};
@@ -32,8 +31,10 @@ const CLOUDWATCH: &str = "CloudWatch";
 const LOGS: &str = "CloudWatch Logs";
 /// Pages of log lines, of up to 1 MB each; what is behind them is not counted.
 const PAGES_MAX: usize = 10;
-/// So many of an alarm's own definitions are looked at for log lines.
-const FILTERS_MAX: i32 = 1;
+/// One metric may be counted from several log groups; so many are searched, until one has lines.
+const FILTERS_MAX: i32 = 3;
+/// CloudWatch keeps values of less than a minute for three hours. Source: `GetMetricData`, `Period`.
+const FINE_KEPT: TimeDelta = TimeDelta::minutes(175);
 /// The id of an alarm's metric where it has no queries of its own.
 const VALUE: &str = "value";
 
@@ -71,17 +72,30 @@ impl Evidence {
         clients.entry(region.to_owned()).or_insert_with(new).clone()
     }
 
-    /// What there is about a subject, by `end`; what is not there by then is a gap.
-    pub async fn gather(&self, subject: &Subject, now: DateTime<Utc>, end: Instant) -> Findings {
+    /// What there is about a subject, by `end`; what is not there by then is a gap. `account` is the function's own.
+    pub async fn gather(
+        &self,
+        subject: &Subject,
+        account: &str,
+        now: DateTime<Utc>,
+        end: Instant,
+    ) -> Findings {
         let mut findings = Findings { image: subject.image.clone(), ..Findings::default() };
         if !subject.chart && subject.lines == 0 {
+            return findings;
+        }
+        // Another account's alarm, or log group, may have the name of one of ours.
+        let is_ours =
+            |alarm: &AlarmName| [alarm.account.as_str(), account].contains(&"") || alarm.account == account;
+        if let Some(other) = subject.alarms.iter().find(|alarm| !is_ours(alarm)) {
+            findings.miss(subject, &Gap::OtherAccount(other.account.clone()));
             return findings;
         }
         let region = subject.alarms.first().map_or("", |alarm| alarm.region.as_str());
         let region = if region.is_empty() { self.identity.region() } else { region };
         // It came in a message, and becomes a part of a host's name.
         if !is_region(region) {
-            findings.gaps.push((wanted(subject), Gap::Refused(CLOUDWATCH, format!("region {region}"))));
+            findings.miss(subject, &Gap::Refused(CLOUDWATCH, format!("region {region}")));
             return findings;
         }
         let clients = self.clients(region);
@@ -89,11 +103,13 @@ impl Evidence {
         let definitions = if needs_definition {
             match bounded(end, CLOUDWATCH, definitions(&clients, subject, region)).await {
                 Ok((definitions, gaps)) => {
-                    findings.gaps.extend(gaps.into_iter().map(|gap| (wanted(subject), gap)));
+                    for gap in &gaps {
+                        findings.miss(subject, gap);
+                    }
                     definitions
                 }
                 Err(gap) => {
-                    findings.gaps.push((wanted(subject), gap));
+                    findings.miss(subject, &gap);
                     return findings;
                 }
             }
@@ -111,9 +127,15 @@ impl Evidence {
             if subject.lines == 0 {
                 return Ok(None);
             }
-            let sought = bounded(end, LOGS, sought(&clients, &definitions, subject, region, now)).await?;
-            let Some(sought) = sought else { return Ok(None) };
-            self::lines(&clients, &sought, subject.lines, region, end).await.map(Some)
+            let places = bounded(end, LOGS, sought(&clients, &definitions, subject, region, now)).await?;
+            let mut missed = None;
+            for sought in &places {
+                match self::lines(&clients, sought, subject.lines, region, end).await {
+                    Ok(lines) => return Ok(Some(lines)),
+                    Err(gap) => missed = missed.or(Some(gap)),
+                }
+            }
+            missed.map_or(Ok(None), Err)
         };
         // Boxed, as the SDK's calls are large.
         let (graphs, lines) = Box::pin(join(graphs, lines)).await;
@@ -127,13 +149,8 @@ impl Evidence {
             Ok(lines) => findings.lines = lines,
             Err(gap) => findings.gaps.push((Wanted::Lines, gap)),
         }
-        findings.gaps.dedup();
         findings
     }
-}
-
-fn wanted(subject: &Subject) -> Wanted {
-    if subject.chart { Wanted::Chart } else { Wanted::Lines }
 }
 
 /// Whether a text has the form of a region's code.
@@ -162,18 +179,10 @@ async fn definitions(
         })?;
     let mut found = answer.metric_alarms.unwrap_or_default();
     let (mut definitions, mut gaps) = (Vec::new(), Vec::new());
-    for AlarmName { account, name, .. } in &subject.alarms {
-        let place = found.iter().position(|alarm| alarm.alarm_name() == Some(name));
-        let Some(definition) = place.map(|place| found.swap_remove(place)) else {
-            gaps.push(Gap::NoAlarm(name.clone()));
-            continue;
-        };
-        // An alarm of another account may have the name of one of ours.
-        let own = definition.alarm_arn().and_then(Arn::parse).map(|arn| arn.account.to_owned());
-        if own.is_some_and(|own| !account.is_empty() && own != *account) {
-            gaps.push(Gap::OtherAccount(account.clone()));
-        } else {
-            definitions.push(definition);
+    for AlarmName { name, .. } in &subject.alarms {
+        match found.iter().position(|alarm| alarm.alarm_name() == Some(name)) {
+            Some(place) => definitions.push(found.swap_remove(place)),
+            None => gaps.push(Gap::NoAlarm(name.clone())),
         }
     }
     Ok((definitions, gaps))
@@ -181,7 +190,6 @@ async fn definitions(
 
 /// An alarm's queries as they are asked, the id of what is compared, and that of its band.
 fn queries(alarm: &MetricAlarm, is_long_ago: bool) -> (Vec<MetricDataQuery>, String, Option<String>) {
-    // CloudWatch keeps values of less than a minute for three hours. Source: `GetMetricData`.
     let kept = |period: i32| if is_long_ago { period.max(60) } else { period.max(1) };
     if alarm.metrics().is_empty() {
         let metric = Metric::builder()
@@ -232,10 +240,13 @@ async fn graph(
     now: DateTime<Utc>,
 ) -> Had<alert_core::evidence::Graph> {
     let (from, to) = window(subject.at, subject.began_at, period(alarm), now);
-    let (queries, compared, band) = queries(alarm, now - from > TimeDelta::hours(3));
+    // Seconds taken together to minutes are other values: a sum is six times as much.
+    let is_fine = period(alarm) < TimeDelta::minutes(1) && now - subject.at < FINE_KEPT / 2;
+    let from = if is_fine { from.max(now - FINE_KEPT) } else { from };
+    let (queries, compared, band) = queries(alarm, !is_fine);
     let name = alarm.alarm_name().unwrap_or_default().to_owned();
     let unit = unit(alarm, &compared);
-    let label = label(alarm, &compared);
+    let is_labelled = is_labelled(alarm, &compared);
     let answer = clients
         .cloudwatch
         .get_metric_data()
@@ -248,7 +259,16 @@ async fn graph(
         .map_err(|error| gap(CLOUDWATCH, "cloudwatch:GetMetricData", "metrics", &error))?;
     let results = answer.metric_data_results();
     let of = |id: &str| results.iter().filter(|result| result.id() == Some(id)).collect::<Vec<_>>();
-    let values = of(&compared).first().map(|result| points(result)).unwrap_or_default();
+    let result = of(&compared).first().copied();
+    let values = result.map(points).unwrap_or_default();
+    // What is not to be had is told with the values that are, and not as an error.
+    if let Some(status) = result.and_then(MetricDataResult::status_code)
+        && values.is_empty()
+        && *status != StatusCode::Complete
+    {
+        return Err(Gap::Refused(CLOUDWATCH, status.as_str().to_owned()));
+    }
+    let label = result.and_then(|result| result.label()).filter(|_| is_labelled).map(str::to_owned);
     let ends = band.as_deref().map(of).unwrap_or_default();
     let (lower, upper) = band_ends(&ends);
     let operator = alarm.comparison_operator.as_ref().map(cloudwatch::types::ComparisonOperator::as_str);
@@ -264,14 +284,10 @@ async fn graph(
     measured.graph(from, to).ok_or(Gap::NoValues(name))
 }
 
-/// What is compared, as people know it.
-fn label(alarm: &MetricAlarm, compared: &str) -> Option<String> {
+/// Whether the answer's label says more than the id of a query.
+fn is_labelled(alarm: &MetricAlarm, compared: &str) -> bool {
     let query = alarm.metrics().iter().find(|query| query.id() == Some(compared));
-    let of_query = query.and_then(|query| {
-        let metric = query.metric_stat.as_ref().and_then(|statistic| statistic.metric.as_ref());
-        query.label.clone().or_else(|| metric.and_then(|metric| metric.metric_name.clone()))
-    });
-    of_query.or_else(|| alarm.metric_name.clone())
+    query.is_none_or(|query| query.label().is_some() || query.expression().is_none())
 }
 
 /// The unit of an alarm's values as people write it; empty where nobody says it.
@@ -301,8 +317,16 @@ type Ends = Vec<(DateTime<Utc>, f64)>;
 fn band_ends(results: &[&MetricDataResult]) -> (Ends, Ends) {
     let mut ends: Vec<Ends> = results.iter().map(|result| points(result)).collect();
     ends.truncate(2);
-    let sum = |ends: &Ends| ends.iter().map(|(_, value)| value).sum::<f64>();
-    ends.sort_by(|one, other| sum(one).total_cmp(&sum(other)));
+    // At the newest time that both have.
+    let last = |ends: &Ends, other: &Ends| {
+        let at = |(at, _): &&(DateTime<Utc>, f64)| other.iter().any(|(other, _)| other == at);
+        ends.iter().filter(at).max_by_key(|(at, _)| *at).map_or(0.0, |(_, value)| *value)
+    };
+    if let [one, other] = &ends[..]
+        && last(one, other) > last(other, one)
+    {
+        ends.swap(0, 1);
+    }
     let upper = ends.pop().unwrap_or_default();
     (ends.pop().unwrap_or_default(), upper)
 }
@@ -314,20 +338,20 @@ async fn sought(
     subject: &Subject,
     region: &str,
     now: DateTime<Utc>,
-) -> Had<Option<Sought>> {
+) -> Had<Vec<Sought>> {
     let errors = |group: String| {
         let (_, pattern) = group_of_function("AWS/Lambda", "Errors", "x").unwrap_or_default();
         Sought::new(group, pattern.to_owned(), subject.at, (5, TimeDelta::minutes(1)), now)
     };
     if let Some(group) = subject.log_groups.first() {
-        return Ok(Some(errors(group.clone())));
+        return Ok(vec![errors(group.clone())]);
     }
     for alarm in definitions {
         let looked_at = (alarm.evaluation_periods.unwrap_or(1), period(alarm));
         let sought = |group, pattern| Sought::new(group, pattern, subject.at, looked_at, now);
         for (namespace, metric, function) in metrics(alarm) {
             if let Some((group, pattern)) = group_of_function(namespace, metric, function) {
-                return Ok(Some(sought(group, pattern.to_owned())));
+                return Ok(vec![sought(group, pattern.to_owned())]);
             }
             // AWS's own metrics come from no filter.
             if namespace.is_empty() || metric.is_empty() || namespace.starts_with("AWS/") {
@@ -337,15 +361,18 @@ async fn sought(
             let answer = call.limit(FILTERS_MAX).send().await.map_err(|error| {
                 gap(LOGS, "logs:DescribeMetricFilters", &format!("log groups in {region}"), &error)
             })?;
-            let filter = answer.metric_filters.unwrap_or_default().into_iter().next();
-            if let Some(filter) = filter
-                && let Some(group) = filter.log_group_name
-            {
-                return Ok(Some(sought(group, filter.filter_pattern.unwrap_or_default())));
+            let filters = answer.metric_filters.unwrap_or_default().into_iter();
+            let places: Vec<_> = filters
+                .filter_map(|filter| {
+                    Some(sought(filter.log_group_name?, filter.filter_pattern.unwrap_or_default()))
+                })
+                .collect();
+            if !places.is_empty() {
+                return Ok(places);
             }
         }
     }
-    Ok(None)
+    Ok(Vec::new())
 }
 
 /// The metrics of an alarm: namespace, name, and the Lambda function that it is about, where it is about one.
@@ -401,11 +428,13 @@ async fn lines(clients: &Clients, sought: &Sought, wanted: usize, region: &str, 
             break;
         }
     }
-    if newest.is_empty() {
-        return Err(Gap::NoMatch(group.clone()));
-    }
     let newest = newest.iter().map(|(_, line)| line.as_str());
-    Ok(Lines::new(sought, region, newest, total, is_more))
+    let lines = Lines::new(sought, region, newest, total, is_more);
+    match (lines.lines.is_empty(), is_more) {
+        (false, _) => Ok(lines),
+        (true, true) => Err(Gap::NoMatchYet(group.clone())),
+        (true, false) => Err(Gap::NoMatch(group.clone())),
+    }
 }
 
 /// What an error of a call means for people. The SDKs' types of errors are the same in all their crates.
@@ -458,6 +487,22 @@ mod tests {
             ["", "evil.com/", "eu-west-1.evil.com", "EU (Ireland)", "-1", "1-1-1", "eu-west-1#", "a1@b-1"]
         {
             assert!(!is_region(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_alarm_is_asked_for_in_its_own_region() {
+        let of = |name: &str| match name {
+            "AWS_REGION" => Some("us-east-1".to_owned()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("x".to_owned()),
+            _ => None,
+        };
+        let identity = Identity::from_environment(&of).unwrap();
+        let evidence = Evidence::new(&of, identity, crate::http::client(&of).unwrap());
+        for region in ["us-east-1", "eu-central-1"] {
+            let Clients { cloudwatch, logs } = evidence.clients(region);
+            assert_eq!(cloudwatch.config().region().map(AsRef::as_ref), Some(region));
+            assert_eq!(logs.config().region().map(AsRef::as_ref), Some(region));
         }
     }
 

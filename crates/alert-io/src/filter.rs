@@ -12,7 +12,7 @@ use crate::aws::{self, Identity};
 use crate::configuration;
 use crate::deadline::Deadline;
 use crate::http;
-use crate::lambda::{self, InvocationError};
+use crate::lambda::{self, InvocationError, Invoked};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
@@ -71,7 +71,7 @@ impl Filter {
     pub async fn handle(
         &self,
         event: &[u8],
-        request_id: &str,
+        Invoked { request_id, .. }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
         let started_at = Utc::now();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use alert_core::envelope::{Record, Reply};
 use alert_core::outcome::Failure;
+use alert_core::region::Arn;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,12 +26,21 @@ const LAMBDA_DEFAULTS: [(&str, &str); 3] = [
     ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
 ];
 
+/// What Lambda says of an invocation beside its event.
+#[derive(Debug, Clone, Copy)]
+pub struct Invoked<'i> {
+    /// Its id, which the log lines of it have.
+    pub request_id: &'i str,
+    /// The function's own account, twelve digits; empty where it is not known.
+    pub account: &'i str,
+}
+
 /// Runs a function: `start` once, then `handle` for every event, until Lambda ends the process.
 ///
 /// What `start` refuses is told to Lambda, and the process ends.
 pub async fn run<T>(
     start: impl AsyncFnOnce(Environment<'_>) -> Result<T, StartError>,
-    handle: impl AsyncFn(&T, &[u8], &str, Deadline) -> Result<Value, InvocationError>,
+    handle: impl AsyncFn(&T, &[u8], Invoked<'_>, Deadline) -> Result<Value, InvocationError>,
 ) -> ExitCode {
     log::start(&settings::process);
     if let Err(error) = complete_environment() {
@@ -48,7 +58,9 @@ pub async fn run<T>(
     // Raw, so that the event is parsed once, and by us: one bad record must not fail the others.
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let deadline = Deadline::of_invocation(event.context.deadline());
-        handle(function, event.payload.get().as_bytes(), &event.context.request_id, deadline).await
+        let account = Arn::parse(&event.context.invoked_function_arn).map_or("", |arn| arn.account);
+        let invoked = Invoked { request_id: &event.context.request_id, account };
+        handle(function, event.payload.get().as_bytes(), invoked, deadline).await
     });
     match lambda_runtime::run(service).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@
 
 use alert_core::alert::Alert;
 use alert_core::known::{Known, Question};
+use alert_core::outcome::Receipt;
 use alert_core::report::{Digest, Settled};
 use chrono::{DateTime, Utc};
 
@@ -56,9 +57,8 @@ pub trait Ledger {
     fn hold(
         &self,
         question: &Question<'_>,
-        alert: &Alert,
+        shown: (&Alert, &Receipt),
         now: DateTime<Utc>,
-        deadline: Deadline,
     ) -> impl Future<Output = Option<Hold>>;
 
     /// Lets go of what is held.

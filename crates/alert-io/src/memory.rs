@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use alert_core::alert::Alert;
 use alert_core::key::{AlertKey, DeliveryKey};
 use alert_core::known::{Known, Past, Question, Shown};
+use alert_core::outcome::Receipt;
 use alert_core::report::{Digest, Settled};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -117,7 +118,7 @@ impl Ledger for ProcessMemory {
         Answers { known: questions.iter().map(known).collect(), problem: None }
     }
 
-    async fn hold(&self, _: &Question<'_>, _: &Alert, _: DateTime<Utc>, _: Deadline) -> Option<Hold> {
+    async fn hold(&self, _: &Question<'_>, _: (&Alert, &Receipt), _: DateTime<Utc>) -> Option<Hold> {
         // Each change has a message of its own here.
         Some(Hold::default())
     }

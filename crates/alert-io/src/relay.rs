@@ -8,6 +8,7 @@ use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::evidence::{Subject, Wish};
 use alert_core::known::Question;
+use alert_core::outcome::Receipt;
 use alert_core::relay::{self, Deployment, Plan};
 use alert_core::report::{Digest, Report, Settled};
 use alert_core::target::{APP, Closed, Target};
@@ -23,7 +24,7 @@ use crate::delivery::{self, Times};
 use crate::dynamodb::DynamoDbTable;
 use crate::evidence::Evidence;
 use crate::http;
-use crate::lambda::{self, InvocationError};
+use crate::lambda::{self, InvocationError, Invoked};
 use crate::ledger::{Answers, Hold, KnownDigest, Ledger};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
@@ -60,13 +61,12 @@ impl Ledger for Memory {
     async fn hold(
         &self,
         question: &Question<'_>,
-        alert: &Alert,
+        (alert, receipt): (&Alert, &Receipt),
         now: DateTime<Utc>,
-        deadline: Deadline,
     ) -> Option<Hold> {
         match self {
-            Self::Process(memory) => memory.hold(question, alert, now, deadline).await,
-            Self::Table(table) => Box::pin(table.hold(question, alert, now, deadline)).await,
+            Self::Process(memory) => memory.hold(question, (alert, receipt), now).await,
+            Self::Table(table) => Box::pin(table.hold(question, (alert, receipt), now)).await,
         }
     }
 
@@ -180,7 +180,7 @@ impl Relay {
     pub async fn handle(
         &self,
         event: &[u8],
-        request_id: &str,
+        Invoked { request_id, account }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
         let started_at = Utc::now();
@@ -196,10 +196,17 @@ impl Relay {
         let plan = delivery::prepare(draft, ledger, &sender, now, deadline).await;
         let times = Times { now: Utc::now(), posting: self.ledger.less(deadline), deadline };
         let report = delivery::carry_out(&plan, ledger, &self.courier, &sender, times).await;
+        log(&plan, &report, request_id, started_at);
+        let tally = Tally {
+            table_unavailable: self.ledger.take_troubles(),
+            ..tally(&plan, &report, deployment.config.fail_open)
+        };
+        self.metrics.print(&tally, request_id);
         if let Some(evidence) = &self.evidence {
-            // Boxed, because most invocations ask for nothing.
-            let gather =
-                async |subject: &Subject, end| Box::pin(evidence.gather(subject, Utc::now(), end)).await;
+            // Last of all: whatever becomes of it, what was delivered is recorded and logged. Boxed, because most ask for nothing.
+            let gather = async |subject: &Subject, end| {
+                Box::pin(evidence.gather(subject, account, Utc::now(), end)).await
+            };
             Box::pin(delivery::add_evidence(
                 &plan,
                 &report,
@@ -211,12 +218,6 @@ impl Relay {
             ))
             .await;
         }
-        log(&plan, &report, request_id, started_at);
-        let tally = Tally {
-            table_unavailable: self.ledger.take_troubles(),
-            ..tally(&plan, &report, deployment.config.fail_open)
-        };
-        self.metrics.print(&tally, request_id);
         let failed: Vec<_> = plan
             .items
             .iter()

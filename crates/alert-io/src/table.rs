@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alert_core::alert::Alert;
-use alert_core::incident::Incident;
+use alert_core::incident::{Change, Incident};
 use alert_core::key;
 use alert_core::known::{Kept, Known, Past, Question};
+use alert_core::outcome::Receipt;
 use alert_core::report::{Digest, Keep, Settled};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt as _};
@@ -31,6 +32,9 @@ const CALLS_AT_ONCE: usize = 32;
 /// How long a claim waits for another process that works on the same alert; a post takes less than a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PATIENCE_PAUSE: Duration = Duration::from_millis(150);
+/// For changing a message once more: no longer than others wait for an alert, and long enough for one try of
+/// [`follow_up`](crate::courier::Courier::follow_up) with clocks that differ by a second.
+const HOLD: TimeDelta = TimeDelta::milliseconds(2_500);
 /// A lease outlives its invocation's deadline by this much: clocks differ.
 const LEASE_MARGIN: TimeDelta = TimeDelta::seconds(2);
 /// What is over is forgotten when no queue can bring it any more: SQS keeps messages for 14 days at most.
@@ -257,20 +261,20 @@ impl<S: Store> Ledger for Table<S> {
     async fn hold(
         &self,
         question: &Question<'_>,
-        alert: &Alert,
+        (alert, receipt): (&Alert, &Receipt),
         now: DateTime<Utc>,
-        deadline: Deadline,
     ) -> Option<Hold> {
         let key = key::place(question.receiver, question.alert);
         let deliveries = [question.delivery.name()];
-        let (owner, until) = (self.owner.as_str(), now + span(deadline.left().min(PATIENCE)));
+        let (owner, until) = (self.owner.as_str(), now + HOLD);
         let expires_at = now + KEPT_WHEN_OPEN;
         let claim = Claim { key: &key, owner, deliveries: &deliveries, now, until, expires_at };
         match self.store.claim(&claim).await {
             Ok(Claimed::Ours(There { incident, tried })) => {
                 let is_open = incident.as_ref().is_some_and(Incident::is_open);
                 let hold = Hold { tried, is_open };
-                if incident.is_some_and(|incident| incident.still_shows(alert)) {
+                let change = Change::of(alert, question.alert, &deliveries[0]);
+                if incident.is_some_and(|incident| incident.still_shows(&change, receipt)) {
                     return Some(hold);
                 }
                 self.release(question, hold, now).await;
@@ -323,6 +327,12 @@ impl<S: Store> Ledger for Table<S> {
 /// Adds what the table knows of a delivery to what the process knows.
 fn add(known: &mut Known, delivery: &str, is_ours: bool, there: &There) {
     let There { incident, tried } = there;
+    // What is told is no riddle, if a claim that was made for it was never let go of.
+    let tried: Vec<String> = tried
+        .iter()
+        .filter(|other| incident.as_ref().is_none_or(|incident| !incident.is_told(other)))
+        .cloned()
+        .collect();
     if incident.as_ref().is_some_and(|incident| incident.is_told(delivery)) {
         known.past = Past::Delivered;
     } else if !is_ours {

@@ -10,8 +10,8 @@ use crate::text::cut;
 
 /// A line longer than this is read in the console.
 const LINE_MAX_CHARS: usize = 500;
-/// Before the change, beyond what the alarm looked at: a line comes before what it caused.
-const BEFORE: TimeDelta = TimeDelta::minutes(1);
+/// Before the change, beyond what the alarm looked at: CloudWatch tells it some minutes after the period has ended.
+const BEFORE: TimeDelta = TimeDelta::minutes(4);
 /// Lines arrive late, and clocks differ.
 const AFTER: TimeDelta = TimeDelta::minutes(1);
 /// The longest time that is searched.
@@ -56,8 +56,8 @@ pub fn group_of_function(namespace: &str, metric: &str, function: &str) -> Optio
     /// What runtimes and most loggers write of a failure, as text or as JSON.
     const ERRORS: &str =
         r#"?ERROR ?Error ?error ?Exception ?FATAL ?panicked ?Traceback ?"Task timed out" ?"Runtime exited""#;
-    /// The report of each invocation tells how long it took.
-    const DURATION: &str = r#"?"Task timed out" ?REPORT ?"platform.report""#;
+    /// Which reports tell of slow invocations no pattern can say of all formats; what was ended says it itself.
+    const DURATION: &str = r#"?"Task timed out" ?"Status: timeout""#;
     let pattern = match (namespace, metric) {
         ("AWS/Lambda", "Errors") => ERRORS,
         ("AWS/Lambda", "Duration") => DURATION,
@@ -70,7 +70,10 @@ pub fn group_of_function(namespace: &str, metric: &str, function: &str) -> Optio
 fn whole_words(line: &str) -> &str {
     const READ_MAX_CHARS: usize = 4 * LINE_MAX_CHARS;
     match line.char_indices().nth(READ_MAX_CHARS) {
-        Some((end, _)) => line[..end].rsplit_once(char::is_whitespace).map_or("…", |(words, _)| words),
+        Some((end, _)) => {
+            let is_of_word = |c: char| c.is_alphanumeric() || "+/=_-.~%@".contains(c);
+            line[..end].trim_end_matches(is_of_word)
+        }
         None => line,
     }
 }
@@ -91,13 +94,13 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// How many of how many, and where.
+    /// How many of how many are shown, and where they are from.
     #[must_use]
-    pub fn title(&self, words: &Words) -> String {
+    pub fn title(&self, shown: usize, words: &Words) -> String {
         const GROUP_MAX_CHARS: usize = 200;
         let pattern = if self.is_more { words.lines_of_more } else { words.lines_of };
         let group = cut(&self.group, GROUP_MAX_CHARS);
-        fill(pattern, &[&self.lines.len().to_string(), &self.total.to_string(), &group])
+        fill(pattern, &[&shown.to_string(), &self.total.to_string(), &group])
     }
 
     /// What was found, the newest first.

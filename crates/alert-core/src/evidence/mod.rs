@@ -13,7 +13,7 @@ pub use graph::{Graph, GraphPoint, Measured, POINTS_MAX, window};
 pub use lines::{Lines, Sought, group_of_function};
 pub use mask::mask;
 
-use crate::alert::{AlarmName, Alert, State};
+use crate::alert::{AlarmName, Alert, Child, State};
 use crate::incident::Told;
 use crate::key::AlertKey;
 use crate::render::page::Words;
@@ -68,15 +68,20 @@ impl Subject {
         now: DateTime<Utc>,
     ) -> Option<Self> {
         let children = &alert.evidence.children;
+        // What made a composite alarm fire may not be told.
+        let is_composite = alert.evidence.rule.is_some();
         let alarms: Vec<AlarmName> = match key {
-            AlertKey::Alarm { account, region, name, .. } if children.is_empty() => {
+            AlertKey::Alarm { account, region, name, .. } if children.is_empty() && !is_composite => {
                 vec![AlarmName { account: account.clone(), region: region.clone(), name: name.clone() }]
             }
             AlertKey::Alarm { .. } => {
-                let fires = |state: &Option<String>| state.as_deref().is_none_or(|state| state == "ALARM");
-                let firing = children.iter().filter(|child| fires(&child.state));
-                let others = children.iter().filter(|child| !fires(&child.state));
-                firing.chain(others).filter_map(|child| child.alarm.clone()).take(GRAPHS_MAX).collect()
+                let fires = |child: &&Child| {
+                    child.state.as_deref().is_none_or(|state| state.eq_ignore_ascii_case("ALARM"))
+                };
+                let any_fires = children.iter().any(|child| fires(&child));
+                // At the end those that are over by now.
+                let told = children.iter().filter(|child| !any_fires || fires(child));
+                told.filter_map(|child| child.alarm.clone()).take(GRAPHS_MAX).collect()
             }
             _ => Vec::new(),
         };
@@ -111,6 +116,12 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// Nothing of what was wanted can be had.
+    pub fn miss(&mut self, subject: &Subject, gap: &Gap) {
+        let wanted = [(subject.chart, Wanted::Chart), (subject.lines > 0, Wanted::Lines)];
+        self.gaps.extend(wanted.into_iter().filter(|(is, _)| *is).map(|(_, wanted)| (wanted, gap.clone())));
+    }
+
     /// Whether there is anything that changes the message.
     #[must_use]
     pub fn changes_message(&self) -> bool {
@@ -142,6 +153,8 @@ pub enum Gap {
     NoGroup(String),
     /// Nothing in this log group matches.
     NoMatch(String),
+    /// Nothing in the part of this log group that could be searched matches.
+    NoMatchYet(String),
     /// The service takes no more calls now.
     Throttled(&'static str),
     /// The service did not answer in time.
@@ -156,7 +169,8 @@ impl Gap {
     pub fn line(&self, wanted: Wanted, words: &Words) -> String {
         const FOREIGN_MAX_CHARS: usize = 120;
         let cut = |text: &str| crate::text::cut(&crate::text::one_line(text), FOREIGN_MAX_CHARS).into_owned();
-        let [right, account, alarm, values, group, matches, throttled, slow, refused] = words.gaps;
+        let [right, account, alarm, values, group, matches, matches_yet, throttled, slow, refused] =
+            words.gaps;
         let why = match self {
             Self::Right(name, on) => fill(right, &[name, &cut(on)]),
             Self::OtherAccount(other) => fill(account, &[&cut(other)]),
@@ -164,6 +178,7 @@ impl Gap {
             Self::NoValues(name) => fill(values, &[&cut(name)]),
             Self::NoGroup(name) => fill(group, &[&cut(name)]),
             Self::NoMatch(name) => fill(matches, &[&cut(name)]),
+            Self::NoMatchYet(name) => fill(matches_yet, &[&cut(name)]),
             Self::Throttled(service) => fill(throttled, &[service]),
             Self::Slow(service) => fill(slow, &[service]),
             Self::Refused(service, code) => fill(refused, &[service, &cut(code)]),

@@ -88,7 +88,7 @@ fn lines_are_masked_and_on_one_line_each() {
         (3, TimeDelta::minutes(1)),
         at("03:10:00"),
     );
-    assert_eq!((sought.from, sought.to), (at("02:56:00"), at("03:01:00")));
+    assert_eq!((sought.from, sought.to), (at("02:53:00"), at("03:01:00")));
     let long = "x ".repeat(5_000);
     let half = format!("{} {}{}", "y".repeat(1_990), "AKIA", "IOSFODNN7EXAMPLE");
     let found = ["ERROR\n\tat a\u{0}\u{1b}[31mb password=hunter2", "  \n ", &long, &half];
@@ -97,7 +97,7 @@ fn lines_are_masked_and_on_one_line_each() {
     assert_eq!(lines.lines.len(), 3);
     assert!(lines.lines.iter().all(|line| line.chars().count() <= 500 && !line.contains("AKIA")));
     assert_eq!(
-        lines.title(crate::render::page::Language::English.words()),
+        lines.title(3, crate::render::page::Language::English.words()),
         "3 of 212 log lines, newest first, of /aws/lambda/orders"
     );
     assert!(lines.url.unwrap().contains("log-group/$252Faws$252Flambda$252Forders/log-events$3Fstart$3D"));

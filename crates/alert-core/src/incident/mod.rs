@@ -327,10 +327,14 @@ pub enum Repeat {
 }
 
 impl Incident {
-    /// Whether what people see of it is this state of the alert, and nothing newer.
+    /// Whether what people see of it, in the message that `receipt` finds, is this change and nothing newer or worse.
     #[must_use]
-    pub fn still_shows(&self, alert: &Alert) -> bool {
-        self.state == alert.state && alert.changed_at.is_none_or(|at| stored(at) == self.at)
+    pub fn still_shows(&self, change: &Change<'_>, receipt: &Receipt) -> bool {
+        self.receipt.as_ref() == Some(receipt)
+            && self.state == change.state
+            && change.at.is_none_or(|at| stored(at) == self.at)
+            && self.children <= change.children
+            && self.severity <= change.severity
     }
 }
 

@@ -53,6 +53,8 @@ impl Rendering {
 pub struct Options<'o> {
     /// How much of what the medium can do is used.
     pub rendering: Rendering,
+    /// Details stand under a bar of colour even where the newest blocks are used.
+    pub has_bar: bool,
     /// The channel that the message itself asks for; only Slack's legacy webhooks honour it.
     pub channel: Option<&'o str>,
     /// For clients that cannot put a moment into the reader's time zone.

@@ -63,7 +63,7 @@ pub fn reply(page: &Page<'_>, timezone: Tz, words: &Words) -> String {
 #[must_use]
 pub fn lines(lines: &Lines, words: &Words) -> String {
     let mut text = String::new();
-    push_lines(&lines.title(words), &mut text);
+    push_lines(&lines.title(lines.lines.len(), words), &mut text);
     for line in &lines.lines {
         push_lines(&format!("   {line}"), &mut text);
     }

@@ -96,6 +96,8 @@ async fn the_message_gets_its_chart_and_the_end_draws_it_once_more() {
         let message = fires(&stage, "cpu").await;
         let drawn = chart(&message).unwrap_or_else(|| panic!("no chart: {message:#?}\n{}", stage.log()));
         assert_eq!(drawn["title"], "CPUUtilization (%)");
+        // The rest is as the configuration wants it.
+        assert!(!shows(&message).contains("\"container\""), "{message:#?}");
         let series = drawn["chart"]["series"].as_array().unwrap();
         assert_eq!(series.len(), 2, "{drawn:#}");
         let values: Vec<f64> =
@@ -145,6 +147,27 @@ async fn the_newest_lines_stand_in_the_thread_without_secrets() {
 }
 
 #[tokio::test]
+async fn a_slack_that_refuses_the_newest_blocks_gets_the_lines_all_the_same() {
+    let setup = by_app("messages: {rendering: modern}\nevidence: {chart: true, logs: {lines: 3}}\n").await;
+    put_lines(&setup, ["ERROR one".to_owned()]);
+    setup.sandbox.slack.set_plan(Box::new(|_| Some(Answer::RefuseModernBlocks)));
+    let stage = setup.table().start().await;
+    let message = fires(&stage, "orders").await;
+    let replies = thread(&stage, &message);
+    assert!(replies.len() == 1 && replies[0].contains("ERROR one"), "{replies:?}");
+    // What fires again rings by a reply of its own, whose name is not that of the lines.
+    changes(&stage, "orders", "OK", "ALARM").await;
+    let mut change = change("orders", "ALARM", "OK", Utc::now());
+    change["AWSAccountId"] = ACCOUNT.into();
+    assert!(stage.invoke(&sns("again", &[change])).await.outcome.is_success());
+    let posts = stage.sandbox.slack.posts();
+    let names: Vec<String> =
+        posts.iter().filter(|post| post.accepted).map(|post| post.payload["metadata"].to_string()).collect();
+    let unique: std::collections::BTreeSet<_> = names.iter().filter(|name| *name != "null").collect();
+    assert_eq!(unique.len(), names.iter().filter(|name| *name != "null").count(), "{names:#?}");
+}
+
+#[tokio::test]
 async fn a_function_s_errors_are_found_in_its_own_group() {
     let setup = by_app("evidence: {logs: {}}\n").await;
     let alarm = json!({
@@ -163,11 +186,40 @@ async fn a_function_s_errors_are_found_in_its_own_group() {
     assert_eq!(stage.sandbox.cloudwatch.count("GetMetricData"), 0);
 }
 
+/// An alarm on a metric that nobody writes.
+fn silent(setup: &Setup) {
+    let mut alarm = alarm("silent");
+    alarm["MetricName"] = "Nothing".into();
+    setup.sandbox.cloudwatch.put_metric_alarm(&alarm).unwrap();
+}
+
+/// An alarm on an expression of such a metric.
+fn math(setup: &Setup) {
+    let metric = json!({"Id": "m1", "ReturnData": false, "MetricStat": {
+        "Metric": {"Namespace": "Shop", "MetricName": "Missing"}, "Period": 60, "Stat": "Sum"}});
+    let alarm = json!({
+        "AlarmName": "math", "EvaluationPeriods": 1, "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Metrics": [metric, {"Id": "e1", "Expression": "m1 / 2", "ReturnData": true}],
+    });
+    setup.sandbox.cloudwatch.put_metric_alarm(&alarm).unwrap();
+}
+
 /// What cannot be had is said in one line, and the alert stands.
 #[tokio::test]
 async fn whatever_fails_the_alert_stands_and_the_reason_is_said() {
     type Break = fn(&Setup);
-    let cases: [(&str, Break, &str); 12] = [
+    let cases: [(&str, Break, &str); 14] = [
+        (
+            "cpu",
+            |setup| setup.sandbox.cloudwatch.set_fault_for("DescribeAlarms", Fault::Throttle(9)),
+            "No chart: CloudWatch takes no more calls at the moment",
+        ),
+        (
+            "orders",
+            |setup| setup.sandbox.logs.set_fault_for("DescribeMetricFilters", Fault::Throttle(9)),
+            "No log lines: CloudWatch Logs takes no more calls at the moment",
+        ),
         (
             "cpu",
             |setup| setup.sandbox.cloudwatch.set_fault(Fault::Deny),
@@ -200,29 +252,8 @@ async fn whatever_fails_the_alert_stands_and_the_reason_is_said() {
             |setup| setup.sandbox.cloudwatch.delete_alarm("cpu"),
             "No chart: CloudWatch has no metric alarm cpu here",
         ),
-        (
-            "silent",
-            |setup| {
-                let mut alarm = alarm("silent");
-                alarm["MetricName"] = "Nothing".into();
-                setup.sandbox.cloudwatch.put_metric_alarm(&alarm).unwrap();
-            },
-            "No chart: CloudWatch has no values of silent at that time",
-        ),
-        (
-            "math",
-            |setup| {
-                let metric = json!({"Id": "m1", "ReturnData": false, "MetricStat": {
-                    "Metric": {"Namespace": "Shop", "MetricName": "Missing"}, "Period": 60, "Stat": "Sum"}});
-                let alarm = json!({
-                    "AlarmName": "math", "EvaluationPeriods": 1, "Threshold": 1.0,
-                    "ComparisonOperator": "GreaterThanThreshold",
-                    "Metrics": [metric, {"Id": "e1", "Expression": "m1 / 2", "ReturnData": true}],
-                });
-                setup.sandbox.cloudwatch.put_metric_alarm(&alarm).unwrap();
-            },
-            "No chart: CloudWatch has no values of math at that time",
-        ),
+        ("silent", silent, "No chart: CloudWatch has no values of silent at that time"),
+        ("math", math, "No chart: CloudWatch has no values of math at that time"),
         (
             "orders",
             |setup| setup.sandbox.logs.set_fault_for("DescribeMetricFilters", Fault::Deny),
@@ -269,8 +300,11 @@ async fn another_account_s_alarm_is_not_mistaken_for_our_own() {
     let invocation = stage.invoke(&sns("other", &[alarm])).await;
     assert!(invocation.outcome.is_success());
     let messages = stage.sandbox.slack.messages("ops");
-    assert!(shows(&messages[0]).contains("No chart: the alarm is of account 999988887777"), "{messages:?}");
-    assert_eq!(stage.sandbox.cloudwatch.count("GetMetricData"), 0);
+    for missed in ["No chart: the alarm is of account 999988887777", "No log lines: the alarm is of account"]
+    {
+        assert!(shows(&messages[0]).contains(missed), "{messages:?}");
+    }
+    assert!(stage.sandbox.cloudwatch.calls().is_empty());
 }
 
 #[tokio::test]

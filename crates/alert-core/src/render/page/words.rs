@@ -155,7 +155,7 @@ pub struct Words {
     /// Why there are no log lines.
     pub no_lines: &'static str,
     /// [`crate::evidence::Gap`], in its order.
-    pub gaps: [&'static str; 9],
+    pub gaps: [&'static str; 10],
     /// How many lines, of how many, of which log group.
     pub lines_of: &'static str,
     /// The same, where not all were counted.
@@ -298,6 +298,7 @@ static ENGLISH: Words = Words {
         "CloudWatch has no values of {0} at that time",
         "there is no log group {0}",
         "nothing in {0} matches at that time",
+        "nothing matches in the part of {0} that could be searched in time",
         "{0} takes no more calls at the moment",
         "{0} did not answer in time",
         "{0} refused with {1}",
@@ -414,6 +415,7 @@ static KOREAN: Words = Words {
         "CloudWatch에 해당 시간의 {0} 값이 없음",
         "{0} 로그 그룹이 없음",
         "해당 시간에 {0}에서 일치하는 로그가 없음",
+        "{0}에서 검색한 범위에는 일치하는 로그가 없음",
         "{0}의 호출 한도에 도달함",
         "{0}에서 제시간에 응답이 없음",
         "{0}에서 거부됨: {1}",

@@ -334,6 +334,7 @@ mod tests {
         };
         let options = Options {
             rendering: Rendering::Classic,
+            has_bar: true,
             channel: None,
             timezone: Tz::UTC,
             language: Language::English,

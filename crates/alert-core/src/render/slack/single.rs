@@ -1,9 +1,12 @@
 //! One alert's page as one message.
 
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
-use super::block::{Block, Button, FIELD_TEXT_MAX_CHARS};
+use super::block::{
+    BLOCKS_JSON_MAX_CHARS, Block, Button, FIELD_TEXT_MAX_CHARS, SECTION_TEXT_MAX_CHARS, escaped_width,
+};
 use super::mrkdwn::{Mrkdwn, width};
 use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
 use crate::alert::{State, Threshold};
@@ -70,8 +73,8 @@ pub fn page(page: &Page<'_>, options: &Options<'_>) -> Message {
         details,
         ends: Block::context(options.mrkdwn(&page.footer)).into_iter().collect(),
         folding: match options.rendering {
-            Rendering::Modern => Folding::Container,
-            Rendering::Classic | Rendering::Plain => Folding::Attachment,
+            Rendering::Modern if !options.has_bar => Folding::Container,
+            _ => Folding::Attachment,
         },
         words,
     }
@@ -97,25 +100,37 @@ pub fn reply(page: &Page<'_>, options: &Options<'_>) -> Message {
     short(text, Block::section(head).into_iter().chain(small).collect(), options)
 }
 
-/// Writes log lines, for the thread of the message that they belong to.
+/// Writes log lines, for the thread of the message that they belong to: as many of the newest as a message takes.
 #[must_use]
 pub fn lines(lines: &Lines, options: &Options<'_>) -> Message {
-    const BLOCK_MAX_CHARS: usize = 2_400;
+    /// What is around the lines takes the rest of [`BLOCKS_JSON_MAX_CHARS`].
+    const ROOM_CHARS: usize = BLOCKS_JSON_MAX_CHARS - 3_000;
+    /// The fences take the rest of a section.
+    const BLOCK_MAX_CHARS: usize = SECTION_TEXT_MAX_CHARS - 20;
     let words = options.language.words();
-    let title = Mrkdwn::line().text(&lines.title(words));
-    let mut blocks: Vec<Block> = Block::section(title.clone()).into_iter().collect();
-    let mut part = String::new();
+    let mut parts: Vec<String> = Vec::new();
+    let (mut shown, mut room, mut free) = (0, ROOM_CHARS, 0);
     for line in &lines.lines {
-        if !part.is_empty() && width(&part) + width(line) > BLOCK_MAX_CHARS {
-            blocks.extend(Block::section(Mrkdwn::new().preformatted(&part)));
-            part.clear();
+        // As it is written: escaped for Slack, and then for JSON.
+        let text = Mrkdwn::new().preformatted(line).into_string();
+        let (wide, in_json) = (width(&text) + 1, escaped_width(&text) + 2);
+        if wide > BLOCK_MAX_CHARS || in_json > room {
+            break;
         }
-        if !part.is_empty() {
+        if let Some(part) = parts.last_mut().filter(|_| wide <= free) {
             part.push('\n');
+            part.push_str(line);
+            free -= wide;
+        } else {
+            parts.push(line.clone());
+            free = BLOCK_MAX_CHARS - wide;
         }
-        part.push_str(line);
+        room -= in_json;
+        shown += 1;
     }
-    blocks.extend(Block::section(Mrkdwn::new().preformatted(&part)));
+    let title = Mrkdwn::line().text(&lines.title(shown, words));
+    let mut blocks: Vec<Block> = Block::section(title.clone()).into_iter().collect();
+    blocks.extend(parts.iter().filter_map(|part| Block::section(Mrkdwn::new().preformatted(part))));
     if let Some(url) = &lines.url {
         blocks.extend(Block::context(Mrkdwn::new().link(url, words.open_logs)));
     }
@@ -264,7 +279,10 @@ fn categories(chart: &Chart<'_>, timezone: Tz) -> Vec<String> {
             .collect()
     };
     let Some(times) = times else { return numbers() };
-    for pattern in ["%H:%M", "%H:%M:%S", "%d. %H:%M:%S"] {
+    let is_long =
+        times.first().zip(times.last()).is_some_and(|(first, last)| *last - *first >= TimeDelta::days(1));
+    let patterns = ["%H:%M", "%H:%M:%S", "%d. %H:%M", "%d. %H:%M:%S"];
+    for pattern in patterns.into_iter().skip(if is_long { 2 } else { 0 }) {
         let labels: Vec<String> = times.iter().map(|time| time.format(pattern).to_string()).collect();
         let unique: std::collections::BTreeSet<_> = labels.iter().collect();
         if unique.len() == labels.len() {
@@ -332,7 +350,7 @@ mod tests {
         let seconds = [Some("2026-09-14T15:10:00Z"), Some("2026-09-14T15:10:10Z")];
         assert_eq!(labels(&seconds), ["00:10:00", "00:10:10"]);
         let days = [Some("2026-09-13T15:10:00Z"), Some("2026-09-14T15:10:00Z")];
-        assert_eq!(labels(&days), ["14. 00:10:00", "15. 00:10:00"]);
+        assert_eq!(labels(&days), ["14. 00:10", "15. 00:10"]);
         assert_eq!(labels(&[Some("2026-09-14T15:10:00Z"), None, None]), ["-2", "-1", "0"]);
         assert_eq!(labels(&[Some("2026-09-14T15:10:00Z"); 2]), ["-1", "0"]);
     }
