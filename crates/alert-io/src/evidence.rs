@@ -298,7 +298,7 @@ fn unit(alarm: &MetricAlarm, compared: &str) -> String {
     let given = alarm.unit.as_ref().or_else(|| statistic.and_then(|statistic| statistic.unit.as_ref()));
     let namespace = alarm.namespace().or_else(|| metric.and_then(Metric::namespace));
     let name = alarm.metric_name().or_else(|| metric.and_then(Metric::metric_name));
-    match given.map(cloudwatch::types::StandardUnit::as_str) {
+    match given.map(cloudwatch::types::StandardUnit::as_str).filter(|unit| *unit != "None") {
         Some(unit) => number::unit_symbol(unit).to_owned(),
         None => {
             source::cloudwatch::unit_of(namespace.unwrap_or_default(), name.unwrap_or_default()).to_owned()
@@ -317,15 +317,13 @@ type Ends = Vec<(DateTime<Utc>, f64)>;
 fn band_ends(results: &[&MetricDataResult]) -> (Ends, Ends) {
     let mut ends: Vec<Ends> = results.iter().map(|result| points(result)).collect();
     ends.truncate(2);
-    // At the newest time that both have.
-    let last = |ends: &Ends, other: &Ends| {
-        let at = |(at, _): &&(DateTime<Utc>, f64)| other.iter().any(|(other, _)| other == at);
-        ends.iter().filter(at).max_by_key(|(at, _)| *at).map_or(0.0, |(_, value)| *value)
-    };
-    if let [one, other] = &ends[..]
-        && last(one, other) > last(other, one)
-    {
-        ends.swap(0, 1);
+    if let [one, other] = &ends[..] {
+        // At the newest time that both have.
+        let others: BTreeMap<_, _> = other.iter().copied().collect();
+        let both = one.iter().filter_map(|(at, value)| Some((at, *value, *others.get(at)?)));
+        if both.max_by_key(|(at, ..)| *at).is_some_and(|(_, one, other)| one > other) {
+            ends.swap(0, 1);
+        }
     }
     let upper = ends.pop().unwrap_or_default();
     (ends.pop().unwrap_or_default(), upper)

@@ -1,5 +1,7 @@
 //! Many values as the few points of a chart.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alert::{Comparison, Threshold};
@@ -81,12 +83,14 @@ impl Measured {
     pub fn graph(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Graph> {
         let span = (to - from).num_milliseconds().max(1);
         let count = i64::try_from(POINTS_MAX).unwrap_or(i64::MAX);
+        let (lower, upper) = (by_time(&self.lower), by_time(&self.upper));
         let mut points: Vec<(i64, GraphPoint)> = Vec::new();
         let mut values: Vec<_> = self.values.iter().filter(|(_, value)| value.is_finite()).collect();
         values.sort_by_key(|(at, _)| *at);
         for (at, value) in values {
             let place = ((*at - from).num_milliseconds().saturating_mul(count) / span).clamp(0, count - 1);
-            let point = self.point(*at, *value);
+            let band = Threshold { lower: lower.get(at).copied(), upper: upper.get(at).copied() };
+            let point = self.point(*at, *value, band);
             match points.last_mut() {
                 Some((last, worst)) if *last == place => {
                     if self.is_worse(&point, worst) {
@@ -100,20 +104,15 @@ impl Measured {
         (!points.is_empty()).then(|| Graph { name: self.name.clone(), unit: self.unit.clone(), points })
     }
 
-    fn point(&self, at: DateTime<Utc>, value: f64) -> GraphPoint {
-        let end = |ends: &[(DateTime<Utc>, f64)]| {
-            ends.iter().find(|(other, _)| *other == at).map(|(_, end)| *end).filter(|end| end.is_finite())
-        };
-        let (lower, upper) = (end(&self.lower), end(&self.upper));
+    fn point(&self, at: DateTime<Utc>, value: f64, band: Threshold) -> GraphPoint {
         let is_band = !self.lower.is_empty() || !self.upper.is_empty();
+        let limit = self.limit.filter(|limit| limit.is_finite());
         let limits = if is_band {
-            Threshold { lower, upper }
+            band
         } else {
             match self.comparison {
-                Some(Comparison::Below | Comparison::AtOrBelow) => {
-                    Threshold { lower: self.limit, upper: None }
-                }
-                _ => Threshold { lower: None, upper: self.limit },
+                Some(Comparison::Below | Comparison::AtOrBelow) => Threshold { lower: limit, upper: None },
+                _ => Threshold { lower: None, upper: limit },
             }
         };
         let is_over =
@@ -138,6 +137,11 @@ impl Measured {
             Some(Comparison::Above | Comparison::AtOrAbove) => one.value > other.value,
         }
     }
+}
+
+/// One end of a band, where it is a number.
+fn by_time(ends: &[(DateTime<Utc>, f64)]) -> BTreeMap<DateTime<Utc>, f64> {
+    ends.iter().copied().filter(|(_, end)| end.is_finite()).collect()
 }
 
 /// How far a value lies outside of its band; negative inside.
