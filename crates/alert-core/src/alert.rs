@@ -263,6 +263,22 @@ pub enum Comparison {
     Outside,
 }
 
+impl Comparison {
+    /// Whether a value lies beyond the limits that it is compared with: of a band that is watched on one side, that one.
+    #[must_use]
+    pub fn is_breached(self, value: f64, Threshold { lower, upper }: Threshold) -> bool {
+        match self {
+            Self::Above => upper.is_some_and(|upper| value > upper),
+            Self::AtOrAbove => upper.is_some_and(|upper| value >= upper),
+            Self::Below => lower.is_some_and(|lower| value < lower),
+            Self::AtOrBelow => lower.is_some_and(|lower| value <= lower),
+            Self::Outside => {
+                upper.is_some_and(|upper| value > upper) || lower.is_some_and(|lower| value < lower)
+            }
+        }
+    }
+}
+
 /// So many of so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {

@@ -41,6 +41,7 @@ const DIGEST_TRIES_MAX: u32 = 3;
 pub const ALERT_ELSEWHERE: &str = "alert_elsewhere";
 /// What is shown beside an alert; others may wait for it, so that it is less than a second and a half.
 const FOLLOW_UP_LIMIT: Duration = Duration::from_millis(1_400);
+const MINUTE: Duration = Duration::from_mins(1);
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 
 /// Delivers posts; lives as long as the process, and remembers what the next invocation must know of the targets.
@@ -259,11 +260,7 @@ impl Courier {
         let has_edits = match paced {
             Paced::Posts(_) => true,
             Paced::Edits(way) => {
-                let (now, edits) = (Instant::now(), lock(&self.edits));
-                let recent = edits
-                    .get(&way)
-                    .map_or(0, |edits| edits.iter().filter(|at| **at + Duration::from_mins(1) > now).count());
-                recent < way.edits_a_minute / 2
+                recent(&mut lock(&self.edits), way, Instant::now()).len() < way.edits_a_minute / 2
             }
         };
         has_edits && self.paused_until(&paced).is_none()
@@ -276,7 +273,8 @@ impl Courier {
         let mut post = post;
         let mut is_too_new = false;
         if let Paced::Edits(way) = Paced::of(&post) {
-            lock(&self.edits).entry(way).or_default().push_back(Instant::now());
+            let now = Instant::now();
+            recent(&mut lock(&self.edits), way, now).push_back(now);
         }
         if post.rendering == Rendering::Modern && self.without_modern().contains(&post.target) {
             post = plan.simpler(&post).unwrap_or(post);
@@ -332,10 +330,8 @@ impl Courier {
 
     /// When the next message may be changed, where that is soon enough: then it counts as changed.
     fn next_edit(&self, way: Way, deadline: Deadline) -> Option<Instant> {
-        const MINUTE: Duration = Duration::from_mins(1);
         let (now, mut edits) = (Instant::now(), lock(&self.edits));
-        let edits = edits.entry(way).or_default();
-        edits.retain(|at| *at + MINUTE > now);
+        let edits = recent(&mut edits, way, now);
         let surplus = edits.len().checked_sub(way.edits_a_minute.max(1));
         let at = surplus.and_then(|surplus| edits.get(surplus)).map_or(now, |freed| *freed + MINUTE);
         if !deadline.allows(at.saturating_duration_since(now) + ATTEMPT_MIN) {
@@ -344,6 +340,13 @@ impl Courier {
         edits.push_back(at);
         Some(at)
     }
+}
+
+/// When messages of a way were changed, or are to be, from a minute ago on.
+fn recent(edits: &mut HashMap<Way, VecDeque<Instant>>, way: Way, now: Instant) -> &mut VecDeque<Instant> {
+    let edits = edits.entry(way).or_default();
+    edits.retain(|at| *at + MINUTE > now);
+    edits
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use alert_core::alert::AlarmName;
 use alert_core::evidence::{
-    Findings, Gap, Lines, Measured, Sought, Subject, Wanted, group_of_function, window,
+    ERRORS, Findings, Gap, Lines, Measured, Sought, Subject, Wanted, group_of_function, window,
 };
 use alert_core::{number, source};
 use aws_sdk_cloudwatch as cloudwatch;
@@ -337,12 +337,10 @@ async fn sought(
     region: &str,
     now: DateTime<Utc>,
 ) -> Had<Vec<Sought>> {
-    let errors = |group: String| {
-        let (_, pattern) = group_of_function("AWS/Lambda", "Errors", "x").unwrap_or_default();
-        Sought::new(group, pattern.to_owned(), subject.at, (5, TimeDelta::minutes(1)), now)
-    };
     if let Some(group) = subject.log_groups.first() {
-        return Ok(vec![errors(group.clone())]);
+        // How long its query looks back is not told.
+        let looked_at = (5, TimeDelta::minutes(1));
+        return Ok(vec![Sought::new(group.clone(), ERRORS.to_owned(), subject.at, looked_at, now)]);
     }
     for alarm in definitions {
         let looked_at = (alarm.evaluation_periods.unwrap_or(1), period(alarm));

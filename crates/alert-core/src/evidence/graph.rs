@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alert::{Comparison, Threshold};
-
-/// Points of a chart. Source: Slack, "Data visualization block".
-pub const POINTS_MAX: usize = crate::render::page::CHART_MAX_POINTS;
+use crate::render::page::CHART_MAX_POINTS;
 
 /// A chart shows at least this much of what was before.
 const WINDOW_MIN: TimeDelta = TimeDelta::hours(3);
@@ -40,7 +38,7 @@ pub struct Graph {
     pub name: String,
     /// The unit as people write it, or empty.
     pub unit: String,
-    /// From 1 to [`POINTS_MAX`], oldest first.
+    /// From 1 to [`CHART_MAX_POINTS`], oldest first.
     pub points: Vec<GraphPoint>,
 }
 
@@ -77,12 +75,12 @@ pub fn window(
 }
 
 impl Measured {
-    /// At most [`POINTS_MAX`] points, each of them the worst of its time, so that a short breach is not averaged away;
+    /// At most [`CHART_MAX_POINTS`] points, each of them the worst of its time, so that a short breach is not averaged away;
     /// `None` where there is no value.
     #[must_use]
     pub fn graph(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Graph> {
         let span = (to - from).num_milliseconds().max(1);
-        let count = i64::try_from(POINTS_MAX).unwrap_or(i64::MAX);
+        let count = i64::try_from(CHART_MAX_POINTS).unwrap_or(i64::MAX);
         let (lower, upper) = (by_time(&self.lower), by_time(&self.upper));
         let mut points: Vec<(i64, GraphPoint)> = Vec::new();
         let mut values: Vec<_> = self.values.iter().filter(|(_, value)| value.is_finite()).collect();
@@ -115,16 +113,7 @@ impl Measured {
                 _ => Threshold { lower: None, upper: limit },
             }
         };
-        let is_over =
-            |upper: f64| value > upper || self.comparison == Some(Comparison::AtOrAbove) && value >= upper;
-        let is_under =
-            |lower: f64| value < lower || self.comparison == Some(Comparison::AtOrBelow) && value <= lower;
-        // A band that is watched on one side is drawn with both.
-        let watches_over = !matches!(self.comparison, Some(Comparison::Below | Comparison::AtOrBelow));
-        let watches_under = !matches!(self.comparison, Some(Comparison::Above | Comparison::AtOrAbove));
-        let breaching = self.comparison.is_some()
-            && (watches_over && limits.upper.is_some_and(is_over)
-                || watches_under && limits.lower.is_some_and(is_under));
+        let breaching = self.comparison.is_some_and(|comparison| comparison.is_breached(value, limits));
         GraphPoint { at, value, limits, breaching }
     }
 

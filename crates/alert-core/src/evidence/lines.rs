@@ -46,6 +46,10 @@ impl Sought {
     }
 }
 
+/// What runtimes and most loggers write of a failure, as text or as JSON; a filter pattern.
+pub const ERRORS: &str =
+    r#"?ERROR ?Error ?error ?Exception ?FATAL ?panicked ?Traceback ?"Task timed out" ?"Runtime exited""#;
+
 /// The log group of a Lambda function, and the pattern of the lines that say what an alarm on this metric is about; `None`
 /// for other metrics.
 ///
@@ -53,9 +57,6 @@ impl Sought {
 /// pattern syntax".
 #[must_use]
 pub fn group_of_function(namespace: &str, metric: &str, function: &str) -> Option<(String, &'static str)> {
-    /// What runtimes and most loggers write of a failure, as text or as JSON.
-    const ERRORS: &str =
-        r#"?ERROR ?Error ?error ?Exception ?FATAL ?panicked ?Traceback ?"Task timed out" ?"Runtime exited""#;
     /// Which reports tell of slow invocations no pattern can say of all formats; what was ended says it itself.
     const DURATION: &str = r#"?"Task timed out" ?"Status: timeout""#;
     let pattern = match (namespace, metric) {

@@ -9,8 +9,8 @@ mod mask;
 
 use chrono::{DateTime, Utc};
 
-pub use graph::{Graph, GraphPoint, Measured, POINTS_MAX, window};
-pub use lines::{Lines, Sought, group_of_function};
+pub use graph::{Graph, GraphPoint, Measured, window};
+pub use lines::{ERRORS, Lines, Sought, group_of_function};
 pub use mask::mask;
 
 use crate::alert::{AlarmName, Alert, Child, State};

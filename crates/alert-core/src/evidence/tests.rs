@@ -2,6 +2,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::alert::{Comparison, Threshold};
+use crate::render::page::CHART_MAX_POINTS;
 
 fn at(time: &str) -> DateTime<Utc> {
     format!("2026-11-27T{time}Z").parse().unwrap()
@@ -18,7 +19,7 @@ fn a_short_breach_is_not_averaged_away() {
     let measured =
         Measured { comparison: Some(Comparison::Above), limit: Some(50.0), values, ..Measured::default() };
     let graph = measured.graph(at("00:00:00"), at("03:00:00")).unwrap();
-    assert_eq!(graph.points.len(), POINTS_MAX);
+    assert_eq!(graph.points.len(), CHART_MAX_POINTS);
     let breaching: Vec<_> = graph.points.iter().filter(|point| point.breaching).collect();
     assert_eq!(breaching.len(), 1);
     assert_eq!((breaching[0].value, breaching[0].at), (99.0, at("01:40:00")));

@@ -2,7 +2,7 @@
 
 use super::reason::{Measured, OUTSIDE};
 use super::{Alarm, Metric};
-use crate::alert::{Comparison, Condition, Measure, Share};
+use crate::alert::{Comparison, Condition, Measure, Share, Threshold};
 use crate::{number, text};
 
 /// What made the alarm change; `None` for one of which it is not known what it measures.
@@ -65,8 +65,10 @@ pub(super) fn unit(metric: &Metric, measured: &Measured) -> String {
     }
 }
 
-/// Most alarms do not name the unit; AWS's own metrics of these names are always per cent, or bytes.
-pub(super) fn unit_of(namespace: &str, metric: &str) -> &'static str {
+/// The unit that the name of one of AWS's own metrics says, as people write it; else empty: most alarms do not name it, and
+/// metrics of these names are always per cent, or bytes.
+#[must_use]
+pub fn unit_of(namespace: &str, metric: &str) -> &'static str {
     let aws =
         namespace.starts_with("AWS/") || namespace.starts_with("ECS/") || namespace == "ContainerInsights";
     if aws && (metric.ends_with("Utilization") || metric.ends_with("Percent")) {
@@ -85,7 +87,9 @@ fn counts(metric: &Metric, measured: &Measured) -> Option<Share> {
     Some(Share { count, total })
 }
 
-pub(super) fn comparison(operator: &str) -> Option<Comparison> {
+/// How a value is compared, by the service's own word for it.
+#[must_use]
+pub fn comparison(operator: &str) -> Option<Comparison> {
     Some(match operator {
         "GreaterThanThreshold" | "GreaterThanUpperThreshold" => Comparison::Above,
         "GreaterThanOrEqualToThreshold" => Comparison::AtOrAbove,
@@ -111,22 +115,20 @@ fn comparison_said(said: &str) -> Option<Comparison> {
 pub(super) fn breaches(value: f64, metric: &Metric, measured: &Measured) -> bool {
     let said = measured.comparison.as_deref().map(|said| said.trim_start_matches("not "));
     let threshold = metric.threshold.or(measured.threshold);
-    let against =
-        |holds: fn(f64, f64) -> bool, limit: Option<f64>| limit.is_some_and(|limit| holds(value, limit));
-    let above: fn(f64, f64) -> bool = |value, limit| value > limit;
-    let below: fn(f64, f64) -> bool = |value, limit| value < limit;
-    match metric.comparison.as_deref().or(said).unwrap_or_default() {
-        "GreaterThanThreshold" | "greater than" => against(above, threshold.or(measured.upper)),
-        "GreaterThanOrEqualToThreshold" | "greater than or equal to" => against(|v, l| v >= l, threshold),
-        "LessThanThreshold" | "less than" => against(below, threshold.or(measured.lower)),
-        "LessThanOrEqualToThreshold" | "less than or equal to" => against(|v, l| v <= l, threshold),
-        "GreaterThanUpperThreshold" => against(above, measured.upper),
-        "LessThanLowerThreshold" => against(below, measured.lower),
-        "LessThanLowerOrGreaterThanUpperThreshold" | OUTSIDE => {
-            against(above, measured.upper) || against(below, measured.lower)
+    let Measured { lower, upper, .. } = *measured;
+    let (comparison, lower, upper) = match metric.comparison.as_deref().or(said).unwrap_or_default() {
+        "GreaterThanThreshold" | "greater than" => (Comparison::Above, None, threshold.or(upper)),
+        "GreaterThanOrEqualToThreshold" | "greater than or equal to" => {
+            (Comparison::AtOrAbove, None, threshold)
         }
-        _ => false,
-    }
+        "LessThanThreshold" | "less than" => (Comparison::Below, threshold.or(lower), None),
+        "LessThanOrEqualToThreshold" | "less than or equal to" => (Comparison::AtOrBelow, threshold, None),
+        "GreaterThanUpperThreshold" => (Comparison::Above, None, upper),
+        "LessThanLowerThreshold" => (Comparison::Below, lower, None),
+        "LessThanLowerOrGreaterThanUpperThreshold" | OUTSIDE => (Comparison::Outside, lower, upper),
+        _ => return false,
+    };
+    comparison.is_breached(value, Threshold { lower, upper })
 }
 
 #[cfg(test)]

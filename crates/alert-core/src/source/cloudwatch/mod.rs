@@ -13,12 +13,12 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::alert::{
-    AlarmName, Alert, Cause, Child, Comparison, Fact, Hush, LinkKind, Point, Previous, Source, State,
-    Threshold,
+    AlarmName, Alert, Cause, Child, Fact, Hush, LinkKind, Point, Previous, Source, State, Threshold,
 };
 use crate::envelope::Record;
 use crate::key::{AlertKey, hash};
 use crate::region::{self, Arn};
+pub use condition::{comparison, unit_of};
 use links::Console;
 use reason::Measured;
 
@@ -172,18 +172,6 @@ pub(super) fn interpret(value: &Value, record: &Record) -> Option<Alert> {
 #[must_use]
 pub fn logs_url(region: &str, group: &str, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<String> {
     Some(Console::of(Some(region), None)?.logs_between(group, Some((from, to))))
-}
-
-/// The unit of AWS's own metrics whose name says it, as people write it; else empty.
-#[must_use]
-pub fn unit_of(namespace: &str, metric: &str) -> &'static str {
-    condition::unit_of(namespace, metric)
-}
-
-/// How a value is compared, by the service's own word for it.
-#[must_use]
-pub fn comparison(operator: &str) -> Option<Comparison> {
-    condition::comparison(operator)
 }
 
 /// The dimensions that all inputs of an expression have: they still say which resource it is about.

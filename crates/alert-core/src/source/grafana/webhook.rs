@@ -9,8 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Parts, is_private, values};
 use crate::alert::{Alert, LinkKind, Payload, RELAY_NOTES, Source, State};
-use crate::text::cut;
-use crate::text::is_public;
+use crate::text::{cut, is_public};
 use crate::time;
 
 const ALERTS: &str = "alerts";
