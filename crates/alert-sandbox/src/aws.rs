@@ -59,6 +59,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The operation that a request of AWS's JSON protocols asks for, of the service of this prefix; what has another is told whole.
+pub(crate) fn operation<'h>(headers: &'h HeaderMap, service: &str) -> &'h str {
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    target.strip_prefix(service).unwrap_or(target)
+}
+
 /// Whether the request carries an `Authorization` header in the form of Signature Version 4 for this
 /// service. The signature itself is not checked: any credentials are good here.
 pub(crate) fn is_signed(headers: &HeaderMap, service: &str) -> bool {

@@ -20,7 +20,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde_json::{Map, Value, json};
 use tokio_rustls::TlsAcceptor;
 
-use crate::aws::{ACCOUNT, Ids, REGION, is_signed};
+use crate::aws::{self, ACCOUNT, Ids, REGION, is_signed};
 use crate::lock;
 use crate::server::{Line, Server, endless_body};
 
@@ -333,7 +333,7 @@ async fn answer(
     if matches!(fault, KmsFault::Hang(_)) {
         line.reset();
     }
-    let operation = operation(&headers);
+    let operation = aws::operation(&headers, "TrentService.").to_owned();
     let result = admit(&headers, &operation, &fault).and_then(|()| {
         let malformed = || KmsError { message: None, ..KmsError::new("SerializationException", "") };
         let request = request.as_ref().ok().filter(|value| value.is_object()).ok_or_else(malformed)?;
@@ -400,11 +400,6 @@ fn admit(headers: &HeaderMap, operation: &str, fault: &KmsFault) -> Result<(), K
         }
         KmsFault::None | KmsFault::Hang(_) | KmsFault::Delay(_) | KmsFault::Endless => Ok(()),
     }
-}
-
-fn operation(headers: &HeaderMap) -> String {
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    target.strip_prefix("TrentService.").unwrap_or(target).to_owned()
 }
 
 fn error_body(error: &KmsError) -> Value {

@@ -5,6 +5,7 @@
 mod bench;
 #[cfg(feature = "commands")]
 mod commands;
+mod orders;
 mod plain;
 
 use std::path::PathBuf;

@@ -23,7 +23,7 @@ use axum::routing::post;
 use serde_json::Value;
 use tokio_rustls::TlsAcceptor;
 
-use crate::aws::{Call, Fault, Ids, is_signed};
+use crate::aws::{self, Call, Fault, Ids, is_signed};
 use crate::fault::Journal;
 use crate::lock;
 use crate::server::{Line, Server, endless_body};
@@ -160,8 +160,7 @@ async fn answer_json(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let operation = target.strip_prefix("GraniteServiceVersion20100801.").unwrap_or(target);
+    let operation = aws::operation(&headers, "GraniteServiceVersion20100801.");
     answer(&shared, &line, Protocol::Json, operation, &headers, &body).await
 }
 

@@ -24,7 +24,7 @@ use axum::routing::post;
 use serde_json::{Map, Value};
 use tokio_rustls::TlsAcceptor;
 
-use crate::aws::{Ids, is_signed};
+use crate::aws::{self, Ids, is_signed};
 use crate::lock;
 use crate::server::{Fate, Line, Server, endless_body};
 use error::DynamoDbError;
@@ -165,7 +165,7 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let _busy = line.busy();
-    let operation = operation(&headers);
+    let operation = aws::operation(&headers, "DynamoDB_20120810.").to_owned();
     let request = serde_json::from_slice::<Map<String, Value>>(&body);
     let table = request.as_ref().ok().and_then(table_name).unwrap_or_default().to_owned();
     let (fault, result) = {
@@ -243,9 +243,4 @@ fn admit(
         | DynamoDbFault::LoseAnswer(_)
         | DynamoDbFault::Endless => Ok(()),
     }
-}
-
-fn operation(headers: &HeaderMap) -> String {
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    target.strip_prefix("DynamoDB_20120810.").unwrap_or(target).to_owned()
 }

@@ -23,7 +23,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio_rustls::TlsAcceptor;
 
-use crate::aws::{ACCOUNT, Call, Fault, Ids, REGION, is_signed};
+use crate::aws::{self, ACCOUNT, Call, Fault, Ids, REGION, is_signed};
 use crate::fault::Journal;
 use crate::lock;
 use crate::server::{Line, Server, endless_body};
@@ -156,8 +156,7 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let _busy = line.busy();
-    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let operation = target.strip_prefix("Logs_20140328.").unwrap_or(target);
+    let operation = aws::operation(&headers, "Logs_20140328.");
     let request = serde_json::from_slice::<Map<String, Value>>(&body);
     let (fault, result) = {
         let mut store = lock(&shared.state);

@@ -11,6 +11,8 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 
 use super::rounds::{Rounds, Sample};
+use crate::orders;
+
 use super::{evidence, package, python, release};
 
 /// What slow services take, as real ones do in another zone or country.
@@ -305,7 +307,7 @@ impl Scene {
                 .with_environment([("kmsEncryptedHookUrl", String::new())]);
         }
         if contestant == Contestant::RelayWithEvidence {
-            spec = spec.with_environment([("ALERT_CONFIG", evidence::CONFIGURATION)]);
+            spec = spec.with_environment([("ALERT_CONFIG", orders::CONFIGURATION)]);
         }
         let started = Function::start(spec).await;
         let function = started.map_err(|error| format!("{} does not start: {error}", contestant.name()))?;

@@ -22,6 +22,7 @@ use serde_json::Value;
 use crate::commands::playground::preview::is_for_filter;
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
 use crate::commands::{input, terminal};
+use crate::orders;
 use crate::plain::{self, Plain};
 
 const RELAY: &str = "cloudwatch-to-slack";
@@ -74,7 +75,7 @@ pub(crate) async fn run(files: &[PathBuf], json: bool, way: Way) -> Result<bool,
         let stage = Stage::build(None, Way::App).await?;
         let life = stage.play_all(&life::scenes(Utc::now())?, json).await?;
         anstream::println!("{}\n", life::numbers(&stage.sandbox));
-        let stage = Stage::build(Some(why::CONFIGURATION), Way::App).await?;
+        let stage = Stage::build(Some(orders::CONFIGURATION), Way::App).await?;
         why::prepare(&stage.sandbox, Utc::now())?;
         let why = stage.play_all(&why::scenes(Utc::now()), json).await?;
         walkthrough && life && why
