@@ -141,22 +141,7 @@ fn digest(criterion: &mut Criterion) {
         .collect();
     let accounts = std::collections::BTreeMap::new();
     let (timezone, language) = (chrono_tz::UTC, Language::English);
-    let context = Context {
-        now: now(),
-        timezone,
-        language,
-        accounts: &accounts,
-        mention: None,
-        tries: 1,
-        delivery_id: None,
-        receiver: "default",
-        route: None,
-        warnings: &[],
-        overtaken: None,
-        may_be_repeat: false,
-        story: None,
-        evidence: None,
-    };
+    let context = Context { timezone, language, ..Context::new(now(), &accounts) };
     let options =
         Options { rendering: Rendering::Classic, has_bar: false, channel: None, timezone, language };
     let mut group = criterion.benchmark_group("digest");

@@ -475,22 +475,7 @@ proptest! {
 /// An alert's message with what was found beside it.
 fn shown_with(alert: &Alert, rendering: Rendering, found: &Findings) -> slack::Message {
     let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::English);
-    let context = Context {
-        now: *NOW,
-        timezone,
-        language,
-        accounts: &accounts,
-        mention: None,
-        tries: 1,
-        delivery_id: None,
-        receiver: "default",
-        route: None,
-        warnings: &[],
-        overtaken: None,
-        may_be_repeat: false,
-        story: None,
-        evidence: Some(found),
-    };
+    let context = Context { timezone, language, evidence: Some(found), ..Context::new(*NOW, &accounts) };
     slack::page(
         &Page::new(alert, &context),
         &Options { rendering, has_bar: false, channel: None, timezone, language },
@@ -501,20 +486,13 @@ fn shown_with(alert: &Alert, rendering: Rendering, found: &Findings) -> slack::M
 fn told_for(alert: &Alert, rendering: Rendering, step: &Step) -> (slack::Message, slack::Message) {
     let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::Korean);
     let context = Context {
-        now: "2026-09-14T11:20:00Z".parse().unwrap(),
         timezone,
         language,
-        accounts: &accounts,
         mention: Some(MENTION),
-        tries: 1,
         delivery_id: Some("the-delivery"),
-        receiver: "default",
-        route: None,
-        warnings: &[],
-        overtaken: None,
         may_be_repeat: true,
         story: Some(step),
-        evidence: None,
+        ..Context::new("2026-09-14T11:20:00Z".parse().unwrap(), &accounts)
     };
     let options = Options { rendering, has_bar: false, channel: None, timezone, language };
     let page = Page::new(alert, &context);
@@ -717,20 +695,12 @@ fn rendered_for(
 ) -> slack::Message {
     let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::English);
     let context = Context {
-        now: "2026-09-14T11:20:00Z".parse().unwrap(),
         timezone,
         language,
-        accounts: &accounts,
         mention,
-        tries: 1,
         delivery_id: Some("the-delivery"),
-        receiver: "default",
         route,
-        warnings: &[],
-        overtaken: None,
-        may_be_repeat: false,
-        story: None,
-        evidence: None,
+        ..Context::new("2026-09-14T11:20:00Z".parse().unwrap(), &accounts)
     };
     let options = Options { rendering, has_bar: false, channel: None, timezone, language };
     slack::page(&Page::new(alert, &context), &options)

@@ -67,22 +67,8 @@ fn with_page<T>(
     make: impl FnOnce(&Page<'_>) -> T,
 ) -> T {
     let accounts = BTreeMap::new();
-    let context = Context {
-        now: minute(heard),
-        timezone: Tz::UTC,
-        language,
-        accounts: &accounts,
-        mention: Some("<!here>"),
-        tries: 1,
-        delivery_id: None,
-        receiver: "default",
-        route: None,
-        warnings: &[],
-        overtaken: None,
-        may_be_repeat: false,
-        story: step,
-        evidence: None,
-    };
+    let context =
+        Context { language, mention: Some("<!here>"), story: step, ..Context::new(minute(heard), &accounts) };
     make(&Page::new(alert, &context))
 }
 

@@ -58,7 +58,28 @@ pub struct Context<'c> {
     pub evidence: Option<&'c Findings>,
 }
 
-impl Context<'_> {
+impl<'c> Context<'c> {
+    /// Nothing beyond the alert: in English and UTC, first tried, for the receiver `default`.
+    #[must_use]
+    pub fn new(now: DateTime<Utc>, accounts: &'c BTreeMap<String, String>) -> Self {
+        Self {
+            now,
+            timezone: Tz::UTC,
+            language: Language::default(),
+            accounts,
+            mention: None,
+            tries: 1,
+            delivery_id: None,
+            receiver: crate::config::DEFAULT_RECEIVER,
+            route: None,
+            warnings: &[],
+            overtaken: None,
+            may_be_repeat: false,
+            story: None,
+            evidence: None,
+        }
+    }
+
     /// The words of its language.
     #[must_use]
     pub fn words(&self) -> &'static Words {

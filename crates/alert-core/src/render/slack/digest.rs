@@ -317,20 +317,8 @@ mod tests {
         let warnings: Vec<Warning> =
             warning.map(|line| Warning { line: line.to_owned(), causes: Vec::new() }).into_iter().collect();
         let context = Context {
-            now: DateTime::from_timestamp(1_789_384_725, 0).unwrap(),
-            timezone: Tz::UTC,
-            language: Language::English,
-            accounts: &accounts,
-            mention: None,
-            tries: 1,
-            delivery_id: None,
-            receiver: "default",
-            route: None,
             warnings: &warnings,
-            overtaken: None,
-            may_be_repeat: false,
-            story: None,
-            evidence: None,
+            ..Context::new(DateTime::from_timestamp(1_789_384_725, 0).unwrap(), &accounts)
         };
         let options = Options {
             rendering: Rendering::Classic,
