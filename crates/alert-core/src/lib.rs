@@ -26,6 +26,7 @@ pub mod region;
 pub mod relay;
 pub mod render;
 pub mod report;
+pub mod silence;
 pub mod source;
 pub mod target;
 pub mod text;
