@@ -61,6 +61,8 @@ pub struct Config {
     pub policy: Policy,
     /// Our own words in messages.
     pub language: Language,
+    /// What people may do to alerts from their messages.
+    pub actions: Actions,
     /// Whether this stands in for a configuration that could not be read: then nothing at all is dropped.
     pub fail_open: bool,
 }
@@ -115,6 +117,7 @@ impl Default for Config {
             rendering: Rendering::default(),
             policy: Policy::default(),
             language: Language::default(),
+            actions: Actions::default(),
             publish: Publish::Auto,
             fail_open: false,
         }
@@ -336,6 +339,34 @@ pub enum Publish {
     Alert,
     /// All alerts of one webhook together.
     Group,
+}
+
+/// What people may do to alerts from their messages, and how it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Actions {
+    /// Who may; everybody who sees the message where nobody is named.
+    pub allow: Vec<Allowed>,
+    /// What a silence of a CloudWatch alarm is.
+    pub silence_with: SilenceWith,
+}
+
+/// Somebody who may act, by Slack's ids.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Allowed {
+    /// A person: `U012345`.
+    User(String),
+    /// Whoever is in a user group: `S012345`.
+    UserGroup(String),
+}
+
+/// What a silence of a CloudWatch alarm is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SilenceWith {
+    /// An entry in the relay's table: the alarm goes on as it is, and its messages do not ring.
+    #[default]
+    Table,
+    /// A mute rule of CloudWatch's own: the alarm takes no action.
+    CloudWatch,
 }
 
 /// One thing that is wrong with a configuration, and where.

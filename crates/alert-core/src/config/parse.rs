@@ -17,8 +17,8 @@ use self::reader::{Named, Reader};
 use self::value::excerpt;
 use super::yaml::{self, Data, Node};
 use super::{
-    AlarmState, Config, ConfigErrors, DEFAULT_RECEIVER, DIGEST_AFTER_ALERTS, DropRule, NamedTimeInterval,
-    Problem, Publish, Receiver, Route,
+    Actions, AlarmState, Config, ConfigErrors, DEFAULT_RECEIVER, DIGEST_AFTER_ALERTS, DropRule,
+    NamedTimeInterval, Problem, Publish, Receiver, Route,
 };
 use crate::evidence::{LINES_USUAL, Wish};
 use crate::incident::Policy;
@@ -33,7 +33,7 @@ pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
 /// How deep lists and mappings may be nested; a route takes two levels.
 pub const NESTING_MAX: usize = 32;
 
-const CONFIG_KEYS: [&str; 12] = [
+const CONFIG_KEYS: [&str; 13] = [
     "drop",
     "time_intervals",
     "route",
@@ -45,12 +45,14 @@ const CONFIG_KEYS: [&str; 12] = [
     "publish",
     "messages",
     "evidence",
+    "actions",
     "language",
 ];
 const MESSAGES_KEYS: [&str; 5] = ["rendering", "reopen_within", "flapping_after", "reminder", "end"];
 const DROP_KEYS: [&str; 4] = ["name", "matchers", "active_time_intervals", "younger_than"];
 const RECEIVER_KEYS: [&str; 6] = ["name", "webhook", "slack", "channel", "mention", "evidence"];
 const EVIDENCE_KEYS: [&str; 2] = ["chart", "logs"];
+const ACTIONS_KEYS: [&str; 2] = ["allow", "silence_with"];
 const LOGS_KEYS: [&str; 1] = ["lines"];
 const SLACK_KEYS: [&str; 1] = ["channel"];
 
@@ -113,6 +115,7 @@ impl Reader<'_> {
         let publish = fields.get("publish").map(|(node, path)| self.publish(node, &path));
         let messages = fields.get("messages").and_then(|(node, path)| self.messages(node, &path));
         let (rendering, policy) = messages.unwrap_or_default();
+        let actions = fields.get("actions").and_then(|(node, path)| self.actions(node, &path));
         let language =
             fields.get("language").and_then(|(node, path)| self.value(node, &path, &value::LANGUAGE));
         Some(Config {
@@ -128,6 +131,7 @@ impl Reader<'_> {
             rendering,
             policy,
             language: language.unwrap_or_default(),
+            actions: actions.unwrap_or_default(),
             fail_open: false,
         })
     }
@@ -311,6 +315,22 @@ impl Reader<'_> {
             Some(self.optional(&fields, "lines", &value::LINES).unwrap_or(LINES_USUAL))
         });
         Some(Wish { chart, lines: lines.unwrap_or_default() })
+    }
+
+    fn actions(&mut self, node: &Node, path: &str) -> Option<Actions> {
+        let fields = self.fields(node, path, &ACTIONS_KEYS)?;
+        let allow = fields.get("allow").and_then(|(node, path)| {
+            let expected =
+                "a list of at least one person or user group (nobody could act; without the key everybody can)";
+            let mut allow = Vec::new();
+            for (node, path) in self.non_empty(node, &path, expected)? {
+                let allowed = self.value(node, &path, &value::ALLOWED);
+                allow.extend(allowed.filter(|allowed| !allow.contains(allowed)));
+            }
+            Some(allow)
+        });
+        let silence_with = self.optional(&fields, "silence_with", &value::SILENCE_WITH).unwrap_or_default();
+        Some(Actions { allow: allow.unwrap_or_default(), silence_with })
     }
 
     fn digest_after(&mut self, node: &Node, path: &str) -> Option<usize> {

@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
-use super::super::DEFAULT_DROP_RULE;
+use super::super::{Allowed, DEFAULT_DROP_RULE, SilenceWith};
 use super::*;
 use crate::incident::{End, RECENT_MAX, Reminder};
 use crate::render::page::Language;
@@ -48,6 +48,7 @@ notify_on: [ALARM, OK]
 digest_after: 7
 publish: group
 messages: {rendering: modern, reopen_within: 1h30m, flapping_after: 19, reminder: edit, end: shown}
+actions: {allow: [<@U012345>, '<!subteam^S012345|oncall>'], silence_with: cloudwatch}
 language: ko
 "#;
 
@@ -86,6 +87,8 @@ fn reads_every_key() {
     };
     assert_eq!(config.policy, policy);
     assert_eq!(config.language, Language::Korean);
+    let allow = vec![Allowed::User("U012345".to_owned()), Allowed::UserGroup("S012345".to_owned())];
+    assert_eq!(config.actions, Actions { allow, silence_with: SilenceWith::CloudWatch });
 }
 
 #[test]
@@ -179,14 +182,14 @@ fn names_line_and_column() {
     check(
         "- a",
         &[
-            "line 1, column 1: expected a mapping with drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, language, found a list",
+            "line 1, column 1: expected a mapping with drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, actions, language, found a list",
         ],
     );
     check("\nrecievers: []", &["line 2, column 1: unknown key `recievers`; did you mean `receivers`?"]);
     check(
         "group_by: []",
         &[
-            "line 1, column 1: unknown key `group_by`; expected one of drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, language",
+            "line 1, column 1: unknown key `group_by`; expected one of drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, actions, language",
         ],
     );
     check("timezone: UTC\ntimezone: UTC", &["line 2, column 1: duplicate key `timezone`, first on line 1"]);
@@ -349,6 +352,7 @@ fn a_secret_is_never_shown() {
         format!("timezone: '{url}'"),
         format!("timezone: '{SECRET}'"),
         format!("publish: '{url}'"),
+        format!("actions: {{allow: ['{url}', '<{url}>'], silence_with: '{url}'}}"),
         format!("digest_after: '{url}'"),
         format!("messages: {{reopen_within: '{url}', reminder: '{url}', end: '{SECRET}'}}"),
         format!("drop: [{{matchers: ['{url}']}}]"),
@@ -583,4 +587,53 @@ fn evidence_is_for_all_receivers_or_one() {
         "evidence: true",
         &["line 1, column 11: evidence: expected a mapping with chart, logs, found a text"],
     );
+}
+
+#[test]
+fn who_may_act() {
+    let actions = |text: &str| Config::parse(text).unwrap().actions;
+    let user = |id: &str| Allowed::User(id.to_owned());
+    let everybody = Actions { allow: Vec::new(), silence_with: SilenceWith::Table };
+    for text in ["", "actions: {}", "actions: {silence_with: table}"] {
+        assert_eq!(actions(text), everybody, "{text}");
+    }
+    for (text, expected) in [
+        ("<@U1>", user("U1")),
+        (" <@W0AB> ", user("W0AB")),
+        ("<@U1|jane.doe>", user("U1")),
+        ("<!subteam^S1>", Allowed::UserGroup("S1".to_owned())),
+        ("<!subteam^S1|@on call>", Allowed::UserGroup("S1".to_owned())),
+    ] {
+        assert_eq!(actions(&format!("actions: {{allow: ['{text}']}}")).allow, [expected], "{text}");
+    }
+    assert_eq!(actions("actions: {allow: [<@U1>, <@U2>, '<@U1|x>']}").allow, [user("U1"), user("U2")]);
+    let expected = "expected a person such as <@U012345>, or a user group such as <!subteam^S012345>, found";
+    for text in
+        ["", "U1", "@jane", "<@B1>", "<@u1>", "<@U>", "<!here>", "<!subteam^U1>", "<@U1> <@U2>", "<#C1>"]
+    {
+        check(
+            &format!("actions: {{allow: ['{text}']}}"),
+            &[&format!("line 1, column 19: actions.allow[0]: {expected} `{text}`")],
+        );
+    }
+    check(
+        "actions:\n  allow: []\n  silence_with: mute\n  allowed: 1",
+        &[
+            "line 2, column 10: actions.allow: expected a list of at least one person or user group (nobody could act; without the key everybody can), found an empty list",
+            "line 3, column 17: actions.silence_with: expected cloudwatch or table, found `mute`",
+            "line 4, column 3: actions: unknown key `allowed`; did you mean `allow`?",
+        ],
+    );
+    check(
+        "actions:\n  allow: <@U1>\n  silence_with: [table]",
+        &[
+            "line 2, column 10: actions.allow: expected a list of at least one person or user group (nobody could act; without the key everybody can), found a text",
+            "line 3, column 17: actions.silence_with: expected cloudwatch or table, found a list",
+        ],
+    );
+    check(
+        "actions: true",
+        &["line 1, column 10: actions: expected a mapping with allow, silence_with, found a text"],
+    );
+    check("action: {}", &["line 1, column 1: unknown key `action`; did you mean `actions`?"]);
 }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use saphyr_parser::ScalarStyle;
 
-use super::super::{AlarmState, Publish, is_channel};
+use super::super::{AlarmState, Allowed, Publish, SilenceWith, is_channel};
 use crate::evidence::LINES_MAX;
 use crate::incident::{End, RECENT_MAX, Reminder};
 use crate::render::Rendering;
@@ -47,6 +47,12 @@ pub(super) const LINES: Parse<usize> = Parse { expected: "a whole number from 1 
 pub(super) const REMINDER: Parse<Reminder> = Parse { expected: "reply or edit", parse: reminder };
 pub(super) const END: Parse<End> = Parse { expected: "reply, shown or edit", parse: end };
 pub(super) const LANGUAGE: Parse<Language> = Parse { expected: "en or ko", parse: language };
+pub(super) const ALLOWED: Parse<Allowed> = Parse {
+    expected: "a person such as <@U012345>, or a user group such as <!subteam^S012345>",
+    parse: allowed,
+};
+pub(super) const SILENCE_WITH: Parse<SilenceWith> =
+    Parse { expected: "cloudwatch or table", parse: silence_with };
 pub(super) const PUBLISH: Parse<Publish> = Parse { expected: "auto, alert or group", parse: publish };
 
 /// A message that turned red again after a longer time stands too far up.
@@ -128,15 +134,39 @@ fn mention(text: &str, _: ScalarStyle) -> Result<String, String> {
 }
 
 fn is_mention(text: &str) -> bool {
-    let Some(inner) = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')) else { return false };
-    let is_id = |id: &str, kinds: &[char]| {
-        id.starts_with(kinds)
+    let Some(inner) = bracketed(text) else { return false };
+    matches!(inner, "!here" | "!channel" | "!everyone") || somebody(inner).is_some()
+}
+
+/// A mention of somebody, as Slack shows it in its own texts: a name may follow the id, and says nothing.
+fn allowed(text: &str, _: ScalarStyle) -> Result<Allowed, String> {
+    let inner = bracketed(text.trim()).map(|inner| inner.split_once('|').map_or(inner, |(id, _)| id));
+    inner.and_then(somebody).ok_or_else(|| excerpt(text))
+}
+
+fn bracketed(text: &str) -> Option<&str> {
+    text.strip_prefix('<')?.strip_suffix('>')
+}
+
+fn somebody(inner: &str) -> Option<Allowed> {
+    let id = |id: &str, kinds: &[char]| {
+        let is_id = id.starts_with(kinds)
             && id.len() > 1
-            && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        is_id.then(|| id.to_owned())
     };
-    matches!(inner, "!here" | "!channel" | "!everyone")
-        || inner.strip_prefix("!subteam^").is_some_and(|id| is_id(id, &['S']))
-        || inner.strip_prefix('@').is_some_and(|id| is_id(id, &['U', 'W']))
+    if let Some(group) = inner.strip_prefix("!subteam^") {
+        return id(group, &['S']).map(Allowed::UserGroup);
+    }
+    id(inner.strip_prefix('@')?, &['U', 'W']).map(Allowed::User)
+}
+
+fn silence_with(text: &str, _: ScalarStyle) -> Result<SilenceWith, String> {
+    match text {
+        "cloudwatch" => Ok(SilenceWith::CloudWatch),
+        "table" => Ok(SilenceWith::Table),
+        _ => Err(excerpt(text)),
+    }
 }
 
 /// The ciphertext; no error shows any part of the text, which may be a URL that somebody forgot to encrypt.
