@@ -13,9 +13,11 @@ EVERYTHING = {
     "WatchedInstanceId": "i-0123456789abcdef0",
     "KmsEncryptedHookUrl": "QUJD",
     "KmsEncryptedBotToken": "QUJE",
+    "KmsEncryptedSigningSecret": "QUJF",
     "SlackChannel": "C0123456789",
     "SlackSecretFollows": "no",
     "KmsEncryptedCredential": "QUJD",
+    "SilenceWith": "cloudwatch",
     "Evidence": "all",
 }
 

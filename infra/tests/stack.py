@@ -22,7 +22,13 @@ from resolve import REGION, Stack
 TEMPLATE = pathlib.Path(__file__).resolve().parent.parent / "template.yaml"
 # As at a first deployment.
 PARAMETERS = {"OperatorEmail": "operators@example.com", "SlackSecretFollows": "yes"}
-FUNCTIONS = {"Relay": "cloudwatch-to-slack", "Filter": "grafana-filter-to-sns", "Authorizer": "grafana-webhook-authorizer"}
+FUNCTIONS = {
+    "Relay": "cloudwatch-to-slack",
+    "Filter": "grafana-filter-to-sns",
+    "Authorizer": "grafana-webhook-authorizer",
+    "SlackActions": "slack-actions",
+    "Watch": "alert-watch",
+}
 
 
 def source():
@@ -131,14 +137,22 @@ def _alarm(endpoint, properties, *_):
 def _event_invoke_config(endpoint, properties, *_):
     # Only in real AWS is `$LATEST` the same as no qualifier.
     properties.pop("Qualifier", None)
-    destinations = {key: {"Destination": value["Destination"]} for key, value in properties["DestinationConfig"].items()}
+    destinations = {key: {"Destination": value["Destination"]} for key, value in properties.get("DestinationConfig", {}).items()}
     client("lambda", endpoint).put_function_event_invoke_config(**{**properties, "DestinationConfig": destinations})
 
 
-def _rest_api(endpoint, properties, resolved, logical):
+def _stage(endpoint, properties, resolved, *_):
+    rest_api = properties["RestApiId"]
+    body, = (
+        api["Body"] for logical, api in resolved.resources("AWS::ApiGateway::RestApi").items() if resolved.ids[logical] == rest_api
+    )
     api = client("apigateway", endpoint)
-    api.put_rest_api(restApiId=resolved.ids[logical], mode="overwrite", body=json.dumps(properties["Body"]).encode())
-    api.create_deployment(restApiId=resolved.ids[logical], stageName="live")
+    api.put_rest_api(restApiId=rest_api, mode="overwrite", body=json.dumps(body).encode())
+    api.create_deployment(restApiId=rest_api, stageName=properties["StageName"])
+
+
+def _schedule(endpoint, properties, *_):
+    client("scheduler", endpoint).create_schedule(**properties)
 
 
 FINISH = {
@@ -147,11 +161,10 @@ FINISH = {
     "AWS::SNS::Subscription": _subscription,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::Lambda::EventInvokeConfig": _event_invoke_config,
-    # The API's body, its deployment and its stage in one go.
+    # An API's body, its deployment and its stage in one go.
     "AWS::ApiGateway::Deployment": lambda *_: None,
-    "AWS::ApiGateway::Stage": lambda endpoint, properties, resolved, _: _rest_api(
-        endpoint, resolved.resources("AWS::ApiGateway::RestApi")["Ingress"], resolved, "Ingress"
-    ),
+    "AWS::ApiGateway::Stage": _stage,
+    "AWS::Scheduler::Schedule": _schedule,
 }
 
 

@@ -44,7 +44,7 @@ def is_wanted(resolved, entry):
     """Whether a right or a call of the list belongs to a stack with these parameters."""
     return all(
         resolved.parameters[parameter] in entry.get(key, [resolved.parameters[parameter]])
-        for key, parameter in {"ways": "Way", "evidence": "Evidence"}.items()
+        for key, parameter in {"ways": "Way", "evidence": "Evidence", "silence_with": "SilenceWith"}.items()
     )
 
 
@@ -107,6 +107,34 @@ def test_evidence_is_read_where_its_parameter_says_so_alone(template, choice):
     assert {n: r for n, r in made.resources().items() if n != "RelayRole"} == {n: r for n, r in others.items() if n != "RelayRole"}
 
 
+@pytest.mark.parametrize("choice", ["table", "cloudwatch"])
+def test_alarms_are_muted_where_the_parameter_says_so_alone(template, choice):
+    parameter = template["Parameters"]["SilenceWith"]
+    assert parameter["Default"] == "table" and parameter["AllowedValues"] == ["table", "cloudwatch"]
+    made = stack.Stack(template, {**stack.PARAMETERS, **EVERYTHING, "SilenceWith": choice})
+    for role in ROLES:
+        assert sorted(statements(made, role), key=str) == sorted(expected(made, role), key=str), role
+    calls = [call for call in RIGHTS["SlackActionsRole"]["calls"] if "silence_with" in call]
+    assert {call["action"] for call in calls} == {"cloudwatch:PutAlarmMuteRule", "cloudwatch:DeleteAlarmMuteRule"}
+    for call in calls:
+        assert allows(made, "SlackActionsRole", call) == (choice in call["silence_with"]), call
+    # Rights alone: whether an alarm is muted, the configuration says.
+    others = stack.Stack(template, {**stack.PARAMETERS, **EVERYTHING, "SilenceWith": "table"}).resources()
+    assert {n: r for n, r in made.resources().items() if n != "SlackActionsRole"} == {n: r for n, r in others.items() if n != "SlackActionsRole"}
+
+
+@pytest.mark.parametrize("parameters, roles", [
+    ({"KmsEncryptedSigningSecret": ""}, {"RelayRole", "FilterRole", "AuthorizerRole", "IngressRole", "WatchRole", "WatchScheduleRole"}),
+    ({"GrafanaIngress": "disabled"}, {"RelayRole", "FilterRole", "SlackActionsRole", "WatchRole", "WatchScheduleRole"}),
+    ({"KmsEncryptedSigningSecret": "", "AlertTable": "disabled"}, {"RelayRole", "FilterRole", "AuthorizerRole", "IngressRole"}),
+])
+def test_what_is_not_wanted_has_no_role(template, parameters, roles):
+    made = stack.Stack(template, {**stack.PARAMETERS, **EVERYTHING, **parameters})
+    assert set(made.resources("AWS::IAM::Role")) == roles
+    for role in roles - ({"RelayRole"} if "AlertTable" in parameters else set()):
+        assert sorted(statements(made, role), key=str) == sorted(expected(made, role), key=str), role
+
+
 def test_the_code_calls_nothing_that_the_list_does_not_know():
     sources = stack.TEMPLATE.parent.parent / "crates" / "alert-io" / "src"
     code = "".join(path.read_text() for path in sources.rglob("*.rs"))
@@ -118,7 +146,10 @@ def test_the_code_calls_nothing_that_the_list_does_not_know():
 def test_only_its_own_service_may_take_a_role(resolved):
     for name, role in resolved.resources("AWS::IAM::Role").items():
         statement, = role["AssumeRolePolicyDocument"]["Statement"]
-        service = "apigateway" if name == "IngressRole" else "lambda"
+        service = {"IngressRole": "apigateway", "WatchScheduleRole": "scheduler"}.get(name, "lambda")
+        # The scheduler comes for whoever made a schedule: with ours alone, for this account.
+        ours = {"StringEquals": {"aws:SourceAccount": "123456789012"}} if service == "scheduler" else None
+        assert statement.get("Condition") == ours, name
         assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"} and statement["Action"] == "sts:AssumeRole"
 
 

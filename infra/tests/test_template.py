@@ -49,12 +49,17 @@ def test_no_secret_can_be_pasted_into_a_parameter():
         "KmsEncryptedHookUrl": [ciphertext],
         "KmsEncryptedBotToken": [ciphertext],
         "KmsEncryptedCredential": [ciphertext],
+        "KmsEncryptedSigningSecret": [ciphertext],
         "SlackChannel": channels,
     }.items():
         pattern = stack.source()["Parameters"][name]["AllowedPattern"]
         assert all(re.fullmatch(pattern, value) for value in ["", *good]), name
         for secret in secrets:
             assert not re.fullmatch(pattern, secret), (name, secret)
+    # Nothing but its length tells a signing secret from a ciphertext.
+    pattern = stack.source()["Parameters"]["KmsEncryptedSigningSecret"]["AllowedPattern"]
+    for secret in ("0123456789abcdef" * 2, "0123456789ABCDEF" * 2):
+        assert not re.fullmatch(pattern, secret) and re.fullmatch(pattern, secret + "AA=="), secret
 
 
 @pytest.mark.parametrize("hook, token, channel, follows, broken", [
@@ -76,6 +81,24 @@ def test_a_stack_that_leads_nowhere_is_refused_before_it_is_made(hook, token, ch
     told = stack.Stack(stack.source(), {**stack.PARAMETERS, **parameters}).broken_rules()
     assert len(told) == (0 if broken is None else 1), told
     assert all(word in told[0] for word in broken or []), told
+
+
+@pytest.mark.parametrize("token, hook, table, broken", [
+    ("QUJD", "", "auto", []),
+    ("QUJD", "QUJD", "enabled", []),
+    ("", "QUJD", "enabled", ["KmsEncryptedBotToken"]),
+    ("QUJD", "", "disabled", ["--no-buttons"]),
+    ("", "QUJD", "disabled", ["KmsEncryptedBotToken", "AlertTable"]),
+])
+def test_buttons_without_an_app_or_a_table_are_refused_before_anything_is_made(token, hook, table, broken):
+    parameters = {
+        "KmsEncryptedSigningSecret": "QUJE", "KmsEncryptedBotToken": token, "KmsEncryptedHookUrl": hook,
+        "SlackChannel": "#alerts", "AlertTable": table, "SlackSecretFollows": "no",
+    }
+    told = stack.Stack(stack.source(), {**stack.PARAMETERS, **parameters}).broken_rules()
+    assert len(told) == len(broken) and all(word in text for word, text in zip(broken, told)), told
+    # The same without buttons is nobody's business.
+    assert stack.Stack(stack.source(), {**stack.PARAMETERS, **parameters, "KmsEncryptedSigningSecret": ""}).broken_rules() == []
 
 
 def test_the_functions_get_the_way_that_is_set(template):
@@ -113,7 +136,9 @@ def test_the_table_comes_with_an_app_or_on_wish(template, choice, hook, token, f
     assert resources["Relay"].get("Environment", {}).get("Variables", {}).get("ALERT_TABLE") == ("RelayTable" if has_table else None)
     assert ("dynamodb:UpdateItem" in str(resources["RelayRole"])) == has_table
     assert made.holds(template["Outputs"]["AlertTableName"]["Condition"]) == has_table
-    others = {name: resource for name, resource in resources.items() if not name.startswith("Relay")}
+    # The watch comes with it, as soon as something leads to Slack.
+    assert ("Watch" in resources) == (has_table and bool(hook or token))
+    others = {name: resource for name, resource in resources.items() if not name.startswith(("Relay", "Watch"))}
     assert "RelayTable" not in str(others) and "dynamodb" not in str(others)
 
 
@@ -129,7 +154,11 @@ def test_the_table_is_the_one_that_the_relay_asks_for_and_stays(template):
     code = (stack.TEMPLATE.parent.parent / "crates" / "alert-io" / "src" / "dynamodb.rs").read_text()
     key, = properties["KeySchema"]
     assert f'.key("{key["AttributeName"]}", key)' in code and key["KeyType"] == "HASH"
-    assert properties["AttributeDefinitions"] == [{"AttributeName": key["AttributeName"], "AttributeType": "S"}]
+    index, = properties["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "due" and index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    assert [(part["AttributeName"], part["KeyType"]) for part in index["KeySchema"]] == [("due", "HASH"), ("due_at", "RANGE")]
+    kinds = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in properties["AttributeDefinitions"]}
+    assert kinds == {key["AttributeName"]: "S", "due": "S", "due_at": "N"}
     ends = properties["TimeToLiveSpecification"]
     assert f"SET {ends['AttributeName']} = " in code and ends["Enabled"] is True
 
@@ -154,6 +183,9 @@ def test_every_subscription_to_a_service_has_a_dead_letter_queue(resolved):
 
 def test_every_asynchronous_function_has_a_destination_for_failures(resolved):
     configs = resolved.resources("AWS::Lambda::EventInvokeConfig")
+    # What the watch has not done stays due in the table, and the next minute tries it again.
+    watch, = (configs.pop(name) for name, c in list(configs.items()) if c["FunctionName"] == "alerts-alert-watch")
+    assert not watch.get("DestinationConfig") and (watch["MaximumRetryAttempts"], watch["MaximumEventAgeInSeconds"]) == (0, 60)
     destinations = {c["FunctionName"]: c["DestinationConfig"]["OnFailure"]["Destination"] for c in configs.values()}
     assert destinations == {
         "alerts-cloudwatch-to-slack": arn(resolved, "RelayFailureQueue"),
@@ -265,6 +297,91 @@ def test_reserved_concurrency_belongs_to_the_direct_way(template):
     assert "ReservedConcurrentExecutions" not in relay(Way="buffered", ReservedConcurrency="2")
 
 
+# -------------------------------------------------------------------------------------------------------- buttons, the watch
+
+APP = {"KmsEncryptedBotToken": "QUJD", "SlackChannel": "#alerts", "SlackSecretFollows": "no"}
+BUTTONS = {**APP, "KmsEncryptedSigningSecret": "QUJE"}
+
+
+@pytest.mark.parametrize("ingress", ["enabled", "disabled"])
+@pytest.mark.parametrize("buttons", [True, False])
+def test_each_way_in_is_there_without_the_other(template, ingress, buttons):
+    made = stack.Stack(template, {**stack.PARAMETERS, **(BUTTONS if buttons else APP), "GrafanaIngress": ingress})
+    resources = made.resources()
+    grafana = {name for name in template["Resources"] if name.startswith(("Ingress", "Authorizer"))}
+    slack = {name for name in template["Resources"] if name.startswith("Slack")}
+    assert {"Ingress", "IngressRole", "Authorizer", "Ingress4XX", "Ingress5XX"} <= grafana
+    assert {"SlackApi", "SlackActions", "SlackActionsRole", "SlackActionsLogs", "SlackActionsPermission"} <= slack
+    assert {"SlackApi4XX", "SlackApi5XX", "SlackActionsErrors", "SlackActionsDuration"} <= slack
+    assert grafana & set(resources) == (grafana if ingress == "enabled" else set())
+    assert slack & set(resources) == (slack if buttons else set())
+    # An address that is not there is no output.
+    shown = {name for name, output in template["Outputs"].items() if made.holds(output.get("Condition", "IsBuffered"))}
+    assert ("IngressUrl" in shown, "SlackActionsUrl" in shown) == (ingress == "enabled", buttons)
+    paths = {name: list(api["Body"]["paths"]) for name, api in made.resources("AWS::ApiGateway::RestApi").items()}
+    expected = {"Ingress": ["/grafana"], "SlackApi": ["/slack/actions"]}
+    assert paths == {name: path for name, path in expected.items() if name in resources}
+
+
+def test_messages_have_buttons_where_a_press_has_somewhere_to_go(template):
+    def settings(name, **parameters):
+        resources = stack.Stack(template, {**stack.PARAMETERS, **parameters}).resources()
+        return resources[name]["Environment"]["Variables"]
+
+    for function in ("Relay", "Watch"):
+        assert settings(function, **BUTTONS)["SLACK_BUTTONS"] == "enabled"
+        assert "SLACK_BUTTONS" not in settings(function, **APP)
+    # A stack that is made by hand past the rules is none with half of the buttons.
+    half = stack.Stack(template, {**stack.PARAMETERS, **BUTTONS, "AlertTable": "disabled"})
+    assert not half.holds("HasButtons") and "SLACK_BUTTONS" not in half.resources()["Relay"]["Environment"]["Variables"]
+
+
+def test_what_the_new_functions_get(template):
+    everything = {**BUTTONS, "KmsEncryptedHookUrl": "QUJG", "SlackApiUrl": "https://slack-gov.com/api/", "AlertConfig": "drop: []"}
+    resources = stack.Stack(template, {**stack.PARAMETERS, **everything}).resources()
+    relay = resources["Relay"]["Environment"]["Variables"]
+    assert resources["SlackActions"]["Environment"]["Variables"] == {
+        "kmsEncryptedSigningSecret": "QUJE", "kmsEncryptedBotToken": "QUJD", "ENCRYPTED_FOR": "alerts-cloudwatch-to-slack",
+        "SLACK_API_URL": "https://slack-gov.com/api/", "ALERT_TABLE": "RelayTable", "ALERT_CONFIG": "drop: []",
+    }
+    # What rings late is what the relay would have said.
+    assert resources["Watch"]["Environment"]["Variables"] == {**relay, "ENCRYPTED_FOR": resources["Relay"]["FunctionName"]}
+    # Slack waits for 3 s.
+    assert resources["SlackActions"]["Timeout"] <= 10
+    for name in ("SlackActions", "Watch"):
+        assert "ReservedConcurrentExecutions" not in resources[name]
+
+
+def test_a_press_reaches_the_function_and_is_throttled_by_itself(resolved):
+    post = resolved.resources()["SlackApi"]["Body"]["paths"]["/slack/actions"]["post"]
+    # Slack signs; it shows no credential that an authorizer could see.
+    assert "security" not in post
+    integration = post["x-amazon-apigateway-integration"]
+    assert (integration["type"], integration["httpMethod"]) == ("aws_proxy", "POST")
+    assert "function:alerts-slack-actions/invocations" in integration["uri"]
+    permission = resolved.resources()["SlackActionsPermission"]
+    assert permission["FunctionName"] == "alerts-slack-actions" and permission["SourceArn"].endswith("SlackApi/live/POST/slack/actions")
+    stages = {stage["RestApiId"]: stage["MethodSettings"] for stage in resolved.resources("AWS::ApiGateway::Stage").values()}
+    assert set(stages) == {"Ingress", "SlackApi"}
+    throttles = {api: (s["ThrottlingRateLimit"], s["ThrottlingBurstLimit"]) for api, (s,) in stages.items()}
+    assert throttles == {"Ingress": (10, 50), "SlackApi": (5, 20)}
+
+
+def test_the_watch_is_woken_each_minute_and_somebody_hears_when_it_is_not(resolved):
+    resources = resolved.resources()
+    schedule, = resolved.resources("AWS::Scheduler::Schedule").values()
+    assert schedule["ScheduleExpression"] == "rate(1 minute)" and schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert schedule["Target"]["Arn"].endswith(":function:alerts-alert-watch") and "State" not in schedule
+    assert schedule["Target"]["RoleArn"] == resolved.value({"Fn::GetAtt": ["WatchScheduleRole", "Arn"]})
+    assert schedule["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
+    # It ends before the next one begins.
+    assert resources["Watch"]["Timeout"] < 60
+    errors = resources["WatchErrors"]
+    assert (errors["Period"], errors["DatapointsToAlarm"], errors["EvaluationPeriods"]) == (60, 3, 5)
+    missing = {name for name, a in resolved.resources("AWS::CloudWatch::Alarm").items() if a["TreatMissingData"] == "breaching"}
+    assert missing == {"WatchAsleep"}
+
+
 def test_without_the_ingress_nothing_of_it_is_left(template):
     resources = stack.Stack(template, {**stack.PARAMETERS, "GrafanaIngress": "disabled"}).resources()
     assert not [name for name in resources if name.startswith(("Ingress", "Authorizer"))]
@@ -294,7 +411,14 @@ def test_the_functions_are_made_with_their_settings(deployed):
     relay = functions.get_function_configuration(FunctionName=outputs["RelayFunction"])
     assert relay["Environment"]["Variables"] == {
         "kmsEncryptedHookUrl": "QUJD", "kmsEncryptedBotToken": "QUJE", "slackChannel": "C0123456789",
-        "ALERT_TABLE": outputs["AlertTableName"],
+        "ALERT_TABLE": outputs["AlertTableName"], "SLACK_BUTTONS": "enabled",
+    }
+    watch = functions.get_function_configuration(FunctionName=outputs["WatchFunction"])
+    assert watch["Environment"]["Variables"] == {**relay["Environment"]["Variables"], "ENCRYPTED_FOR": outputs["RelayFunction"]}
+    actions = functions.get_function_configuration(FunctionName=outputs["SlackActionsFunction"])
+    assert actions["Environment"]["Variables"] == {
+        "kmsEncryptedSigningSecret": "QUJF", "kmsEncryptedBotToken": "QUJE", "ALERT_TABLE": outputs["AlertTableName"],
+        "ENCRYPTED_FOR": outputs["RelayFunction"],
     }
     assert (relay["Runtime"], relay["Timeout"], relay["Architectures"]) == ("provided.al2023", 30, ["x86_64"])
     filter_ = functions.get_function_configuration(FunctionName=outputs["FilterFunction"])
@@ -312,6 +436,13 @@ def test_the_table_is_made_and_takes_items_by_its_key(deployed):
     update = {"UpdateExpression": "SET expires_at = :at", "ExpressionAttributeValues": {":at": {"N": "1789268400"}}}
     made = dynamodb.update_item(TableName=name, Key={"pk": {"S": "warm-up"}}, ReturnValues="ALL_NEW", **update)
     assert made["Attributes"] == {"pk": {"S": "warm-up"}, "expires_at": {"N": "1789268400"}}
+    # Only what is due is in the index, and what is due first comes first.
+    for key, due_at in (("later", "1789268400000"), ("sooner", "1789268300000")):
+        due = {"UpdateExpression": "SET due = :due, due_at = :at", "ExpressionAttributeValues": {":due": {"S": "watch"}, ":at": {"N": due_at}}}
+        dynamodb.update_item(TableName=name, Key={"pk": {"S": key}}, **due)
+    asked = {"KeyConditionExpression": "due = :due AND due_at <= :now", "ExpressionAttributeValues": {":due": {"S": "watch"}, ":now": {"N": "1789268400000"}}}
+    found = dynamodb.query(TableName=name, IndexName="due", **asked)["Items"]
+    assert [item["pk"]["S"] for item in found] == ["sooner", "later"]
 
 
 def test_an_event_on_the_bus_is_the_filters(deployed):
@@ -332,6 +463,22 @@ def test_the_ingress_asks_for_the_credential(deployed):
     rest_api = outputs["IngressUrl"].split("//")[1].split(".")[0]
     resources = {r["path"]: r for r in api.get_resources(restApiId=rest_api)["items"]}
     assert "POST" in resources["/grafana"]["resourceMethods"]
+
+
+def test_slack_has_an_address_of_its_own(deployed):
+    endpoint, _, outputs = deployed
+    api = stack.client("apigateway", endpoint)
+    rest_api = outputs["SlackActionsUrl"].split("//")[1].split(".")[0]
+    assert rest_api != outputs["IngressUrl"].split("//")[1].split(".")[0]
+    assert outputs["SlackActionsUrl"].endswith("/live/slack/actions")
+    resources = {r["path"]: r for r in api.get_resources(restApiId=rest_api)["items"]}
+    assert list(resources["/slack/actions"]["resourceMethods"]) == ["POST"] and "/grafana" not in resources
+
+
+def test_the_scheduler_takes_the_schedule(deployed):
+    endpoint, _, outputs = deployed
+    schedule = stack.client("scheduler", endpoint).get_schedule(Name=outputs["WatchFunction"])
+    assert schedule["State"] == "ENABLED" and schedule["Target"]["Arn"].endswith(outputs["WatchFunction"])
 
 
 @pytest.mark.parametrize("alarm", ["test", "cpu-i-0123456789abcdef0", "buffer-dead-letters"])
