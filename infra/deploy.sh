@@ -2,7 +2,7 @@
 # Deploys the stack, and shows that an alarm arrives: `make deploy`, or
 #
 #   infra/deploy.sh [--stack NAME] [--region REGION] [--email ADDRESS] [--config FILE] [--arm64]
-#                   [--new-secret] [--new-credential] [--no-test] [PARAMETER=VALUE …]
+#                   [--new-secret] [--new-credential] [--new-signing-secret] [--no-buttons] [--no-test] [PARAMETER=VALUE …]
 #
 # PARAMETER=VALUE are parameters of template.yaml (Way=direct, SlackChannel=#ops). What is not given stays as it was.
 #
@@ -10,13 +10,17 @@
 # echo, or read from standard input: a webhook's URL or an app's bot token, either will do (one line; a second line is
 # Grafana's credential, with the ingress). It goes through pipes alone: it is in no file, no argument and no variable that
 # another program sees, and what is stored is KMS's ciphertext. An app needs a channel, SlackChannel=…, which is asked for, too.
+#
+# With an app's token comes the question for its signing secret (or the line after the others on standard input): with it, messages
+# have buttons. Empty is none, or leaves it as it is. An app that is there already gets buttons with --new-signing-secret, and
+# loses them with --no-buttons.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # What people type or pipe in is for our questions alone: no tool below may read it away.
 exec 3<&0 </dev/null
 
 stack=alerts region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} email='' config='' architecture='' test=yes
-new_secret=no new_credential=no table=''
+new_secret=no new_credential=no new_signing_secret=no buttons=yes table=''
 parameters=()
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*" >&2; }
@@ -50,6 +54,8 @@ while (($#)); do
         --arm64) architecture=arm64 ;;
         --new-secret | --new-webhook) new_secret=yes ;;
         --new-credential) new_credential=yes ;;
+        --new-signing-secret) new_signing_secret=yes ;;
+        --no-buttons) buttons=no ;;
         --no-test) test=no ;;
         -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' infra/deploy.sh; exit ;;
         KmsEncrypted*=*) fail "${1%%=*} is set by this script: it asks for the secret and encrypts it" ;;
@@ -62,6 +68,10 @@ while (($#)); do
     esac
     shift
 done
+
+if [[ $new_signing_secret == yes && $buttons == no ]]; then
+    fail '--new-signing-secret gives buttons, and --no-buttons takes them away' 'Give one of them.'
+fi
 
 # --- what it takes ---------------------------------------------------------------------------------------------------
 
@@ -120,6 +130,21 @@ elif [[ -z $architecture ]]; then
     architecture=$(parameter Architecture)
 fi
 architecture=${architecture:-x86_64}
+# An update must not change what people see, nor want a right that nobody has given: an app from before there were tables goes
+# on without one until somebody asks for it.
+if [[ $is_new == no && -z $table ]] && is_unset AlertTable && ! is_unset KmsEncryptedBotToken; then
+    table=disabled
+    say "$stack remembers alerts in no table. With one, an alert is one message that changes: infra/deploy.sh AlertTable=auto"
+fi
+if [[ $new_signing_secret == yes && $is_new == no ]]; then
+    if [[ ${table:-$(parameter AlertTable)} == disabled ]]; then
+        fail 'what buttons do is remembered in the table, and this stack is to have none' \
+            'Run this again: infra/deploy.sh --new-signing-secret AlertTable=auto'
+    elif [[ $new_secret == no ]] && is_unset KmsEncryptedBotToken && ! has_no_way; then
+        fail 'only the messages of a Slack app can have buttons, and this stack has a webhook' \
+            'infra/slack/README.md sets an app up; then: infra/deploy.sh --new-secret'
+    fi
+fi
 if [[ $is_new == yes && -z $email ]]; then
     [[ -t 3 ]] || fail 'who should hear when this system itself is in trouble?' 'Give --email ADDRESS.'
     read -ru 3 -p 'E-mail address for alarms about this system itself: ' email
@@ -128,12 +153,12 @@ fi
 # --- build -------------------------------------------------------------------------------------------------------------
 
 say "Building the functions for $architecture"
-functions=(cloudwatch-to-slack grafana-filter-to-sns grafana-webhook-authorizer)
+functions=(cloudwatch-to-slack grafana-filter-to-sns grafana-webhook-authorizer slack-actions alert-watch)
 build=(cargo lambda build --release)
 for function in "${functions[@]}"; do build+=(--package "$function"); done
 [[ $architecture == arm64 ]] && build+=(--arm64)
 "${build[@]}"
-for function in cloudwatch-to-slack grafana-filter-to-sns; do
+for function in cloudwatch-to-slack grafana-filter-to-sns slack-actions alert-watch; do
     # A file of an earlier deployment must not come along.
     rm -f "target/lambda/$function/alerts.yaml"
     if [[ -n $config ]]; then cp "$config" "target/lambda/$function/alerts.yaml"; fi
@@ -146,13 +171,8 @@ parameters+=("Architecture=$architecture")
 # The stack's key encrypts what leads to Slack, so the first deployment must be let through without it.
 if [[ $is_new == yes ]] || has_no_way; then parameters+=(SlackSecretFollows=yes); fi
 if [[ -n $email ]]; then parameters+=("OperatorEmail=$email"); fi
-# An update must not change what people see, nor want a right that nobody has given: an app from before there were tables goes
-# on without one until somebody asks for it.
-if [[ $is_new == no && -z $table ]] && is_unset AlertTable && ! is_unset KmsEncryptedBotToken; then
-    table=disabled
-    say "$stack remembers alerts in no table. With one, an alert is one message that changes: infra/deploy.sh AlertTable=auto"
-fi
 if [[ -n $table ]]; then parameters+=("AlertTable=$table"); fi
+if [[ $buttons == no ]]; then parameters+=(KmsEncryptedSigningSecret=); fi
 quoted=()
 for parameter in "${parameters[@]}"; do quoted+=("${parameter%%=*}=\"${parameter#*=}\""); done
 sam deploy --template-file infra/template.yaml --stack-name "$stack" --region "$region" --resolve-s3 \
@@ -192,6 +212,7 @@ ask() { # prompt; prints what was entered, to a pipe
 
 key=$(output WebhookKeyAlias)
 relay=$(output RelayFunction)
+way=''
 if [[ $new_secret == yes ]] || has_no_way; then
     say "What leads $relay to Slack"
     printf '%s\n' "A webhook's URL (https://hooks.slack.com/services/…) or an app's bot token (xoxb-…): infra/slack/README.md compares them." >&2
@@ -199,6 +220,8 @@ if [[ $new_secret == yes ]] || has_no_way; then
         "${alertctl[@]}" encrypt-secret --as-parameter --key-id "$key" --function-name "$relay" --region "$region") ||
         fail 'what leads to Slack was not encrypted (the reason is above)' \
             'The functions are deployed; alarms wait for it. Run this again.'
+    [[ $way != KmsEncryptedSigningSecret=* ]] || fail 'that is a signing secret, which leads nowhere' \
+        'The functions are deployed; alarms wait for the webhook URL or the bot token. Run this again: it asks for the signing secret last.'
     changes=("$way" SlackSecretFollows=no)
     # With a webhook beside it the template would not want one; whoever enters a token here wants the app to be the way.
     if [[ $way == KmsEncryptedBotToken=* ]] && is_unset SlackChannel; then
@@ -227,6 +250,36 @@ if [[ -n $authorizer && $authorizer != None ]] && { [[ $new_credential == yes ]]
     if [[ -n $ciphertext ]]; then set_parameters "KmsEncryptedCredential=$ciphertext"; fi
     if is_unset KmsEncryptedCredential; then
         loud 'The ingress lets nobody in: it has no credential. Run infra/deploy.sh --new-credential'
+    fi
+fi
+
+# Asked for together with the token, because another app has another signing secret, or on wish: else each deployment would ask
+# those who want no buttons.
+can_have_buttons() { ! is_unset KmsEncryptedBotToken && [[ $(parameter AlertTable) != disabled ]]; }
+asks_for_buttons=$new_signing_secret
+if [[ $way == KmsEncryptedBotToken=* && $buttons == yes ]] && can_have_buttons; then asks_for_buttons=yes; fi
+if [[ $asks_for_buttons == yes ]]; then
+    can_have_buttons || fail 'buttons need a Slack app and a table, and this stack does not have both' \
+        'Everything else is deployed. infra/slack/README.md sets an app up.'
+    say "Buttons in the messages of $relay"
+    printf '%s\n' "The app's signing secret: Basic Information, App Credentials (32 hexadecimal digits);" \
+        'the Client Secret beside it looks the same, and is another. Empty: it stays as it is, and without one there are no buttons.' >&2
+    # An empty answer ends here, as the credential's does.
+    buttons_setting=$(ask 'Signing secret (not shown)' | { # NAME=CIPHERTEXT
+        IFS= read -r secret || [[ -n $secret ]] || exit 0
+        printf %s "$secret" |
+            "${alertctl[@]}" encrypt-secret --as-parameter --key-id "$key" --function-name "$relay" --region "$region"
+    }) || fail 'the signing secret was not encrypted (the reason is above)' \
+        'Everything else is deployed. Run this again with --new-signing-secret.'
+    if [[ -n $buttons_setting && $buttons_setting != KmsEncryptedSigningSecret=* ]]; then
+        fail 'that is another secret than the signing secret' 'Everything else is deployed. Run this again with --new-signing-secret.'
+    fi
+    if [[ -n $buttons_setting ]]; then
+        set_parameters "$buttons_setting"
+        say 'Tell Slack where a press of a button goes, once for each app:'
+        printf '    %s\n' "$(output SlackActionsUrl)" \
+            'At https://api.slack.com/apps choose the app, Interactivity & Shortcuts, and switch Interactivity on. Paste this address' \
+            'as the Request URL, and Save Changes. Until then Slack shows a warning to whoever presses.' >&2
     fi
 fi
 

@@ -6,16 +6,18 @@ Beside it lie `calls.jsonl`, what was called and with what, and `states.jsonl`, 
 import json
 import os
 import pathlib
+import re
 import sys
 
 import jmespath
 
 HERE = pathlib.Path(__file__).resolve().parent
 STATES = HERE / "states.jsonl"
-SECRETS = ["KmsEncryptedHookUrl", "KmsEncryptedBotToken", "KmsEncryptedCredential"]
+SECRETS = ["KmsEncryptedHookUrl", "KmsEncryptedBotToken", "KmsEncryptedSigningSecret", "KmsEncryptedCredential"]
 # What a parameter is that the stack does not have yet and nobody gives.
 DEFAULTS = {**dict.fromkeys(SECRETS, ""), "SlackChannel": "", "AlertTable": "auto"}
 OUTPUTS = {"WebhookKeyAlias": "alias/alerts-webhook", "RelayFunction": "alerts-cloudwatch-to-slack"}
+ACTIONS_URL = "https://api1.execute-api.eu-west-1.amazonaws.com/live/slack/actions"
 
 
 def main():
@@ -26,8 +28,9 @@ def main():
     stack = json.loads(states[-1]) if states else None
     match [name, *arguments]:
         case ["alertctl", "encrypt-secret", *_]:
-            parameter = "KmsEncryptedBotToken" if secret.startswith("xoxb-") else "KmsEncryptedHookUrl"
-            if not secret.startswith(("xoxb-", "https://hooks.slack.com/")):
+            forms = {"KmsEncryptedBotToken": "xoxb-.*", "KmsEncryptedHookUrl": "https://hooks.slack.com/.*", "KmsEncryptedSigningSecret": "[0-9a-f]{32}"}
+            parameter = next((name for name, form in forms.items() if re.fullmatch(form, secret.strip())), None)
+            if parameter is None:
                 sys.exit("alertctl: what was entered is neither")
             print(f"{parameter}=QUJD==" if "--as-parameter" in arguments else "QUJD==")
         case ["sam", "deploy", *_]:
@@ -64,7 +67,8 @@ def change(stack, changes):
 
 def described(stack):
     parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.items()]
-    outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
+    shown = {**OUTPUTS, "SlackActionsUrl": ACTIONS_URL} if stack.get("KmsEncryptedSigningSecret") else OUTPUTS
+    outputs = [{"OutputKey": key, "OutputValue": value} for key, value in shown.items()]
     return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Parameters": parameters, "Outputs": outputs}]}
 
 

@@ -18,6 +18,8 @@ INFRA = pathlib.Path(__file__).resolve().parent.parent
 SHELLCHECK = pathlib.Path(sys.executable).parent / "shellcheck"
 URL = "https://hooks.slack.com/services/T0/B0/secretpart"
 TOKEN = "xoxb-1-2-secretpart"
+SIGNING = "0123456789abcdef" * 2
+ACTIONS_URL = "https://api1.execute-api.eu-west-1.amazonaws.com/live/slack/actions"
 
 
 def test_shellcheck_has_nothing_to_say():
@@ -73,13 +75,13 @@ class Deployment:
         return states
 
     def assert_nothing_told(self, said):
-        assert "secretpart" not in said
-        calls = self.notes("calls.jsonl")
-        for call in calls:
-            assert "secretpart" not in json.dumps([call["arguments"], call["environment"]]), call
-        for path in self.folder.rglob("*"):
-            if path.is_file() and not path.is_symlink() and path.name != "calls.jsonl":
-                assert "secretpart" not in path.read_text(), path
+        for secret in ("secretpart", SIGNING):
+            assert secret not in said
+            for call in self.notes("calls.jsonl"):
+                assert secret not in json.dumps([call["arguments"], call["environment"]]), call
+            for path in self.folder.rglob("*"):
+                if path.is_file() and not path.is_symlink() and path.name != "calls.jsonl":
+                    assert secret not in path.read_text(), path
 
 
 @pytest.fixture
@@ -149,6 +151,95 @@ def test_an_app_has_a_table_from_its_token_on(deployment):
     assert has_table(deployment.states()[-1])
 
 
+def older(deployment, **parameters):
+    """A stack that is there already, made by a template from before there were tables."""
+    state = {**dict.fromkeys(["KmsEncryptedHookUrl", "KmsEncryptedBotToken", "KmsEncryptedCredential"], ""), "SlackChannel": "#alerts"}
+    (deployment.folder / "states.jsonl").write_text(json.dumps({**state, "SlackSecretFollows": "no", **parameters}) + "\n")
+
+
+def test_an_app_has_buttons_when_its_signing_secret_is_given(deployment):
+    status, said = deployment.run("SlackChannel=#alerts", given=f"{TOKEN}\n{SIGNING}\n")
+    assert status == 0, said
+    first, app, last = deployment.states()
+    assert app == {**first, "KmsEncryptedBotToken": "QUJD==", "SlackSecretFollows": "no"}
+    assert last == {**app, "KmsEncryptedSigningSecret": "QUJD=="}
+    assert [call["secret"].strip() for call in deployment.notes("calls.jsonl") if call["secret"] is not None] == [TOKEN, SIGNING]
+    # All of Slack's secrets are encrypted for the relay's name.
+    names = {call["arguments"][call["arguments"].index("--function-name") + 1] for call in deployment.notes("calls.jsonl") if call["secret"] is not None}
+    assert names == {"alerts-cloudwatch-to-slack"}
+    assert ACTIONS_URL in said and "Request URL" in said, said
+    # Whatever comes next asks nothing.
+    status, said = deployment.run("SlackChannel=#ops")
+    assert status == 0 and "Signing secret" not in said and "Request URL" not in said, said
+    assert deployment.states()[-1] == {**last, "SlackChannel": "#ops", "OperatorEmail": "operators@example.com", "Architecture": "x86_64"}
+
+
+@pytest.mark.parametrize("given", [f"{TOKEN}\n", f"{TOKEN}\n\n"])
+def test_an_app_without_a_signing_secret_has_no_buttons(deployment, given):
+    status, said = deployment.run("SlackChannel=#alerts", given=given)
+    assert status == 0, said
+    assert deployment.states()[-1]["KmsEncryptedSigningSecret"] == "" and "Request URL" not in said
+
+
+@pytest.mark.parametrize("arguments, given", [
+    (["SlackChannel=#alerts", "AlertTable=disabled"], f"{TOKEN}\n{SIGNING}\n"),
+    (["SlackChannel=#alerts", "--no-buttons"], f"{TOKEN}\n{SIGNING}\n"),
+    ([], f"{URL}\n{SIGNING}\n"),
+])
+def test_where_no_buttons_can_be_nobody_asks_for_them(deployment, arguments, given):
+    status, said = deployment.run(*arguments, given=given)
+    assert status == 0, said
+    assert deployment.states()[-1]["KmsEncryptedSigningSecret"] == "" and "Buttons" not in said, said
+
+
+def test_an_app_that_is_there_gets_buttons_on_wish_and_loses_them_on_wish(deployment):
+    assert deployment.run("SlackChannel=#alerts", given=TOKEN + "\n")[0] == 0
+    assert deployment.run(given=SIGNING + "\n")[0] == 0
+    assert deployment.states()[-1]["KmsEncryptedSigningSecret"] == "", "nobody asked for it"
+    status, said = deployment.run("--new-signing-secret", given=SIGNING + "\n")
+    assert status == 0 and ACTIONS_URL in said, said
+    assert deployment.states()[-1]["KmsEncryptedSigningSecret"] == "QUJD=="
+    # A token of the same app: its signing secret stays.
+    assert deployment.run("--new-secret", given=TOKEN + "\n")[0] == 0
+    assert deployment.states()[-1]["KmsEncryptedSigningSecret"] == "QUJD=="
+    status, said = deployment.run("--no-buttons")
+    assert status == 0, said
+    assert deployment.states()[-1]["KmsEncryptedSigningSecret"] == ""
+    status, said = deployment.run("--no-buttons", "--new-signing-secret", given=SIGNING + "\n")
+    assert status == 1 and "Give one of them" in said, said
+
+
+@pytest.mark.parametrize("parameters, arguments, told", [
+    ({"KmsEncryptedHookUrl": "QUJD=="}, [], "infra/deploy.sh --new-secret"),
+    ({"KmsEncryptedBotToken": "QUJD=="}, [], "--new-signing-secret AlertTable=auto"),
+    ({"KmsEncryptedBotToken": "QUJD==", "AlertTable": "disabled"}, [], "--new-signing-secret AlertTable=auto"),
+    ({"KmsEncryptedBotToken": "QUJD==", "AlertTable": "auto"}, ["AlertTable=disabled"], "--new-signing-secret AlertTable=auto"),
+])
+def test_buttons_that_cannot_be_are_refused_before_anything_is_built(deployment, parameters, arguments, told):
+    older(deployment, **parameters)
+    status, said = deployment.run("--new-signing-secret", *arguments, given=SIGNING + "\n")
+    assert status == 1 and told in said, said
+    assert len(deployment.notes("states.jsonl")) == 1
+    assert not [call for call in deployment.notes("calls.jsonl") if call["tool"] == "sam" or "lambda" in call["arguments"]]
+
+
+@pytest.mark.parametrize("given, told", [
+    (f"{TOKEN}\n{URL}\n", "another secret than the signing secret"),
+    (f"{TOKEN}\nsecretpart\n", "was not encrypted"),
+])
+def test_what_is_no_signing_secret_is_not_stored(deployment, given, told):
+    status, said = deployment.run("SlackChannel=#alerts", given=given)
+    assert status == 1 and told in said and "--new-signing-secret" in said, said
+    last = deployment.states()[-1]
+    assert (last["KmsEncryptedBotToken"], last["KmsEncryptedSigningSecret"]) == ("QUJD==", "")
+
+
+def test_a_signing_secret_alone_leads_nowhere(deployment):
+    status, said = deployment.run(given=SIGNING + "\n")
+    assert status == 1 and "leads nowhere" in said, said
+    assert deployment.states()[-1]["KmsEncryptedSigningSecret"] == ""
+
+
 @pytest.mark.parametrize("secret, arguments, expected", [
     ("KmsEncryptedBotToken", [], "disabled"),
     ("KmsEncryptedBotToken", ["AlertTable=auto"], "auto"),
@@ -157,9 +248,7 @@ def test_an_app_has_a_table_from_its_token_on(deployment):
     ("KmsEncryptedHookUrl", [], "auto"),
 ])
 def test_a_stack_from_before_there_were_tables_gets_one_on_wish_alone(deployment, secret, arguments, expected):
-    older = {**dict.fromkeys(["KmsEncryptedHookUrl", "KmsEncryptedBotToken", "KmsEncryptedCredential"], ""), "SlackChannel": "#alerts"}
-    older = {**older, secret: "QUJD==", "SlackSecretFollows": "no"}
-    (deployment.folder / "states.jsonl").write_text(json.dumps(older) + "\n")
+    older(deployment, **{secret: "QUJD=="})
     status, said = deployment.run(*arguments)
     assert status == 0, said
     assert deployment.states()[-1]["AlertTable"] == expected
@@ -169,7 +258,7 @@ def test_a_stack_from_before_there_were_tables_gets_one_on_wish_alone(deployment
 @pytest.mark.parametrize("argument", [
     URL, "https://example.com", f"SlackChannel={TOKEN}", f"SlackChannel={URL}", f"KmsEncryptedBotToken={TOKEN}",
     *[f"{beginning}1-2-secretpart" for beginning in slack_tokens()],
-    "KmsEncryptedBotToken=QUJD", "KmsEncryptedHookUrl=QUJD", "SlackSecretFollows=yes",
+    "KmsEncryptedBotToken=QUJD", "KmsEncryptedHookUrl=QUJD", "KmsEncryptedSigningSecret=QUJD", "SlackSecretFollows=yes",
 ])
 def test_what_the_script_asks_for_is_no_argument(deployment, argument):
     status, said = deployment.run(argument)
@@ -211,6 +300,8 @@ def test_at_a_terminal_the_token_is_not_shown_and_the_channel_is_asked_for(deplo
     person.answer("E-mail address", "operators@example.com")
     person.answer("Webhook URL or bot token (not shown)", TOKEN, hidden=True)
     person.answer("Channel of the app", channel)
+    if status == 0:
+        person.answer("Signing secret (not shown)", SIGNING, hidden=True)
     ended, said, shown = person.end()
     assert ended == status, said
     assert "operators@example.com" in shown, "the terminal shows what is typed"
@@ -218,6 +309,7 @@ def test_at_a_terminal_the_token_is_not_shown_and_the_channel_is_asked_for(deplo
     last = deployment.states()[-1]
     if status == 0:
         assert (last["KmsEncryptedBotToken"], last["SlackChannel"]) == ("QUJD==", channel)
+        assert last["KmsEncryptedSigningSecret"] == "QUJD=="
     else:
         assert "that is no channel" in said and last["KmsEncryptedBotToken"] == "", said
         assert "another" not in json.dumps(deployment.notes("calls.jsonl"))
