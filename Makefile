@@ -63,7 +63,7 @@ bench: cargo python $(BENCH_VENV)/installed ## Measure both functions beside an 
 
 .PHONY: soak
 soak: cargo ## See whether a process grows in 100,000 warm invocations: memory and open files of each function (some minutes)
-	cargo build --release -p cloudwatch-to-slack -p grafana-filter-to-sns -p grafana-webhook-authorizer
+	cargo build --release -p cloudwatch-to-slack -p grafana-filter-to-sns -p grafana-webhook-authorizer -p slack-actions -p alert-watch
 	cargo build --release $(MEASURING) --bin alertctl
 	target/release/alertctl soak
 
@@ -83,7 +83,7 @@ deploy: cargo ## Build, deploy to AWS with SAM, encrypt what leads to Slack, sen
 .PHONY: package
 package: cargo python $(LAMBDA_VENV)/installed ## Build the functions' zips for Lambda (x86_64), and print their sizes
 	PATH="$(CURDIR)/$(LAMBDA_VENV)/bin:$$PATH" cargo lambda build --release --x86-64 --output-format zip \
-	--bin cloudwatch-to-slack --bin grafana-filter-to-sns --bin grafana-webhook-authorizer
+	--bin cloudwatch-to-slack --bin grafana-filter-to-sns --bin grafana-webhook-authorizer --bin slack-actions --bin alert-watch
 	@ls -l target/lambda/*/bootstrap.zip | awk '{ printf "%s %.2f MB\n", $$NF, $$5 / 1e6 }'
 	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(MAKE) --no-print-directory package-run; \
 	else echo "not run in the sandbox: this machine is no x86_64 Linux"; fi
@@ -93,7 +93,7 @@ package: cargo python $(LAMBDA_VENV)/installed ## Build the functions' zips for 
 package-run:
 	@cargo build --quiet --package alertctl
 	@rm -rf target/package-run && mkdir target/package-run && cp target/debug/alertctl target/package-run
-	@for function in cloudwatch-to-slack grafana-filter-to-sns; do \
+	@for function in cloudwatch-to-slack grafana-filter-to-sns slack-actions alert-watch; do \
 		$(PYTHON3) -m zipfile -e target/lambda/$$function/bootstrap.zip target/package-run/zip && \
 		mv target/package-run/zip/bootstrap target/package-run/$$function && chmod +x target/package-run/$$function; done
 	@echo "the zips' binaries in the sandbox:"
