@@ -9,16 +9,25 @@ import subprocess
 import pytest
 import yaml
 
+import stack
+
 INFRA = pathlib.Path(__file__).resolve().parent.parent
 MANIFEST = INFRA / "slack" / "manifest.yaml"
 README = INFRA / "slack" / "README.md"
 TYPES = INFRA.parent / "target" / "slack-types"
-SCOPES = ["chat:write", "chat:write.public", "channels:history", "groups:history"]
+SCOPES = ["chat:write", "chat:write.public", "channels:history", "groups:history", "usergroups:read"]
 
 
 @pytest.fixture(scope="module")
 def manifest():
     return yaml.safe_load(MANIFEST.read_text())
+
+
+@pytest.fixture(scope="module")
+def with_buttons():
+    """The manifest with the lines for the buttons, as somebody writes them after the deployment."""
+    lines = re.search(r"^  # interactivity:\n(?:  #   .*\n)+", MANIFEST.read_text(), re.MULTILINE)[0]
+    return yaml.safe_load(MANIFEST.read_text().replace(lines, lines.replace("  # ", "  ")))
 
 
 def complaints(folder, manifests):
@@ -48,16 +57,18 @@ def changed(manifest, path, value):
     return manifest
 
 
-def test_slacks_types_take_the_manifest_and_nothing_that_is_wrong(manifest, tmp_path):
+def test_slacks_types_take_the_manifest_and_nothing_that_is_wrong(manifest, with_buttons, tmp_path):
     wrong = {
         "scope": changed(manifest, "oauth_config.scopes.bot", ["chat:writes"]),
         "list": changed(manifest, "oauth_config.scopes.bot_optionals", []),
         "setting": changed(manifest, "settings.socket_mode", False),
         "kind": changed(manifest, "features.bot_user.always_online", "false"),
         "name": changed(manifest, "display_information.name", None),
+        "switch": changed(with_buttons, "settings.interactivity.is_enabled", "true"),
+        "address": changed(with_buttons, "settings.interactivity.request_urls", "https://example.com"),
     }
-    found = complaints(tmp_path, {"ours": manifest, **wrong})
-    assert found["ours"] == []
+    found = complaints(tmp_path, {"ours": manifest, "buttons": with_buttons, **wrong})
+    assert found["ours"] == found["buttons"] == []
     assert [name for name in wrong if not found[name]] == [], found
 
 
@@ -71,10 +82,21 @@ def test_it_is_within_slacks_limits(manifest):
 
 def test_it_asks_for_these_rights_and_no_others(manifest):
     assert manifest["oauth_config"] == {"scopes": {"bot": SCOPES, "bot_optional": SCOPES[2:]}}
-    # Nothing calls the relay from Slack, and no token ends by itself.
+    # As it is pasted, Slack calls nobody: an address that is not yet there would be somebody else's. No token ends by itself.
     switches = ["org_deploy_enabled", "socket_mode_enabled", "token_rotation_enabled"]
     assert manifest["settings"] == dict.fromkeys(switches, False)
     assert list(manifest["features"]) == ["bot_user"]
+
+
+def test_the_address_of_the_buttons_is_the_stacks(manifest, with_buttons):
+    interactivity = with_buttons["settings"].pop("interactivity")
+    assert with_buttons == manifest
+    assert interactivity == {"is_enabled": True, "request_url": "https://API.execute-api.REGION.amazonaws.com/live/slack/actions"}
+    output = stack.source()["Outputs"]["SlackActionsUrl"]["Value"]["Fn::Sub"]
+    named = {"${SlackApi}": "API", "${AWS::Region}": "REGION", "${AWS::URLSuffix}": "amazonaws.com"}
+    for placeholder, name in named.items():
+        output = output.replace(placeholder, name)
+    assert output == interactivity["request_url"]
 
 
 def test_each_right_says_what_it_is_for(manifest):
