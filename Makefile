@@ -26,14 +26,15 @@ playground: cargo ## A page on loopback: events and rules in, Slack messages out
 	@cargo build --quiet --workspace --bins
 	@target/debug/alertctl playground $(if $(PORT),--port $(PORT)) $(if $(APP),--app)
 
+# Always the whole workspace, and the tests by name: a part of it would be built anew, with the features of that part alone.
 .PHONY: test
 test: cargo venv ## Run every test, also against published emulators
 	cargo build --workspace --all-targets
 	cargo test --workspace
 	$(PYTHON) crates/alert-core/tests/slack_sdk.py fixtures
 	infra/tests/run.sh
-	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test -p alertctl --test moto --test stack -- --ignored
-	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test -p alert-sandbox --test it moto -- --ignored
+	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test --workspace --test moto --test stack -- --ignored
+	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test --workspace --test it moto -- --ignored
 	.ci/foreign browser
 	.ci/foreign alertmanager
 	.ci/foreign emulate
