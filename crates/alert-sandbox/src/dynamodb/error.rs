@@ -56,10 +56,11 @@ impl DynamoDbError {
         Self::new(CORAL_SERVICE, "MissingAuthenticationTokenException", message)
     }
 
-    pub(super) fn denied(operation: &str, table: &str) -> Self {
+    /// `resource` is the table, or an index of it: `alerts/index/due`.
+    pub(super) fn denied(operation: &str, resource: &str) -> Self {
         let message = format!(
             "User: arn:aws:sts::{ACCOUNT}:assumed-role/alerts/sandbox is not authorized to perform: \
-             dynamodb:{operation} on resource: arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table} because no \
+             dynamodb:{operation} on resource: arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{resource} because no \
              identity-based policy allows the dynamodb:{operation} action"
         );
         Self::new(CORAL_SERVICE, "AccessDeniedException", message)

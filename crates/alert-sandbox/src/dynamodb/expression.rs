@@ -33,6 +33,14 @@ pub(super) enum Comparator {
     GreaterOrEqual,
 }
 
+/// What a query asks of a key.
+#[derive(Debug)]
+pub(super) enum KeyTest {
+    Compare(Comparator, AttributeValue),
+    /// Both bounds count, and have the same type.
+    Between(AttributeValue, AttributeValue),
+}
+
 /// What is done to an item.
 #[derive(Debug, Default)]
 pub(super) struct Update {
@@ -67,6 +75,31 @@ impl Condition {
             Self::Or(left, right) => left.holds(item) || right.holds(item),
             Self::Group(condition) => condition.holds(item),
         }
+    }
+}
+
+impl KeyTest {
+    /// Whether a key of the same type passes.
+    pub(super) fn holds(&self, key: &AttributeValue) -> bool {
+        match self {
+            Self::Compare(comparator, value) => comparator.holds(Some(key), Some(value)),
+            Self::Between(low, high) => low <= key && key <= high,
+        }
+    }
+
+    pub(super) fn is_equality(&self) -> bool {
+        matches!(self, Self::Compare(Comparator::Equal, _))
+    }
+
+    /// The type that the key has to have.
+    pub(super) fn kind(&self) -> &'static str {
+        let (Self::Compare(_, value) | Self::Between(value, _)) = self;
+        value.kind()
+    }
+
+    pub(super) fn has_empty_value(&self) -> bool {
+        let (Self::Compare(_, value) | Self::Between(value, _)) = self;
+        value.text_bytes() == Some(0)
     }
 }
 

@@ -1,13 +1,18 @@
-//! The database: tables with one key, read and written over its JSON protocol, each write under one lock.
+//! The database: tables with one key and global secondary indexes, read, queried and written over its JSON protocol,
+//! each write under one lock.
 //!
-//! Of DynamoDB the sandbox knows the scalars, conditions and updates of whole attributes. What it does not know it
-//! refuses by a ValidationException that says so: it never does something else than DynamoDB would.
+//! Of DynamoDB the sandbox knows the scalars, conditions and updates of whole attributes, and queries by conditions on
+//! keys. What it does not know it refuses by a ValidationException that says so: it never does something else than
+//! DynamoDB would.
 
 mod error;
 mod expression;
+mod index;
 mod number;
 mod parse;
 mod placeholders;
+mod query;
+mod request;
 mod table;
 mod value;
 
@@ -28,12 +33,18 @@ use crate::aws::{self, Ids, is_signed};
 use crate::lock;
 use crate::server::{Fate, Line, Server, endless_body};
 use error::DynamoDbError;
+use index::{Index, KeyAttribute, Projection};
+use request::table_name;
 pub use table::{ITEM_MAX_BYTES, PARTITION_KEY_MAX_BYTES};
-use table::{Table, Tables, table_name};
+use table::{Table, Tables};
 use value::{item_from_json, item_json};
 
 /// The partition key of the tables that [`DynamoDb::create_table`] makes, a string.
 pub const PARTITION_KEY: &str = "pk";
+/// The index of these tables, and its partition key, a string: what is due has it. The index shows keys only.
+pub const DUE_INDEX: &str = "due";
+/// The index's sort key, a number.
+pub const DUE_AT: &str = "due_at";
 
 /// One call, as DynamoDB saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,11 +119,28 @@ impl DynamoDb {
         self.server.url()
     }
 
-    /// Makes a table with the partition key [`PARTITION_KEY`], a string, and says its name. One of this name is emptied.
+    /// Makes a table with the partition key [`PARTITION_KEY`], a string, and the index [`DUE_INDEX`], and says its
+    /// name. One of this name is emptied.
     #[must_use]
     pub fn create_table(&self, name: &str) -> String {
-        lock(&self.shared.state).tables.insert(name, Table::new(PARTITION_KEY, "S"));
+        let due = Index {
+            name: DUE_INDEX.to_owned(),
+            hash: KeyAttribute::new(DUE_INDEX, "S"),
+            range: Some(KeyAttribute::new(DUE_AT, "N")),
+            projection: Projection::KeysOnly,
+        };
+        lock(&self.shared.state)
+            .tables
+            .insert(name, Table::new(KeyAttribute::new(PARTITION_KEY, "S"), vec![due]));
         name.to_owned()
+    }
+
+    /// From now on the indexes of a table stay as they are, until they follow it again: they are only eventually
+    /// consistent with it, so that what was changed already is still found in them.
+    pub fn hold_indexes(&self, table: &str, hold: bool) {
+        if let Ok(table) = lock(&self.shared.state).tables.table(table) {
+            table.hold_indexes(hold);
+        }
     }
 
     /// The items of a table as the wire has them, by their keys; none where there is no such table.
@@ -168,10 +196,12 @@ async fn answer(
     let operation = aws::operation(&headers, "DynamoDB_20120810.").to_owned();
     let request = serde_json::from_slice::<Map<String, Value>>(&body);
     let table = request.as_ref().ok().and_then(table_name).unwrap_or_default().to_owned();
+    let index = request.as_ref().ok().and_then(|request| request.get("IndexName")?.as_str());
+    let resource = index.map_or_else(|| table.clone(), |index| format!("{table}/index/{index}"));
     let (fault, result) = {
         let mut state = lock(&shared.state);
         let fault = state.next_fault();
-        let result = admit(&headers, &operation, &table, &fault).and_then(|()| {
+        let result = admit(&headers, &operation, &resource, &fault).and_then(|()| {
             let request = request.map_err(|_| DynamoDbError::malformed())?;
             state.tables.perform(&operation, &request)
         });
@@ -226,7 +256,7 @@ impl Database {
 fn admit(
     headers: &HeaderMap,
     operation: &str,
-    table: &str,
+    resource: &str,
     fault: &DynamoDbFault,
 ) -> Result<(), DynamoDbError> {
     if !is_signed(headers, "dynamodb") {
@@ -236,7 +266,7 @@ fn admit(
         DynamoDbFault::Throttle(_) => Err(DynamoDbError::throttled()),
         // Hanging, it never gets to the table.
         DynamoDbFault::Unavailable | DynamoDbFault::Hang(_) => Err(DynamoDbError::internal()),
-        DynamoDbFault::Deny => Err(DynamoDbError::denied(operation, table)),
+        DynamoDbFault::Deny => Err(DynamoDbError::denied(operation, resource)),
         DynamoDbFault::Missing => Err(DynamoDbError::no_resource()),
         DynamoDbFault::None
         | DynamoDbFault::Delay(_)

@@ -1,5 +1,7 @@
 //! Update and condition expressions, read as DynamoDB reads them, with its complaints.
 
+mod key_condition;
+
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -17,8 +19,10 @@ static RESERVED_WORDS: LazyLock<BTreeSet<&str>> =
 /// Why an expression is not carried out.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// DynamoDB refuses it, in these words.
+    /// DynamoDB refuses it, in these words behind the name of the expression.
     Refused(String),
+    /// DynamoDB refuses it, in these words alone.
+    Whole(String),
     /// DynamoDB takes it, and the sandbox does not know it.
     Unknown(String),
 }

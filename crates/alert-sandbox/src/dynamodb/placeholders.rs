@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::error::DynamoDbError;
-use super::expression::{Condition, Update};
+use super::expression::{Condition, KeyTest, Update};
 use super::parse::{Parser, Problem, is_word};
 use super::value::AttributeValue;
 
@@ -59,6 +59,14 @@ impl Placeholders {
         self.parsed(request, "UpdateExpression", Parser::whole_update)
     }
 
+    /// Reads the condition of a query, when it has one: the tests by the attributes that they are about.
+    pub(super) fn key_condition(
+        &self,
+        request: &Map<String, Value>,
+    ) -> Result<Option<Vec<(String, KeyTest)>>, DynamoDbError> {
+        self.parsed(request, "KeyConditionExpression", Parser::whole_key_condition)
+    }
+
     fn parsed<'a, T>(
         &'a self,
         request: &Map<String, Value>,
@@ -70,6 +78,7 @@ impl Placeholders {
         match Parser::new(text, self).and_then(|mut parser| parse(&mut parser)) {
             Ok(parsed) => Ok(Some(parsed)),
             Err(Problem::Refused(why)) => Err(DynamoDbError::validation(format!("Invalid {field}: {why}"))),
+            Err(Problem::Whole(why)) => Err(DynamoDbError::validation(why)),
             Err(Problem::Unknown(what)) => Err(DynamoDbError::unknown(&what)),
         }
     }

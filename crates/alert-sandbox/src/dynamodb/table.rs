@@ -1,19 +1,24 @@
-//! Tables and their items, and what requests do to them. A table has a partition key and nothing else.
+//! Tables and their items, and what requests do to them. A table has a partition key, and may have global secondary
+//! indexes.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::error::DynamoDbError;
-use super::expression::{Condition, Update};
-use super::placeholders::Placeholders;
-use super::value::{AttributeValue, Item, item_from_json, item_json, item_size};
+use super::expression::Update;
+use super::index::{Index, KeyAttribute, Projection, key_schema, table_of};
+use super::query::Query;
+use super::request::{Request, WRITE_FIELDS};
+use super::value::{AttributeValue, Item, item_json, item_size};
 use crate::aws::{ACCOUNT, REGION};
 
 /// The largest item, names and values (Developer Guide, "Constraints: Items").
 pub const ITEM_MAX_BYTES: usize = 400 * 1024;
 /// The longest partition key (Developer Guide, "Constraints: Partition keys and sort keys").
 pub const PARTITION_KEY_MAX_BYTES: usize = 2048;
+/// The longest sort key (there, too).
+pub(super) const SORT_KEY_MAX_BYTES: usize = 1024;
 
 /// All tables, by name.
 #[derive(Debug, Default)]
@@ -22,14 +27,45 @@ pub(super) struct Tables(BTreeMap<String, Table>);
 /// A table, made of items by the value of their key.
 #[derive(Debug)]
 pub(super) struct Table {
-    key: String,
-    key_kind: String,
+    key: KeyAttribute,
+    indexes: Vec<Index>,
     items: BTreeMap<AttributeValue, Item>,
+    /// What the indexes show instead of the items that are there now.
+    held: Option<BTreeMap<AttributeValue, Item>>,
 }
 
 impl Table {
-    pub(super) fn new(key: &str, key_kind: &str) -> Self {
-        Self { key: key.to_owned(), key_kind: key_kind.to_owned(), items: BTreeMap::new() }
+    pub(super) fn new(key: KeyAttribute, indexes: Vec<Index>) -> Self {
+        Self { key, indexes, items: BTreeMap::new(), held: None }
+    }
+
+    pub(super) fn key_attribute(&self) -> &KeyAttribute {
+        &self.key
+    }
+
+    /// The table itself, as a query sees it.
+    pub(super) fn as_index(&self) -> Index {
+        Index { name: String::new(), hash: self.key.clone(), range: None, projection: Projection::All }
+    }
+
+    pub(super) fn index(&self, name: &str) -> Result<&Index, DynamoDbError> {
+        let missing =
+            || DynamoDbError::validation(format!("The table does not have the specified index: {name}"));
+        self.indexes.iter().find(|index| index.name == name).ok_or_else(missing)
+    }
+
+    pub(super) fn items_by_key(&self) -> &BTreeMap<AttributeValue, Item> {
+        &self.items
+    }
+
+    /// The items that the indexes are made of, by their keys in the table.
+    pub(super) fn indexed_items(&self) -> &BTreeMap<AttributeValue, Item> {
+        self.held.as_ref().unwrap_or(&self.items)
+    }
+
+    /// Lets the indexes stay as they are, or follow the table again.
+    pub(super) fn hold_indexes(&mut self, hold: bool) {
+        self.held = hold.then(|| self.items.clone());
     }
 
     pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
@@ -46,13 +82,13 @@ impl Table {
     /// The key of an item that is to be put, when it may be.
     fn key_of(&self, item: &Item) -> Result<AttributeValue, DynamoDbError> {
         let missing =
-            || DynamoDbError::invalid_parameter(&format!("Missing the key {} in the item", self.key));
-        let key = item.get(&self.key).ok_or_else(missing)?;
-        if key.kind() != self.key_kind {
+            || DynamoDbError::invalid_parameter(&format!("Missing the key {} in the item", self.key.name));
+        let key = item.get(&self.key.name).ok_or_else(missing)?;
+        if key.kind() != self.key.kind {
             return Err(DynamoDbError::invalid_parameter(&format!(
                 "Type mismatch for key {} expected: {} actual: {}",
-                self.key,
-                self.key_kind,
+                self.key.name,
+                self.key.kind,
                 key.kind()
             )));
         }
@@ -60,6 +96,7 @@ impl Table {
         if item_size(item) > ITEM_MAX_BYTES {
             return Err(DynamoDbError::validation("Item size has exceeded the maximum allowed size"));
         }
+        self.indexes.iter().try_for_each(|index| index.check(item))?;
         Ok(key.clone())
     }
 
@@ -68,7 +105,7 @@ impl Table {
         let wrong = || DynamoDbError::validation("The provided key element does not match the schema");
         let mut attributes = key.into_iter();
         let (name, value) = attributes.next().ok_or_else(wrong)?;
-        if attributes.next().is_some() || name != self.key || value.kind() != self.key_kind {
+        if attributes.next().is_some() || name != self.key.name || value.kind() != self.key.kind {
             return Err(wrong());
         }
         self.check_key_size(&value, "One or more parameter values were invalid: ")?;
@@ -85,7 +122,7 @@ impl Table {
         if length == 0 {
             return Err(DynamoDbError::validation(format!(
                 "{wrong}The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {}",
-                self.key
+                self.key.name
             )));
         }
         if length > PARTITION_KEY_MAX_BYTES {
@@ -97,15 +134,24 @@ impl Table {
     }
 
     fn description(&self, name: &str, status: &str) -> Value {
-        json!({
+        let keys = [&self.key].into_iter().chain(self.indexes.iter().flat_map(Index::keys));
+        let kinds: BTreeMap<&str, &str> = keys.map(|key| (key.name.as_str(), key.kind.as_str())).collect();
+        let definitions: Vec<_> =
+            kinds.iter().map(|(name, kind)| json!({"AttributeName": name, "AttributeType": kind})).collect();
+        let mut description = json!({
             "TableName": name,
             "TableArn": format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"),
             "TableStatus": status,
-            "KeySchema": [{"AttributeName": self.key, "KeyType": "HASH"}],
-            "AttributeDefinitions": [{"AttributeName": self.key, "AttributeType": self.key_kind}],
+            "KeySchema": key_schema(&self.key, None),
+            "AttributeDefinitions": definitions,
             "BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"},
             "ItemCount": self.items.len(),
-        })
+        });
+        if !self.indexes.is_empty() {
+            let indexes = self.indexes.iter().map(|index| index.description(name, status));
+            description["GlobalSecondaryIndexes"] = indexes.collect();
+        }
+        description
     }
 }
 
@@ -134,6 +180,7 @@ impl Tables {
                 Ok(json!({"Table": table.description(name, "ACTIVE")}))
             }
             "GetItem" => self.get_item(&request),
+            "Query" => self.query(&request),
             "PutItem" => self.put_item(&request),
             "UpdateItem" => self.update_item(&request),
             "DeleteItem" => self.delete_item(&request),
@@ -142,45 +189,25 @@ impl Tables {
     }
 
     fn create_table(&mut self, request: &Request<'_>) -> Result<Value, DynamoDbError> {
-        request.check_fields(&["TableName", "KeySchema", "AttributeDefinitions", "BillingMode"])?;
+        let known =
+            ["TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes"];
+        request.check_fields(&known)?;
         let name = request.table_name()?;
         if request.choice("BillingMode", &["PROVISIONED", "PAY_PER_REQUEST"])? != Some("PAY_PER_REQUEST") {
             return Err(DynamoDbError::unknown("tables with provisioned throughput"));
         }
-        let (keys, definitions) = (request.list("KeySchema")?, request.list("AttributeDefinitions")?);
-        let ([key], [definition]) = (keys, definitions) else {
-            return Err(DynamoDbError::unknown("tables with other keys than one partition key"));
-        };
-        let text = |value: &'_ Value, field: &str| {
-            value.get(field).and_then(Value::as_str).map(str::to_owned).ok_or_else(DynamoDbError::malformed)
-        };
-        if text(key, "KeyType")? != "HASH" {
-            let wrong = "Invalid KeySchema: The first KeySchemaElement is not a HASH key type";
-            return Err(DynamoDbError::validation(wrong));
-        }
-        let (key, defined) = (text(key, "AttributeName")?, text(definition, "AttributeName")?);
-        if key != defined {
-            return Err(DynamoDbError::invalid_parameter(&format!(
-                "Some index key attributes are not defined in AttributeDefinitions. Keys: [{key}], \
-                 AttributeDefinitions: [{defined}]"
-            )));
-        }
-        let kind = text(definition, "AttributeType")?;
-        if !["S", "N", "B"].contains(&kind.as_str()) {
-            let field = "attributeDefinitions.1.member.attributeType";
-            return Err(DynamoDbError::constraint(
-                &format!("'{kind}'"),
-                field,
-                "satisfy enum value set: [B, N, S]",
-            ));
-        }
+        let table = table_of(request)?;
         if self.0.contains_key(name) {
             return Err(DynamoDbError::table_exists(name));
         }
-        let table = Table::new(&key, &kind);
         let description = table.description(name, "CREATING");
         self.insert(name, table);
         Ok(json!({"TableDescription": description}))
+    }
+
+    fn query(&mut self, request: &Request<'_>) -> Result<Value, DynamoDbError> {
+        let query = Query::read(request)?;
+        query.answer(self.table(request.table_name()?)?)
     }
 
     fn get_item(&mut self, request: &Request<'_>) -> Result<Value, DynamoDbError> {
@@ -226,10 +253,10 @@ impl Tables {
         let table = self.table(name)?;
         let key = table.key(key_attributes.clone())?;
         let named: Vec<&String> = update.iter().flat_map(Update::attributes).collect();
-        if named.contains(&&table.key) {
+        if named.contains(&&table.key.name) {
             return Err(DynamoDbError::invalid_parameter(&format!(
                 "Cannot update attribute {}. This attribute is part of the key",
-                table.key
+                table.key.name
             )));
         }
         let old = table.items.get(&key).cloned();
@@ -242,6 +269,11 @@ impl Tables {
         if item_size(&new) > ITEM_MAX_BYTES {
             let large = "Item size to update has exceeded the maximum allowed size";
             return Err(DynamoDbError::validation(large));
+        }
+        if table.indexes.iter().any(|index| index.check(&new).is_err()) {
+            let wrong =
+                "The update expression attempted to update the secondary index key to unsupported type";
+            return Err(DynamoDbError::validation(wrong));
         }
         // Removing alone makes no item.
         let new = Some(new).filter(|_| old.is_some() || !update.as_ref().is_some_and(Update::only_removes));
@@ -267,106 +299,7 @@ impl Tables {
     }
 }
 
-/// What every write may say.
-const WRITE_FIELDS: &[&str] = &[
-    "ConditionExpression",
-    "ExpressionAttributeNames",
-    "ExpressionAttributeValues",
-    "ReturnValues",
-    "ReturnValuesOnConditionCheckFailure",
-    "ReturnConsumedCapacity",
-    "ReturnItemCollectionMetrics",
-];
-
+/// An item under a name, where there is one.
 fn answer(field: &str, item: Option<&Item>) -> Value {
     item.map(|item| (field.to_owned(), item_json(item))).into_iter().collect::<Map<_, _>>().into()
-}
-
-/// A request's fields.
-struct Request<'a>(&'a Map<String, Value>);
-
-/// What a write is to check and to give back.
-struct Write {
-    placeholders: Placeholders,
-    condition: Option<Condition>,
-    return_values: &'static str,
-    returns_failed: bool,
-}
-
-impl<'a> Request<'a> {
-    /// A field that the sandbox does not heed must not be passed over.
-    fn check_fields(&self, known: &[&str]) -> Result<(), DynamoDbError> {
-        if let Some(field) = self.0.keys().find(|field| !known.contains(&field.as_str())) {
-            return Err(DynamoDbError::unknown(&format!("the parameter {field} here")));
-        }
-        for field in ["ReturnConsumedCapacity", "ReturnItemCollectionMetrics"] {
-            if self.0.get(field).is_some_and(|value| value != "NONE") {
-                return Err(DynamoDbError::unknown(&format!("another {field} than NONE")));
-            }
-        }
-        Ok(())
-    }
-
-    fn table_name(&self) -> Result<&'a str, DynamoDbError> {
-        table_name(self.0).ok_or_else(|| DynamoDbError::constraint("null", "tableName", "not be null"))
-    }
-
-    fn item(&self, field: &str) -> Result<Item, DynamoDbError> {
-        let lower = field.to_ascii_lowercase();
-        item_from_json(
-            self.0.get(field).ok_or_else(|| DynamoDbError::constraint("null", &lower, "not be null"))?,
-        )
-    }
-
-    fn list(&self, field: &str) -> Result<&'a [Value], DynamoDbError> {
-        let lower = format!("{}{}", field[..1].to_ascii_lowercase(), &field[1..]);
-        let list =
-            self.0.get(field).ok_or_else(|| DynamoDbError::constraint("null", &lower, "not be null"))?;
-        list.as_array().map(Vec::as_slice).ok_or_else(DynamoDbError::malformed)
-    }
-
-    /// One of several words, when one is given.
-    fn choice(&self, field: &str, words: &[&'static str]) -> Result<Option<&'static str>, DynamoDbError> {
-        let Some(value) = self.0.get(field) else { return Ok(None) };
-        let value = value.as_str().ok_or_else(DynamoDbError::malformed)?;
-        words.iter().copied().find(|word| *word == value).map(Some).ok_or_else(|| {
-            let lower = format!("{}{}", field[..1].to_ascii_lowercase(), &field[1..]);
-            let set = format!("satisfy enum value set: [{}]", words.join(", "));
-            DynamoDbError::constraint(&format!("'{value}'"), &lower, &set)
-        })
-    }
-
-    fn write(&self, expressions: &[&str]) -> Result<Write, DynamoDbError> {
-        let all = ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"];
-        let return_values = self.choice("ReturnValues", &all)?.unwrap_or("NONE");
-        let failed = self.choice("ReturnValuesOnConditionCheckFailure", &["ALL_OLD", "NONE"])?;
-        let placeholders = Placeholders::read(self.0, expressions)?;
-        let condition = placeholders.condition(self.0)?;
-        Ok(Write { condition, placeholders, return_values, returns_failed: failed == Some("ALL_OLD") })
-    }
-}
-
-impl Write {
-    fn check_condition(&self, item: Option<&Item>) -> Result<(), DynamoDbError> {
-        match &self.condition {
-            Some(condition) if !condition.holds(item.unwrap_or(&Item::new())) => {
-                Err(DynamoDbError::condition_failed(item.filter(|_| self.returns_failed).cloned()))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the old item is wanted, of which alone puts and deletes can tell.
-    fn returned_old(&self) -> Result<bool, DynamoDbError> {
-        match self.return_values {
-            "NONE" => Ok(false),
-            "ALL_OLD" => Ok(true),
-            _ => Err(DynamoDbError::validation("ReturnValues can only be ALL_OLD or NONE")),
-        }
-    }
-}
-
-/// The table that a request names.
-pub(super) fn table_name(request: &Map<String, Value>) -> Option<&str> {
-    request.get("TableName").and_then(Value::as_str)
 }

@@ -80,6 +80,25 @@ impl AttributeValue {
         }
     }
 
+    /// As the errors show it: `{N:1}`.
+    pub(super) fn shown(&self) -> String {
+        let value = match self {
+            Self::S(text) => text.clone(),
+            Self::N(number) => number.to_string(),
+            other => return other.json().to_string(),
+        };
+        format!("{{{}:{value}}}", self.kind())
+    }
+
+    /// How long a text or bytes are.
+    pub(super) fn text_bytes(&self) -> Option<usize> {
+        match self {
+            Self::S(text) => Some(text.len()),
+            Self::B(bytes) => Some(bytes.len()),
+            _ => None,
+        }
+    }
+
     /// The type, in the wire's letters.
     pub(super) fn kind(&self) -> &'static str {
         match self {

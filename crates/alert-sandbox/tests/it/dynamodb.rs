@@ -5,7 +5,11 @@ use alert_sandbox::dynamodb::{DynamoDbFault, ITEM_MAX_BYTES, PARTITION_KEY_MAX_B
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
-async fn send(url: String, operation: &str, request: String) -> Result<reqwest::Response, reqwest::Error> {
+pub(crate) async fn send(
+    url: String,
+    operation: &str,
+    request: String,
+) -> Result<reqwest::Response, reqwest::Error> {
     super::client()
         .post(url)
         .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
@@ -16,21 +20,21 @@ async fn send(url: String, operation: &str, request: String) -> Result<reqwest::
         .await
 }
 
-async fn call(sandbox: &Sandbox, operation: &str, request: Value) -> (u16, Value) {
+pub(crate) async fn call(sandbox: &Sandbox, operation: &str, request: Value) -> (u16, Value) {
     let answer = send(sandbox.dynamodb.url(), operation, request.to_string()).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "application/x-amz-json-1.0");
     (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
 }
 
 /// `ok`, or the error's name without where it is from.
-fn word(answer: &(u16, Value)) -> &str {
+pub(crate) fn word(answer: &(u16, Value)) -> &str {
     match answer.0 {
         200 => "ok",
         _ => answer.1["__type"].as_str().unwrap().split_once('#').unwrap().1,
     }
 }
 
-fn message(answer: &(u16, Value)) -> &str {
+pub(crate) fn message(answer: &(u16, Value)) -> &str {
     answer.1["message"].as_str().unwrap_or_default()
 }
 
@@ -150,7 +154,7 @@ async fn conditions_hold_and_fail() {
     assert_eq!(sandbox.dynamodb.item("alerts", "a"), Some(item()));
 }
 
-const UNKNOWN: &str = "the sandbox's DynamoDB does not know";
+pub(crate) const UNKNOWN: &str = "the sandbox's DynamoDB does not know";
 
 /// Whether each expression is refused with a message that begins like this, and nothing is done.
 async fn are_refused(field: &str, expressions: &[(&str, &str)]) {

@@ -4,6 +4,7 @@
 
 mod cloudwatch;
 mod dynamodb;
+mod dynamodb_query;
 mod eventbridge;
 mod kms;
 mod lambda;
