@@ -12,12 +12,12 @@
 
 use serde_json::{Value, json};
 use slack_messaging::blocks::data_visualization::prelude::*;
-use slack_messaging::blocks::elements::Button;
+use slack_messaging::blocks::elements::{Button, SelectMenuStaticOptions};
 use slack_messaging::blocks::{
     Actions, ActionsElement, Container, ContainerChildBlock, Context, ContextElement, Divider, Header,
     Section,
 };
-use slack_messaging::composition_objects::{MrkdwnText, PlainText, Text};
+use slack_messaging::composition_objects::{MrkdwnText, Opt, PlainText, Text};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -113,6 +113,34 @@ fn the_judge_refuses_what_is_beyond_the_limits() {
             with(chart(1, 1), "/chart/axis_config/categories", json!(["11:00", "11:01"])),
             "DataPointLabelMatching",
         ),
+    ] {
+        let error = judge(&block).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn the_judge_knows_buttons_and_menus() {
+    let long = |count: usize| "x".repeat(count);
+    let plain = |text: &str| json!({"type": "plain_text", "text": text});
+    let option = |text: &str, value: &str| json!({"text": plain(text), "value": value});
+    let actions = |placeholder: &str, options: Vec<Value>| {
+        json!({"type": "actions", "block_id": "acts", "elements": [
+            {"type": "button", "text": plain("t"), "action_id": long(255), "value": long(2000), "style": "danger"},
+            {"type": "static_select", "action_id": "a", "placeholder": plain(placeholder), "options": options},
+        ]})
+    };
+    judge(&actions(&long(150), vec![option(&long(75), &long(150)); 100])).unwrap();
+    let fine = || vec![option("t", "v")];
+    for (block, reason) in [
+        (actions(&long(151), fine()), r#"field: "placeholder", errors: [MaxTextLength(150)]"#),
+        (actions("t", vec![option("t", "v"); 101]), r#"field: "options", errors: [MaxArraySize(100)]"#),
+        (actions("t", vec![option(&long(76), "v")]), r#"field: "text", errors: [MaxTextLength(75)]"#),
+        (actions("t", vec![option("t", &long(151))]), r#"field: "value", errors: [MaxTextLength(150)]"#),
+        (with(actions("t", fine()), "/elements/0/value", long(2001).into()), "MaxTextLength(2000)"),
+        (with(actions("t", fine()), "/elements/1/action_id", long(256).into()), "MaxTextLength(255)"),
+        (with(actions("t", fine()), "/block_id", long(256).into()), "MaxTextLength(255)"),
+        (with(actions("t", fine()), "/elements/1/style", "danger".into()), "builds"),
     ] {
         let error = judge(&block).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
@@ -254,30 +282,60 @@ fn judge(wire: &Value) -> Outcome<()> {
 fn child_block(wire: &Value) -> Outcome<ContainerChildBlock> {
     Ok(match kind(wire) {
         "section" => Section::builder()
+            .set_block_id(string(wire, "block_id"))
             .set_text(wire.get("text").map(text).transpose()?)
             .set_fields(each(wire, "fields", text)?)
             .set_expand(flag(wire, "expand"))
             .build()?
             .into(),
-        "context" => {
-            Context::builder().set_elements(each(wire, "elements", context_element)?).build()?.into()
-        }
-        "actions" => Actions::builder().set_elements(each(wire, "elements", button)?).build()?.into(),
+        "context" => Context::builder()
+            .set_block_id(string(wire, "block_id"))
+            .set_elements(each(wire, "elements", context_element)?)
+            .build()?
+            .into(),
+        "actions" => Actions::builder()
+            .set_block_id(string(wire, "block_id"))
+            .set_elements(each(wire, "elements", actions_element)?)
+            .build()?
+            .into(),
         "header" => Header::builder().set_text(wire.get("text").map(plain_text).transpose()?).build()?.into(),
         "divider" => Divider::builder().build()?.into(),
         other => return Err(format!("no builder for a block of type {other:?} here").into()),
     })
 }
 
-fn button(wire: &Value) -> Outcome<ActionsElement> {
-    if kind(wire) != "button" {
-        return Err(format!("no builder for an element of type {:?} here", kind(wire)).into());
-    }
+fn actions_element(wire: &Value) -> Outcome<ActionsElement> {
+    Ok(match kind(wire) {
+        "button" => button(wire)?.into(),
+        "static_select" => SelectMenuStaticOptions::builder()
+            .set_action_id(string(wire, "action_id"))
+            .set_placeholder(wire.get("placeholder").map(plain_text).transpose()?)
+            .set_options(each(wire, "options", option)?)
+            .build()?
+            .into(),
+        other => return Err(format!("no builder for an element of type {other:?} here").into()),
+    })
+}
+
+fn button(wire: &Value) -> Outcome<Button> {
     let button = Button::builder()
         .set_text(wire.get("text").map(plain_text).transpose()?)
         .set_url(string(wire, "url"))
+        .set_value(string(wire, "value"))
         .set_action_id(string(wire, "action_id"));
-    Ok(button.build()?.into())
+    let button = match wire.get("style").and_then(Value::as_str) {
+        Some("primary") => button.primary(),
+        Some("danger") => button.danger(),
+        _ => button,
+    };
+    Ok(button.build()?)
+}
+
+fn option(wire: &Value) -> Outcome<Opt> {
+    let option = Opt::builder()
+        .set_text(wire.get("text").map(plain_text).transpose()?)
+        .set_value(string(wire, "value"));
+    Ok(option.build()?)
 }
 
 fn line_chart(wire: &Value) -> Outcome<LineChart> {

@@ -1,11 +1,18 @@
 //! What Slack accepts as the content of a message, and why it refuses the rest.
 
+mod interactive;
 mod modern;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+pub use interactive::{
+    ACTIONS_ELEMENTS_MAX, BUTTON_TEXT_MAX_CHARS, BUTTON_VALUE_MAX_CHARS, CONFIRM_BUTTON_MAX_CHARS,
+    CONFIRM_TEXT_MAX_CHARS, CONFIRM_TITLE_MAX_CHARS, OPTION_TEXT_MAX_CHARS, OPTION_VALUE_MAX_CHARS,
+    OPTIONS_MAX, PLACEHOLDER_MAX_CHARS,
+};
+use interactive::{check_actions, check_interactive};
 pub use modern::{
     CHART_AXIS_LABEL_MAX_CHARS, CHART_NAME_MAX_CHARS, CHART_POINTS_MAX, CHART_SERIES_MAX,
     CHART_TITLE_MAX_CHARS, CHARTS_MAX, CONTAINER_BLOCKS_MAX, CONTAINER_TITLE_MAX_CHARS, has_modern_blocks,
@@ -36,12 +43,6 @@ pub const SECTION_FIELDS_MAX: usize = 10;
 pub const FIELD_TEXT_MAX_CHARS: usize = 2000;
 /// Elements in a context block.
 pub const CONTEXT_ELEMENTS_MAX: usize = 10;
-/// Elements in an actions block.
-pub const ACTIONS_ELEMENTS_MAX: usize = 25;
-/// The text of a button.
-pub const BUTTON_TEXT_MAX_CHARS: usize = 75;
-/// The value of a button.
-pub const BUTTON_VALUE_MAX_CHARS: usize = 2000;
 /// Any URL.
 pub const URL_MAX_CHARS: usize = 3000;
 /// `alt_text` and `title` of an image.
@@ -363,19 +364,7 @@ fn check_block(block: &Part<'_>) -> Check {
                 }
             })
         }
-        "actions" => {
-            block.only(&["block_id", "elements"])?;
-            let mut ids = BTreeSet::new();
-            block.parts("elements", ACTIONS_ELEMENTS_MAX)?.iter().try_for_each(|element| {
-                check_button(element)?;
-                match element.get_str("action_id") {
-                    Some(id) if !ids.insert(id) => {
-                        Err(element.refuse(format!("action_id `{id}` is there twice")))
-                    }
-                    _ => Ok(()),
-                }
-            })
-        }
+        "actions" => check_actions(block),
         "divider" => block.only(&["block_id"]),
         "image" => {
             check_image(block, &["block_id", "title"])?;
@@ -421,7 +410,7 @@ fn check_section(block: &Part<'_>) -> Check {
     match block.part("accessory")? {
         None => Ok(()),
         Some(image) if image.kind() == "image" => check_image(&image, &[]),
-        Some(button) => check_button(&button),
+        Some(element) => check_interactive(&element),
     }
 }
 
@@ -432,22 +421,6 @@ fn check_text(text: &Part<'_>, max: usize, kinds: &[&str]) -> Check {
     let own = if text.kind() == "mrkdwn" { "verbatim" } else { "emoji" };
     text.only(&["text", own])?;
     text.string("text", max, true)
-}
-
-fn check_button(button: &Part<'_>) -> Check {
-    if button.kind() != "button" {
-        return Err(button.refuse(format!("unknown element type `{}`", button.kind())));
-    }
-    button.only(&["text", "action_id", "url", "value", "style", "confirm", "accessibility_label"])?;
-    button.text("text", BUTTON_TEXT_MAX_CHARS, PLAIN)?;
-    button.url("url", false)?;
-    button.string("value", BUTTON_VALUE_MAX_CHARS, false)?;
-    button.string("action_id", ID_MAX_CHARS, false)?;
-    button.string("accessibility_label", BUTTON_TEXT_MAX_CHARS, false)?;
-    match button.object.get("style").map(Value::as_str) {
-        None | Some(Some("primary" | "danger")) => Ok(()),
-        Some(_) => Err(button.refuse("style is neither primary nor danger")),
-    }
 }
 
 fn check_image(image: &Part<'_>, more: &[&str]) -> Check {
