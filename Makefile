@@ -34,7 +34,7 @@ test: cargo venv ## Run every test, also against published emulators
 	$(PYTHON) crates/alert-core/tests/slack_sdk.py fixtures
 	infra/tests/run.sh
 	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test --workspace --test moto --test stack -- --ignored
-	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test --workspace --test it moto -- --ignored
+	ALERT_RELAY_VENV=$(CURDIR)/$(VENV) cargo test --workspace --test it -- --ignored moto signatures
 	.ci/foreign browser
 	.ci/foreign alertmanager
 	.ci/foreign emulate

@@ -1,6 +1,7 @@
 //! `application/x-www-form-urlencoded`, as far as a server needs it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// The fields of a form; of fields with the same name the last one counts.
 pub(crate) fn decode(form: &str) -> BTreeMap<String, String> {
@@ -32,4 +33,19 @@ fn unescape(text: &str) -> String {
 
 fn digit(hex: u8) -> Option<u8> {
     char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// A value as a form has it.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => escaped.push(char::from(byte)),
+            b' ' => escaped.push('+'),
+            _ => {
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+        }
+    }
+    escaped
 }

@@ -1,8 +1,9 @@
 //! Loopback stand-ins for the services around the two functions, speaking the real protocols.
 //!
-//! A [`Sandbox`] holds CloudWatch and its Logs, DynamoDB, KMS, SNS and Slack, with its webhooks and its Web API; [`lambda::Function`] runs
-//! a function's real binary against the Lambda Runtime API; [`sqs`] and [`eventbridge`] deliver events to it as
-//! AWS does. The limits and errors are the services' own, and nothing here knows the relay: it is its judge.
+//! A [`Sandbox`] holds CloudWatch and its Logs, DynamoDB, KMS, SNS and Slack, with its webhooks, its Web API and the
+//! clicks of its people; [`lambda::Function`] runs a function's real binary against the Lambda Runtime API; [`sqs`] and
+//! [`eventbridge`] deliver events to it as AWS does. The limits and errors are the services' own, and nothing here
+//! knows the relay: it is its judge.
 //!
 //! Everything listens on 127.0.0.1 and ends with its owner.
 //!
@@ -78,7 +79,7 @@ pub struct Sandbox {
     pub kms: Kms,
     /// Log groups and metric filters.
     pub logs: Logs,
-    /// Slack: incoming webhooks, and the Web API.
+    /// Slack: incoming webhooks, the Web API, and clicks.
     pub slack: Slack,
     /// The notification service.
     pub sns: Sns,

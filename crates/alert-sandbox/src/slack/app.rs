@@ -1,4 +1,4 @@
-//! Slack's Web API, as far as an app needs it that posts, edits and reads back.
+//! Slack's Web API, as far as an app needs it that posts, edits, reads back, and asks who is in a user group.
 //!
 //! Source: docs.slack.dev, apis/web-api, and reference/methods with the page of each method.
 
@@ -7,9 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
+use super::Method;
 use super::content::{Refusal, check, check_metadata, check_update_text};
+use super::service::{Effect, Service, Unreadable, Verdict};
 use super::workspace::{Author, Content, Installed, Message, Room, TokenState, Workspace, flag};
-use super::{Effect, Method, Service, Unreadable, Verdict};
 
 /// Messages in one page of the history when nobody asks for another number, and at most.
 const HISTORY_MESSAGES: (usize, usize) = (100, 999);
@@ -147,8 +148,9 @@ impl Service {
                 "bot_id": app.bot_id,
                 "is_enterprise_install": false,
             }))),
-            // No app calls it; it has no token.
-            Method::Webhook => Err(error("unknown_method", "not a method")),
+            Method::UsergroupUsers => usergroup_users(&self.workspace, app, given).map(Effect::Show),
+            // No app calls them; they have no token.
+            Method::Webhook | Method::ResponseUrl => Err(error("unknown_method", "not a method")),
         }
     }
 }
@@ -255,6 +257,22 @@ fn judge_update(workspace: &Workspace, app: &Installed, given: &Value) -> Result
     }
     check_message(&shown)?;
     Ok(Effect::Edit { room: room.id.clone(), ts: ts.to_owned(), content: Content::new(&shown) })
+}
+
+/// Who is in a user group.
+fn usergroup_users(workspace: &Workspace, app: &Installed, given: &Value) -> Result<Value, Verdict> {
+    need(app, &["usergroups:read"])?;
+    let id = argument(given, "usergroup");
+    if id.is_empty() {
+        let messages = ["[ERROR] missing required field: usergroup"];
+        let body = json!({
+            "ok": false, "error": "invalid_arguments", "response_metadata": {"messages": messages},
+        });
+        return Err(error_with(&body, "usergroup: missing"));
+    }
+    let users =
+        workspace.usergroups.get(id).ok_or_else(|| error("no_such_subteam", "no user group of this id"))?;
+    Ok(json!({"ok": true, "users": users}))
 }
 
 /// One page of messages, with what they say now.

@@ -1,38 +1,40 @@
-//! Slack: incoming webhooks and the Web API, with the limits, the rates, and the ways in which they fail.
+//! Slack: incoming webhooks, the Web API and clicks, with the limits, the rates, and the ways in which they fail.
 //!
-//! Both ways end in the same channels and meet the same faults: a test that stages an [`Answer`] need not know which way
-//! the message will come.
+//! Webhooks and the Web API end in the same channels and meet the same faults: a test that stages an [`Answer`] need not
+//! know which way the message will come. A [`Click`] is not sent anywhere: it becomes the request that Slack would make,
+//! and the test hands that to whoever is to get it.
 
 mod app;
+mod click;
 mod content;
+mod method;
 mod rate;
+mod response;
+mod service;
 mod workspace;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Extension, Path, State};
-use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, post};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
+pub use click::{Click, Interaction};
 pub use content::*;
+pub use method::Method;
 pub use rate::RateLimit;
+pub use response::{Ephemeral, RESPONSE_URL_LIFETIME, RESPONSE_URL_USES};
 pub use workspace::{App, Author, Channel, Content, Message, TokenState};
 
 use crate::aws::{Ids, hex};
 use crate::lock;
-use crate::server::{Fate, Line, Server, endless_body};
-use app::Arguments;
-use rate::Limits;
-use workspace::Workspace;
+use crate::server::{Fate, Server};
+use service::{Registered, Service, Shared, answer_method, answer_response, answer_webhook};
 
 /// One incoming webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,70 +59,6 @@ pub enum WebhookState {
     InvalidToken,
     /// 404 `no_service`: someone removed it.
     Removed,
-}
-
-/// A way in: webhooks, or a method of the Web API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Method {
-    /// Incoming webhooks.
-    Webhook,
-    /// `chat.postMessage`.
-    PostMessage,
-    /// `chat.update`.
-    Update,
-    /// `conversations.history`.
-    History,
-    /// `conversations.replies`.
-    Replies,
-    /// `auth.test`.
-    AuthTest,
-}
-
-impl Method {
-    fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "chat.postMessage" => Some(Self::PostMessage),
-            "chat.update" => Some(Self::Update),
-            "conversations.history" => Some(Self::History),
-            "conversations.replies" => Some(Self::Replies),
-            "auth.test" => Some(Self::AuthTest),
-            _ => None,
-        }
-    }
-
-    /// Whether it brings a new message.
-    #[must_use]
-    pub fn is_post(self) -> bool {
-        matches!(self, Self::Webhook | Self::PostMessage)
-    }
-
-    /// This error in the form that this way has for it.
-    fn error(self, code: &str, why: &str) -> Verdict {
-        match self {
-            Self::Webhook => Verdict::new(webhook_status(code), code, why),
-            _ => app::error(code, why),
-        }
-    }
-
-    fn rate_limited(self, retry_after: u64, why: &str) -> Verdict {
-        let verdict = match self {
-            Self::Webhook => Verdict::new(429, "rate_limited", why),
-            _ => Verdict { status: 429, ..app::error("ratelimited", why) },
-        };
-        Verdict { retry_after: Some(retry_after), ..verdict }
-    }
-}
-
-/// The status that comes with an error of webhooks.
-fn webhook_status(code: &str) -> u16 {
-    match code {
-        "action_prohibited" | "invalid_token" | "posting_to_general_channel_denied" | "team_disabled" => 403,
-        "channel_not_found" | "no_service" | "user_not_found" => 404,
-        "channel_is_archived" => 410,
-        "fatal_error" | "internal_error" | "rollup_error" => 500,
-        "service_unavailable" => 503,
-        _ => 400,
-    }
 }
 
 /// One call, and what was made of it.
@@ -219,43 +157,12 @@ pub struct Slack {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    ids: Ids,
-    service: Mutex<Service>,
-    changed: Notify,
-}
-
-#[derive(Default)]
-struct Service {
-    workspace: Workspace,
-    /// By the paths of their addresses.
-    webhooks: BTreeMap<String, Registered>,
-    limits: Limits,
-    calls: Vec<Call>,
-    number: usize,
-    scripted_posts: VecDeque<Answer>,
-    scripted_calls: BTreeMap<Method, VecDeque<Answer>>,
-    plan: Option<Plan>,
-}
-
-impl std::fmt::Debug for Service {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Service").field("webhooks", &self.webhooks).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug)]
-struct Registered {
-    name: String,
-    state: WebhookState,
-}
-
 impl Slack {
     pub(crate) async fn start(ids: Ids, tls: Option<TlsAcceptor>) -> io::Result<Self> {
         let shared = Arc::new(Shared { ids, service: Mutex::default(), changed: Notify::new() });
         let router = Router::new()
             .route("/services/{*path}", post(answer_webhook))
+            .route("/actions/{*path}", post(answer_response))
             .route("/api/{method}", any(answer_method))
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&shared));
@@ -332,6 +239,12 @@ impl Slack {
         });
     }
 
+    /// Makes a user group of these people, all given by their ids, in the place of the one with this id.
+    pub fn usergroup(&self, id: &str, users: &[&str]) {
+        let users = users.iter().map(|&user| user.to_owned()).collect();
+        self.service(|service| service.workspace.usergroups.insert(id.to_owned(), users));
+    }
+
     /// From now on, a message can be edited for so long only; at first it always can.
     pub fn set_edit_window(&self, window: Option<Duration>) {
         self.service(|service| service.workspace.edit_window = window);
@@ -382,6 +295,7 @@ impl Slack {
     pub fn take_accepted(&self) -> Vec<Call> {
         let calls = self.service(|service| {
             service.workspace.empty();
+            service.ephemerals.clear();
             std::mem::take(&mut service.calls)
         });
         calls.into_iter().filter(|call| call.method.is_post() && call.accepted).collect()
@@ -428,6 +342,24 @@ impl Slack {
     #[allow(clippy::must_use_candidate, reason = "it acts; few need the answer")]
     pub fn delete_message(&self, channel: &str, ts: &str) -> bool {
         self.service(|service| service.workspace.delete(channel, ts))
+    }
+
+    /// A person presses a button, or chooses from a menu, that a message shows now: the request that Slack would make to
+    /// the app whose message it is. It is no request yet, and nothing in the channel changes.
+    pub fn click(&self, click: &Click<'_>) -> Result<Interaction, String> {
+        let base = self.server.url();
+        self.service(|service| service.click(&self.shared.ids, &base, click))
+    }
+
+    /// What people were told alone, the oldest first.
+    #[must_use]
+    pub fn ephemerals(&self) -> Vec<Ephemeral> {
+        self.service(|service| service.ephemerals.clone())
+    }
+
+    /// Makes every `response_url` of an interaction so far older than Slack lets it be.
+    pub fn expire_response_urls(&self) {
+        self.service(|service| service.responses.values_mut().for_each(|response| response.expired = true));
     }
 
     /// Waits until `count` messages are accepted, or the time is over; gives what is accepted by then.
@@ -501,269 +433,5 @@ impl Slack {
     #[allow(clippy::must_use_candidate, reason = "it acts; the number is a courtesy")]
     pub fn expire_idle_connections(&self) -> usize {
         self.server.connections().end_idle(Fate::ResetOnRead)
-    }
-}
-
-const JSON: &str = "application/json; charset=utf-8";
-
-/// What the sender is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Verdict {
-    status: u16,
-    answer: String,
-    /// Why it is no success.
-    why: Option<String>,
-    retry_after: Option<u64>,
-}
-
-impl Verdict {
-    fn new(status: u16, answer: &str, why: &str) -> Self {
-        Self { status, answer: answer.to_owned(), why: Some(why.to_owned()), retry_after: None }
-    }
-
-    fn ok(answer: String) -> Self {
-        Self { status: 200, answer, why: None, retry_after: None }
-    }
-}
-
-/// What a call does unless something else is staged.
-enum Effect {
-    /// A new message.
-    Say { room: String, author: Author },
-    /// Something else in place of what a message shows.
-    Edit { room: String, ts: String, content: Content },
-    /// Nothing but this answer.
-    Show(Value),
-}
-
-/// Who calls.
-enum Caller {
-    /// Whoever knows this path.
-    Webhook(String),
-    /// Whoever has this token.
-    App(Option<String>),
-}
-
-/// A body that says nothing, and what Slack says to it.
-struct Unreadable {
-    error: &'static str,
-    body: String,
-}
-
-async fn answer_webhook(
-    State(shared): State<Arc<Shared>>,
-    Extension(line): Extension<Arc<Line>>,
-    Path(path): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let payload = webhook_payload(&headers, &body);
-    answer(&shared, &line, Method::Webhook, &Caller::Webhook(path), payload).await
-}
-
-async fn answer_method(
-    State(shared): State<Arc<Shared>>,
-    Extension(line): Extension<Arc<Line>>,
-    Path(name): Path<String>,
-    http: HttpMethod,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let Some(method) = Method::from_name(&name) else {
-        let body = json!({"ok": false, "error": "unknown_method", "req_method": name}).to_string();
-        return ([(header::CONTENT_TYPE, JSON)], body).into_response();
-    };
-    let Arguments { token, given } = Arguments::read(&http, uri.query().unwrap_or_default(), &headers, &body);
-    answer(&shared, &line, method, &Caller::App(token), given).await
-}
-
-async fn answer(
-    shared: &Shared,
-    line: &Arc<Line>,
-    method: Method,
-    caller: &Caller,
-    payload: Result<Value, Unreadable>,
-) -> Response {
-    let _busy = line.busy();
-    let started = Instant::now();
-    let (index, verdict, fault) = decide(shared, method, caller, payload);
-    shared.changed.notify_waiters();
-    match &fault {
-        Some(Answer::Hang(time)) => {
-            tokio::time::sleep(*time).await;
-            line.reset();
-        }
-        Some(Answer::Reset { .. }) => line.reset(),
-        Some(Answer::Slow(time)) => tokio::time::sleep(*time).await,
-        Some(
-            Answer::Error(_)
-            | Answer::RateLimited(_)
-            | Answer::Status { .. }
-            | Answer::Endless { .. }
-            | Answer::RefuseBlocks
-            | Answer::RefuseModernBlocks,
-        )
-        | None => {}
-    }
-    lock(&shared.service).calls[index].duration = Some(started.elapsed());
-    let status = StatusCode::from_u16(verdict.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let content_type = match method {
-        Method::Webhook => "text/html",
-        _ => JSON,
-    };
-    let content_type = [(header::CONTENT_TYPE, content_type)];
-    if matches!(fault, Some(Answer::Endless { .. })) {
-        return (status, content_type, endless_body()).into_response();
-    }
-    let retry_after = verdict.retry_after.map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
-    match retry_after {
-        Some(retry_after) => (status, content_type, retry_after, verdict.answer).into_response(),
-        None => (status, content_type, verdict.answer).into_response(),
-    }
-}
-
-/// JSON, or the older form in which JSON is the field `payload` of a form.
-fn webhook_payload(headers: &HeaderMap, body: &[u8]) -> Result<Value, Unreadable> {
-    let form = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
-    let text = String::from_utf8_lossy(body).into_owned();
-    let json = if form { crate::form::decode(&text).remove("payload").unwrap_or(text) } else { text };
-    serde_json::from_str(&json).map_err(|_| Unreadable { error: "invalid_payload", body: json })
-}
-
-/// Records the call before anything is answered, so that a sender who gave up is counted too.
-fn decide(
-    shared: &Shared,
-    method: Method,
-    caller: &Caller,
-    payload: Result<Value, Unreadable>,
-) -> (usize, Verdict, Option<Answer>) {
-    let mut service = lock(&shared.service);
-    let usual = match caller {
-        Caller::Webhook(path) => service.judge_webhook(path, payload.as_ref()),
-        Caller::App(token) => service.judge_method(method, token.as_deref(), payload.as_ref()),
-    };
-    let channel = service.channel_name(caller, payload.as_ref().ok());
-    let json = payload.is_ok();
-    let payload = payload.unwrap_or_else(|unreadable| Value::String(unreadable.body));
-    let fault = service.next_fault(method, &channel, &payload);
-    let refused_blocks =
-        |what: bool, why| (what && usual.is_ok()).then(|| method.error("invalid_blocks", why));
-    let staged = match &fault {
-        Some(Answer::Error(code)) => Some(method.error(code, "scripted")),
-        Some(Answer::RateLimited(seconds)) => Some(method.rate_limited(*seconds, "scripted")),
-        Some(Answer::Status { code, body, retry_after }) => {
-            Some(Verdict { retry_after: *retry_after, ..Verdict::new(*code, body, "scripted") })
-        }
-        Some(Answer::Reset { .. }) => Some(Verdict::new(0, "", "scripted: reset")),
-        Some(Answer::Endless { code }) => Some(Verdict::new(*code, "", "scripted: no end")),
-        Some(Answer::Hang(_)) => Some(Verdict::new(0, "", "scripted: hang")),
-        Some(Answer::RefuseBlocks) => refused_blocks(has_blocks(&payload), "scripted: no blocks"),
-        Some(Answer::RefuseModernBlocks) => {
-            refused_blocks(has_modern_blocks(&payload), "scripted: no block of 2026")
-        }
-        Some(Answer::Slow(_)) | None => None,
-    };
-    let happens = staged.is_none() || matches!(fault, Some(Answer::Reset { accepted: true }));
-    let accepted = happens && usual.is_ok();
-    let (verdict, ts) = match (usual, staged) {
-        (Ok(effect), staged) if happens => {
-            let (answer, ts) = service.apply(method, effect, &payload);
-            (staged.unwrap_or(Verdict::ok(answer)), ts)
-        }
-        (_, Some(staged)) => (staged, None),
-        (usual, None) => (usual.err().unwrap_or(Verdict::ok(String::new())), None),
-    };
-    let call = Call {
-        at: SystemTime::now(),
-        method,
-        channel,
-        status: verdict.status,
-        answer: verdict.answer.clone(),
-        why: verdict.why.clone(),
-        accepted,
-        truncated: json && is_truncated(&payload),
-        payload,
-        ts,
-        duration: None,
-    };
-    service.calls.push(call);
-    (service.calls.len() - 1, verdict, fault)
-}
-
-impl Service {
-    fn channel_name(&self, caller: &Caller, payload: Option<&Value>) -> String {
-        let name = match caller {
-            Caller::Webhook(path) => self.webhooks.get(path).map(|webhook| &webhook.name),
-            Caller::App(_) => payload
-                .and_then(|payload| payload.get("channel")?.as_str())
-                .and_then(|channel| self.workspace.by_id_or_name(channel))
-                .map(|room| &room.name),
-        };
-        name.cloned().unwrap_or_default()
-    }
-
-    fn next_fault(&mut self, method: Method, channel: &str, payload: &Value) -> Option<Answer> {
-        let info = CallInfo { number: self.number, method, channel, payload };
-        self.number += 1;
-        if let Some(scripted) = self.scripted_calls.get_mut(&method).and_then(VecDeque::pop_front) {
-            return Some(scripted);
-        }
-        if let Some(scripted) = self.scripted_posts.pop_front_if(|_| method.is_post()) {
-            return Some(scripted);
-        }
-        self.plan.as_mut().and_then(|plan| plan(&info))
-    }
-
-    /// What Slack makes of a webhook's post when nothing is staged.
-    fn judge_webhook(&mut self, path: &str, payload: Result<&Value, &Unreadable>) -> Result<Effect, Verdict> {
-        let refuse = |code, why| Err(Method::Webhook.error(code, why));
-        let Some(webhook) = self.webhooks.get(path) else {
-            return refuse("no_service", "no webhook has this address");
-        };
-        let room = self.workspace.room(&webhook.name);
-        match webhook.state {
-            WebhookState::Active if !room.archived => {}
-            WebhookState::Active | WebhookState::Archived => {
-                return refuse("channel_is_archived", "the channel is archived");
-            }
-            WebhookState::Prohibited => return refuse("action_prohibited", "posting is forbidden"),
-            WebhookState::InvalidToken => return refuse("invalid_token", "the token was revoked"),
-            WebhookState::Removed => return refuse("no_service", "the webhook was removed"),
-        }
-        self.limits.take_post(Method::Webhook, path)?;
-        let payload = match payload {
-            Ok(payload) => payload,
-            Err(unreadable) => return refuse(unreadable.error, "the body is not JSON"),
-        };
-        match check(payload) {
-            Ok(()) => {
-                Ok(Effect::Say { room: room.id.clone(), author: Author::Webhook(webhook.name.clone()) })
-            }
-            Err(Refusal { status, answer, why }) => Err(Verdict::new(status, answer, &why)),
-        }
-    }
-
-    /// Lets it happen; gives the answer, and which message it is about.
-    fn apply(&mut self, method: Method, effect: Effect, payload: &Value) -> (String, Option<String>) {
-        let (room, ts) = match effect {
-            Effect::Show(answer) => return (answer.to_string(), None),
-            Effect::Say { room, author } => {
-                let ts = self.workspace.say(&room, author, payload);
-                (room, ts)
-            }
-            Effect::Edit { room, ts, content } => {
-                self.workspace.edit(&room, &ts, content);
-                (room, ts)
-            }
-        };
-        let answer = match method {
-            Method::Webhook => "ok".to_owned(),
-            _ => self.workspace.receipt(&room, &ts).to_string(),
-        };
-        (answer, Some(ts))
     }
 }

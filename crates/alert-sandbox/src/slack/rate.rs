@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::{Method, Verdict};
+use super::Method;
+use super::service::Verdict;
 
 /// How many calls are taken: a burst, and then so many per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,6 +16,8 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
+    /// Slack's tier 2, which `usergroups.users.list` has: 20 a minute.
+    pub const TIER_2: Self = Self { burst: 20, per_second: 20.0 / 60.0 };
     /// Slack's tier 3, which `chat.update` and `conversations.history` have: 50 a minute.
     pub const TIER_3: Self = Self { burst: 50, per_second: 50.0 / 60.0 };
 }

@@ -1,8 +1,9 @@
-//! What a workspace holds: its channels with their messages, and the apps that are installed in it.
+//! What a workspace holds: its channels with their messages, the apps that are installed in it, and its user groups.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::content::cut_text;
@@ -13,8 +14,10 @@ use crate::aws::{Ids, hex};
 pub struct App {
     /// The name it was made with.
     pub name: String,
-    /// The bot token, `xoxb-…`: the secret.
+    /// The bot token, `xoxb-…`: a secret.
     pub token: String,
+    /// What Slack signs its requests to the app with, 32 hexadecimal digits: another secret.
+    pub signing_secret: String,
 }
 
 /// What became of an app's token.
@@ -129,6 +132,7 @@ pub(super) struct Installed {
     pub(super) user_id: String,
     pub(super) bot_id: String,
     pub(super) app_id: String,
+    pub(super) signing_secret: String,
 }
 
 /// A channel as the workspace knows it.
@@ -161,6 +165,8 @@ pub(super) struct Workspace {
     rooms: BTreeMap<String, Room>,
     /// By their tokens.
     pub(super) apps: BTreeMap<String, Installed>,
+    /// The people of each user group, all by their ids.
+    pub(super) usergroups: BTreeMap<String, Vec<String>>,
     /// How old a message may be to be edited.
     pub(super) edit_window: Option<Duration>,
     last_ts_micros: u128,
@@ -206,6 +212,8 @@ impl Workspace {
         };
         let token = format!("xoxb-{}-{}-{}", digits(12), digits(12), hex(&ids.bytes::<12>()));
         let id = |kind: char| format!("{kind}{}", hex(&ids.bytes::<5>()).to_ascii_uppercase());
+        // Of the token, so that other ids of the same seed are what they were before apps had such secrets.
+        let signing_secret = hex(&digest(&SHA256, token.as_bytes()).as_ref()[..16]);
         let installed = Installed {
             name: name.to_owned(),
             scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
@@ -213,9 +221,10 @@ impl Workspace {
             user_id: id('U'),
             bot_id: id('B'),
             app_id: id('A'),
+            signing_secret: signing_secret.clone(),
         };
         self.apps.insert(token.clone(), installed);
-        App { name: name.to_owned(), token }
+        App { name: name.to_owned(), token, signing_secret }
     }
 
     pub(super) fn set_token_state(&mut self, app: &App, new: TokenState) {

@@ -13,6 +13,7 @@ mod moto;
 mod sdk;
 mod slack;
 mod slack_app;
+mod slack_click;
 mod slack_interactive;
 mod sns;
 mod sqs;
