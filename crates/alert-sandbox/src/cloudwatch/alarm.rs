@@ -18,7 +18,7 @@ pub const DESCRIBED_MAX: usize = 100;
 /// fewer than the most, so that whoever asks for 100 names has to say so or to turn pages.
 const DESCRIBED_DEFAULT: usize = 50;
 /// The longest name of an alarm (API reference, PutMetricAlarm), in characters.
-const NAME_MAX_CHARACTERS: usize = 255;
+pub(super) const NAME_MAX_CHARACTERS: usize = 255;
 
 const COMMON_FIELDS: [&str; 13] = [
     "ActionsEnabled",
@@ -91,6 +91,10 @@ impl Alarms {
         }
         self.0.insert(name.to_owned(), (kind, alarm));
         Ok(())
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     pub(super) fn delete(&mut self, name: &str) {
@@ -200,7 +204,7 @@ fn moment(name: &str, value: &Value) -> Result<Value, CloudWatchError> {
 
 /// In milliseconds' precision, which is the service's.
 #[allow(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit for longer than anybody waits")]
-fn seconds(time: SystemTime) -> Value {
+pub(super) fn seconds(time: SystemTime) -> Value {
     let millis = DateTime::<chrono::Utc>::from(time).timestamp_millis();
     (millis as f64 / 1000.0).into()
 }
@@ -256,7 +260,11 @@ pub(super) fn text<'a>(
     }
 }
 
-fn texts<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, CloudWatchError> {
+/// An optional list of texts.
+pub(super) fn texts<'a>(
+    members: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<Vec<&'a str>>, CloudWatchError> {
     let Some(list) = members.get(name).filter(|list| !list.is_null()) else { return Ok(None) };
     let texts = list.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
     texts.map(Some).ok_or_else(CloudWatchError::malformed)

@@ -63,10 +63,19 @@ impl CloudWatchError {
         Self::new("MissingAuthenticationToken", "MissingAuthenticationTokenException", message)
     }
 
+    pub(super) fn no_mute_rule(name: &str) -> Self {
+        let kind = "ResourceNotFoundException";
+        let status = StatusCode::NOT_FOUND;
+        Self { status, ..Self::new(kind, kind, format!("Unknown alarm mute rule: {name}")) }
+    }
+
     /// GetMetricData knows no resources, so that none is named.
     pub(super) fn denied(operation: &str) -> Self {
         let resource = match operation {
             "DescribeAlarms" => format!(" on resource: arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*"),
+            "PutAlarmMuteRule" | "GetAlarmMuteRule" | "DeleteAlarmMuteRule" => {
+                format!(" on resource: arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm-mute-rule:*")
+            }
             _ => String::new(),
         };
         let message = format!(

@@ -1,4 +1,5 @@
-//! Metrics and alarms: DescribeAlarms and GetMetricData, over Smithy RPC v2 CBOR and over AWS JSON.
+//! Metrics and alarms: DescribeAlarms, GetMetricData and the rules that mute alarms, over Smithy RPC v2 CBOR and over
+//! AWS JSON.
 //!
 //! Alarms are told, not evaluated. Of metric math the sandbox knows arithmetic and anomaly bands; what it does not know
 //! it refuses by a ValidationError that says so.
@@ -7,6 +8,7 @@ mod alarm;
 mod error;
 mod math;
 mod metric;
+mod mute;
 mod query;
 mod wire;
 
@@ -31,6 +33,8 @@ pub use alarm::DESCRIBED_MAX;
 use alarm::{Alarms, Kind};
 use error::CloudWatchError;
 use metric::{MetricId, Metrics};
+pub use mute::MUTED_ALARMS_MAX;
+use mute::MuteRules;
 pub use query::{DATAPOINTS_MAX, QUERIES_MAX};
 use wire::Protocol;
 
@@ -50,6 +54,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Store {
     alarms: Alarms,
+    mute_rules: MuteRules,
     metrics: Metrics,
     journal: Journal,
 }
@@ -90,6 +95,12 @@ impl CloudWatch {
     /// Deletes an alarm of either kind.
     pub fn delete_alarm(&self, name: &str) {
         lock(&self.shared.state).alarms.delete(name);
+    }
+
+    /// The rules that mute alarms, by their names, each as GetAlarmMuteRule tells it, with moments in seconds.
+    #[must_use]
+    pub fn mute_rules(&self) -> Vec<Value> {
+        lock(&self.shared.state).mute_rules.all(SystemTime::now())
     }
 
     /// Puts values of a metric, of standard resolution and without a unit. Those of one minute are taken together.
@@ -226,7 +237,7 @@ fn admit(headers: &HeaderMap, operation: &str, fault: &Fault) -> Result<(), Clou
 
 impl Store {
     fn perform(
-        &self,
+        &mut self,
         protocol: Protocol,
         operation: &str,
         body: &[u8],
@@ -236,6 +247,9 @@ impl Store {
         match operation {
             "DescribeAlarms" => self.alarms.describe(&request()?),
             "GetMetricData" => query::get_metric_data(&self.metrics, &request()?, now),
+            "PutAlarmMuteRule" => self.mute_rules.put(request()?, &self.alarms, now),
+            "GetAlarmMuteRule" => self.mute_rules.get(&request()?, now),
+            "DeleteAlarmMuteRule" => self.mute_rules.delete(&request()?),
             _ => Err(CloudWatchError::operation()),
         }
     }

@@ -101,5 +101,5 @@ fn is_double(name: &str) -> bool {
 
 /// The members that are moments.
 pub(super) fn is_moment(name: &str) -> bool {
-    name.ends_with("Timestamp") || name.ends_with("Timestamps")
+    name.ends_with("Timestamp") || name.ends_with("Timestamps") || matches!(name, "StartDate" | "ExpireDate")
 }

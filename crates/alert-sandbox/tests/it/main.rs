@@ -10,6 +10,7 @@ mod kms;
 mod lambda;
 mod logs;
 mod moto;
+mod mute;
 mod sdk;
 mod slack;
 mod slack_app;
