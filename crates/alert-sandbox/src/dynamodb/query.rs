@@ -54,8 +54,7 @@ impl Query {
         let tests = tests.ok_or_else(|| DynamoDbError::validation(missing))?;
         placeholders.check_used()?;
         if select == Some("SPECIFIC_ATTRIBUTES") {
-            let wrong = "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES";
-            return Err(DynamoDbError::validation(wrong));
+            return Err(DynamoDbError::unknown("the choice of attributes"));
         }
         if tests.len() > 2 {
             return Err(DynamoDbError::validation("Conditions can be of length 1 or 2 only"));

@@ -74,6 +74,8 @@ class Side:
             return [status, "failed", None]
         body = json.loads(text)
         word = body["__type"].split("#")[-1] if status != 200 else "ok"
+        if "Count" in body:
+            return [status, word, [body.get("Items"), body["Count"], body.get("LastEvaluatedKey")]]
         # What is not told, and what is told and empty, is the same to AWS's own clients.
         item = body.get("Item") or body.get("Attributes") or None
         for value in (item or {}).values():
@@ -87,15 +89,22 @@ class Side:
             "CreateTable",
             TableName=name,
             KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind}],
-            **{"BillingMode": "PAY_PER_REQUEST", **more},
+            **{
+                "AttributeDefinitions": [{"AttributeName": key, "AttributeType": kind}],
+                "BillingMode": "PAY_PER_REQUEST",
+                **more,
+            },
         )
+        if made[1] == "ok":
+            self.wait_for(name, key, kind)
+        return made
+
+    def wait_for(self, name, key, kind):
         # dynalite takes a moment, and says until then that there is no such table.
         for _ in range(100):
             if self.get({key: {kind: "1"}}, name)[1] != "ResourceNotFoundException":
                 break
             time.sleep(0.1)
-        return made
 
     def get(self, key=None, table=TABLE):
         return self.call("GetItem", TableName=table, Key=key or KEY, ConsistentRead=True)
@@ -488,6 +497,161 @@ def counts_at_once(side):
     return side.get()[2]["hits"]
 
 
+INDEXED = "indexed"
+INDEX_KEYS = [{"AttributeName": "due", "KeyType": "HASH"}, {"AttributeName": "due_at", "KeyType": "RANGE"}]
+INDEX = {"IndexName": "due", "KeySchema": INDEX_KEYS, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+DEFINED = [
+    {"AttributeName": name, "AttributeType": kind} for name, kind in (("pk", "S"), ("due", "S"), ("due_at", "N"))
+]
+# What is due, what is not, and what only looks like it.
+DUE_ITEMS = [
+    {"pk": {"S": "a"}, "due": {"S": "silence"}, "due_at": {"N": "9"}, "doc": {"S": "{}"}},
+    {"pk": {"S": "b"}, "due": {"S": "silence"}, "due_at": {"N": "100"}},
+    {"pk": {"S": "c"}, "due": {"S": "silence"}, "due_at": {"N": "20"}},
+    {"pk": {"S": "d"}, "due": {"S": "other"}, "due_at": {"N": "1"}},
+    {"pk": {"S": "e"}, "due": {"S": "silence"}},
+    {"pk": {"S": "f"}, "due_at": {"N": "1"}},
+    {"pk": {"S": "g"}},
+]
+QUERY_VALUES = {
+    ":due": {"S": "silence"},
+    ":other": {"S": "other"},
+    ":now": {"N": "20"},
+    ":low": {"N": "9.0"},
+    ":never": {"N": "1"},
+    ":text": {"S": "20"},
+    ":a": {"S": "a"},
+}
+
+QUERIES = [
+    "due = :due",
+    "#due = :due AND due_at <= :now",
+    "due = :due AND due_at < :now",
+    "due = :due AND due_at = :now",
+    "due = :due AND due_at > :now",
+    "due = :due AND due_at >= :now",
+    "due = :due AND due_at BETWEEN :low AND :now",
+    "due = :due AND due_at <= :never",
+    "due_at <= :now AND due = :other",
+    "(due = :due) AND (due_at <= :now)",
+    "due=:due and due_at between :low and :now",
+]
+
+REFUSED_QUERIES = [
+    "",
+    "due",
+    "due = :due AND",
+    "due = :due due_at = :now",
+    "due = :unknown",
+    "#unknown = :due",
+    "due_at <= :now",
+    "due > :due",
+    "due = :due AND pk = :a",
+    "due = :due AND due_at = :now AND pk = :a",
+    "due = :due AND due = :other",
+    "due = :due OR due_at = :now",
+    "due = :due AND NOT due_at = :now",
+    "due = :due AND due_at <> :now",
+    "due = :due AND due_at IN (:now)",
+    "due = :due AND attribute_exists(due_at)",
+    "due = :due AND due_at = :text",
+    "due = :due AND due_at BETWEEN :now AND :low",
+    "due = :due AND due_at BETWEEN :low AND :text",
+]
+
+QUERY_REQUESTS = {
+    "backwards": {"ScanIndexForward": False},
+    "a page": {"Limit": 2},
+    "a page backwards": {"Limit": 1, "ScanIndexForward": False},
+    "a page that is just full": {"Limit": 3},
+    "a page with room": {"Limit": 4},
+    "no page": {"Limit": 0},
+    "behind one": {"ExclusiveStartKey": {"pk": {"S": "a"}, "due": {"S": "silence"}, "due_at": {"N": "9"}}},
+    "behind one that is gone": {"ExclusiveStartKey": {"pk": {"S": "x"}, "due": {"S": "silence"}, "due_at": {"N": "10"}}},
+    "behind half a key": {"ExclusiveStartKey": {"pk": {"S": "a"}}},
+    "behind a key of another type": {"ExclusiveStartKey": {"pk": {"S": "a"}, "due": {"S": "silence"}, "due_at": {"S": "9"}}},
+    "behind what was not asked for": {"ExclusiveStartKey": {"pk": {"S": "d"}, "due": {"S": "other"}, "due_at": {"N": "1"}}},
+    "a count": {"Select": "COUNT"},
+    "what is projected": {"Select": "ALL_PROJECTED_ATTRIBUTES"},
+    "all attributes": {"Select": "ALL_ATTRIBUTES"},
+    "another word": {"Select": "SOME"},
+    "consistently": {"ConsistentRead": True},
+    "another index": {"IndexName": "other"},
+}
+
+
+def querying(condition="due = :due", **more):
+    """A scenario: one query of an index."""
+
+    def scenario(side):
+        if side.create(INDEXED, GlobalSecondaryIndexes=[INDEX], AttributeDefinitions=DEFINED)[1] == "ok":
+            for item in DUE_ITEMS:
+                side.call("PutItem", TableName=INDEXED, Item=item)
+        used = {key: QUERY_VALUES[key] for key in re.findall(r":\w+", condition) if key in QUERY_VALUES}
+        request = {"TableName": INDEXED, "IndexName": "due", "KeyConditionExpression": condition}
+        if used:
+            request["ExpressionAttributeValues"] = used
+        if "#due" in condition:
+            request["ExpressionAttributeNames"] = {"#due": "due"}
+        return side.call("Query", **{**request, **more})
+
+    return scenario
+
+
+def a_query_of_the_table(side):
+    side.begin()
+    asked = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+    return side.call("Query", TableName=TABLE, ConsistentRead=True, **asked)
+
+
+def a_query_of_no_table(side):
+    asked = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+    return [side.call("Query", TableName="missing", **asked), side.call("Query", TableName=TABLE)]
+
+
+def keys_of_an_index_have_its_types(side):
+    querying()(side)
+    tries = []
+    for wrong in ({"due_at": {"S": "1"}}, {"due": {"N": "1"}}, {"due": {"S": ""}}):
+        [(name, value)] = wrong.items()
+        tries.append(side.call("PutItem", TableName=INDEXED, Item={"pk": {"S": "x"}, **wrong}))
+        update = {"UpdateExpression": f"SET {name} = :v", "ExpressionAttributeValues": {":v": value}}
+        tries.append(side.call("UpdateItem", TableName=INDEXED, Key={"pk": {"S": "x"}}, **update))
+    return tries
+
+
+def what_is_no_longer_due_leaves_the_index(side):
+    side.create("leaving", GlobalSecondaryIndexes=[INDEX], AttributeDefinitions=DEFINED)
+    found = []
+    for act in (
+        {"operation": "PutItem", "Item": DUE_ITEMS[0]},
+        {"operation": "PutItem", "Item": DUE_ITEMS[2]},
+        {"operation": "UpdateItem", "Key": KEY, "UpdateExpression": "REMOVE due, due_at"},
+        {"operation": "DeleteItem", "Key": {"pk": {"S": "c"}}},
+    ):
+        side.call(TableName="leaving", **act)
+        asked = {"KeyConditionExpression": "due = :due", "ExpressionAttributeValues": {":due": {"S": "silence"}}}
+        found.append(side.call("Query", TableName="leaving", IndexName="due", **asked))
+    return found
+
+
+def making(table, index, definitions=DEFINED):
+    """A scenario: a table whose index has a mistake."""
+
+    def scenario(side):
+        return side.create(table, GlobalSecondaryIndexes=index, AttributeDefinitions=definitions)[:2]
+
+    return scenario
+
+
+REFUSED_INDEXES = {
+    "none in the list": making("no-index", []),
+    "a key without a definition": making("undefined", [INDEX], DEFINED[:1]),
+    "its keys in the wrong order": making("turned", [{**INDEX, "KeySchema": INDEX_KEYS[::-1]}]),
+    "a name of two letters": making("short", [{**INDEX, "IndexName": "du"}]),
+}
+
+
 def scenarios():
     """All of them, by their names."""
     all_of_them = {
@@ -498,6 +662,10 @@ def scenarios():
         **{f"placeholders: {name}": updating(**request) for name, request in PLACEHOLDERS.items()},
         **{f"number: {text}": doing("PutItem", TableName=TABLE, Item={**KEY, "hits": {"N": text}}) for text in NUMBERS},
         **{f"no number: {text}": doing("PutItem", TableName=TABLE, Item={**KEY, "hits": {"N": text}}) for text in REFUSED_NUMBERS},
+        **{f"query: {text}": querying(text) for text in QUERIES},
+        **{f"refused query: {text}": querying(text) for text in REFUSED_QUERIES},
+        **{f"refused index: {name}": scenario for name, scenario in REFUSED_INDEXES.items()},
+        **{f"query: {name}": querying(**request) for name, request in QUERY_REQUESTS.items()},
         **{f"item: {json.dumps(item)}": doing("PutItem", TableName=TABLE, Item=item) for item in ITEMS},
     }
     for returned in [*RETURNED, "SOME"]:
@@ -532,6 +700,10 @@ def scenarios():
         a_lease_is_given_back_by_its_owner_alone,
         claims_at_once,
         counts_at_once,
+        a_query_of_the_table,
+        a_query_of_no_table,
+        keys_of_an_index_have_its_types,
+        what_is_no_longer_due_leaves_the_index,
     ]
     return all_of_them | {function.__name__: function for function in functions}
 
@@ -559,6 +731,10 @@ EXPRESSION_LENGTH = {
         "developerguide/Constraints",
     ),
 }
+
+# What the index shows of the items that are due, in its order.
+DUE_KEYS = {item["pk"]["S"]: {name: item[name] for name in ("pk", "due", "due_at")} for item in DUE_ITEMS[:4]}
+DUE_FOUND = [DUE_KEYS[name] for name in "acb"]
 
 # By judge and scenario: what comes of it in the sandbox, with the judge, why the sandbox is right, and the page of
 # docs.aws.amazon.com/amazondynamodb/latest that says so. Everything else has to be the same.
@@ -592,6 +768,12 @@ DIFFERENCES = {
             [[OK[:2], REFUSED[:2]], REFUSED[:2], OK[:2]],
             "strings count by their bytes in UTF-8",
             "developerguide/CapacityUnitCalculations",
+        ),
+        "keys_of_an_index_have_its_types": (
+            [REFUSED] * 6,
+            [*[REFUSED] * 4, OK, OK],
+            "a key of an index is not empty",
+            "developerguide/HowItWorks.NamingRulesDataTypes",
         ),
         "what_a_failed_condition_tells": (
             [[FAILED, FAILED, [*FAILED[:2], "ITEM"]]] * 3,
@@ -682,6 +864,42 @@ DIFFERENCES = {
             )
             for operation in operations
         },
+        "refused query: due = :due AND": (
+            REFUSED,
+            [200, "ok", [DUE_FOUND, 3, None]],
+            "behind AND stands a condition",
+            "developerguide/Query.KeyConditionExpressions",
+        ),
+        "refused query: due = :due AND due = :other": (
+            REFUSED,
+            [200, "ok", [[DUE_KEYS["d"]], 1, None]],
+            "one condition on each key",
+            "developerguide/Query.KeyConditionExpressions",
+        ),
+        "refused index: its keys in the wrong order": (
+            REFUSED[:2],
+            OK[:2],
+            "the first one is HASH, and the second RANGE",
+            "APIReference/API_CreateTable",
+        ),
+        "refused index: a name of two letters": (
+            REFUSED[:2],
+            OK[:2],
+            "it has 3 to 255 characters",
+            "developerguide/HowItWorks.NamingRulesDataTypes",
+        ),
+        "query: a page that is just full": (
+            [200, "ok", [DUE_FOUND, 3, DUE_FOUND[-1]]],
+            [200, "ok", [DUE_FOUND, 3, None]],
+            "a key comes with the values up to the limit",
+            "APIReference/API_Query",
+        ),
+        "keys_of_an_index_have_its_types": (
+            [REFUSED] * 6,
+            [OK, REFUSED, OK, REFUSED, REFUSED, REFUSED],
+            "a key of an index is of its type, and not empty",
+            "developerguide/HowItWorks.NamingRulesDataTypes",
+        ),
         "the_largest_item": (
             [[OK[:2], REFUSED[:2]], REFUSED[:2], REFUSED[:2]],
             [[REFUSED[:2], REFUSED[:2]], OK[:2], REFUSED[:2]],
@@ -719,13 +937,35 @@ NO_VERDICT = {
         f'UpdateItem: {{"pk": {{"S": "{"x" * 26}, 2065 bytes',
         "no_table_at_all",
         "an_update_of_nothing",
+        "refused query: due = :due due_at = :now",
+        "refused query: due = :due OR due_at = :now",
+        "refused query: due = :due AND NOT due_at = :now",
+        "refused query: due = :due AND due_at <> :now",
+        "refused query: due = :due AND due_at IN (:now)",
+        "refused query: due = :due AND due_at BETWEEN :low AND :text",
+        "query: no page",
+        "query: behind half a key",
+        "query: behind a key of another type",
     ],
 }
 
 # What the judge is not asked, and why.
 NOT_ASKED = {
     "dynalite": {},
-    "moto": {"claims_at_once": "moto has no locks, so that sometimes two win", "counts_at_once": "and sometimes a count is lost"},
+    "moto": {
+        "claims_at_once": "moto has no locks, so that sometimes two win",
+        "counts_at_once": "and sometimes a count is lost",
+        # dynalite was held against DynamoDB itself.
+        **{
+            name: "no page says it, and dynalite says what the sandbox does"
+            for name in (
+                "refused query: due = :due AND due_at = :text",
+                "refused query: due = :due AND due_at BETWEEN :now AND :low",
+                "query: behind what was not asked for",
+                "query: another index",
+            )
+        },
+    },
 }
 
 
