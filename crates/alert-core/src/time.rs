@@ -1,6 +1,6 @@
-//! Reading the many ways in which services write a moment.
+//! Reading the many ways in which services write a moment, and people a duration.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use crate::text::cut;
@@ -78,6 +78,33 @@ fn with_colon(text: &str) -> Option<String> {
 #[must_use]
 pub fn from_epoch_millis(millis: i64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(millis).and_then(plausible)
+}
+
+/// Reads a duration as Prometheus writes it (its documentation, "Float literals and time durations"): `30m`, `1h30m`, `1d`. Units
+/// from large to small, each once; longer than nothing.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<TimeDelta> {
+    const UNITS_MILLISECONDS: [(&str, i64); 7] = [
+        ("y", 365 * 24 * 60 * 60 * 1000),
+        ("w", 7 * 24 * 60 * 60 * 1000),
+        ("d", 24 * 60 * 60 * 1000),
+        ("h", 60 * 60 * 1000),
+        ("m", 60 * 1000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
+    let mut rest = text;
+    let mut units = UNITS_MILLISECONDS.iter();
+    let mut sum: i64 = 0;
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
+        // Goes on from the last unit, so that none comes twice or before a larger one.
+        let (_, milliseconds) = units.find(|(name, _)| *name == unit)?;
+        sum = sum.checked_add(number.parse::<i64>().ok()?.checked_mul(*milliseconds)?)?;
+        rest = tail;
+    }
+    TimeDelta::try_milliseconds(sum).filter(|duration| *duration > TimeDelta::zero())
 }
 
 /// Years that no alert comes from are somebody's placeholder; keeping them out also keeps durations in range.

@@ -8,7 +8,7 @@ use crate::evidence::LINES_MAX;
 use crate::incident::{End, RECENT_MAX, Reminder};
 use crate::render::Rendering;
 use crate::render::page::Language;
-use crate::text;
+use crate::{text, time};
 
 /// How a text becomes a value: what is expected, and the function; its error is what was found, ready to be shown.
 pub(super) struct Parse<T> {
@@ -198,32 +198,8 @@ fn is_base64(text: &str) -> bool {
         && digits.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
 }
 
-/// Prometheus's durations (its documentation, "Float literals and time durations"): units from large to small, each once.
 fn duration(text: &str, _: ScalarStyle) -> Result<TimeDelta, String> {
-    const UNITS_MILLISECONDS: [(&str, i64); 7] = [
-        ("y", 365 * 24 * 60 * 60 * 1000),
-        ("w", 7 * 24 * 60 * 60 * 1000),
-        ("d", 24 * 60 * 60 * 1000),
-        ("h", 60 * 60 * 1000),
-        ("m", 60 * 1000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
-    let parse = || {
-        let mut rest = text;
-        let mut units = UNITS_MILLISECONDS.iter();
-        let mut sum: i64 = 0;
-        while !rest.is_empty() {
-            let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-            let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
-            // Goes on from the last unit, so that none comes twice or before a larger one.
-            let (_, milliseconds) = units.find(|(name, _)| *name == unit)?;
-            sum = sum.checked_add(number.parse::<i64>().ok()?.checked_mul(*milliseconds)?)?;
-            rest = tail;
-        }
-        TimeDelta::try_milliseconds(sum).filter(|duration| *duration > TimeDelta::zero())
-    };
-    parse().ok_or_else(|| excerpt(text))
+    time::parse_duration(text).ok_or_else(|| excerpt(text))
 }
 
 fn boolean(text: &str, style: ScalarStyle) -> Result<bool, String> {
