@@ -23,6 +23,7 @@ pub mod secret;
 pub mod sender;
 pub mod senders;
 pub mod settings;
+pub mod signing_secret;
 pub mod slack_app;
 pub mod table;
 pub mod webhook;

@@ -14,6 +14,8 @@ use thiserror::Error;
 pub const KMS_ENCRYPTED_HOOK_URL: &str = "kmsEncryptedHookUrl";
 /// Base64 of the KMS ciphertext of the Slack app's bot token, the other way to Slack.
 pub const KMS_ENCRYPTED_BOT_TOKEN: &str = "kmsEncryptedBotToken";
+/// Base64 of the KMS ciphertext of the Slack app's signing secret, with which Slack signs what it sends.
+pub const KMS_ENCRYPTED_SIGNING_SECRET: &str = "kmsEncryptedSigningSecret";
 /// Base64 of the KMS ciphertext of the credential that Grafana's webhook must show.
 pub const KMS_ENCRYPTED_CREDENTIAL: &str = "kmsEncryptedCredential";
 /// The channel that the app posts to, by id or name; of webhooks only legacy ones honour it. The name is that of AWS's

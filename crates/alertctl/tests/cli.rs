@@ -31,6 +31,8 @@ fn a_dash_is_standard_input() {
         assert!(output.status.success() && text(&output.stdout).contains("hello"), "{output:?}");
     }
     assert!(run(&["check", "-"], "timezone: Asia/Seoul\n").status.success());
+    let actions = run(&["check", "-"], "actions: {allow: [<@U012345>, <!subteam^S012345>]}\n");
+    assert!(text(&actions.stdout).ends_with(", 2 people or user groups may act)\n"), "{actions:?}");
     let broken = run(&["check", "-"], "timezone: Mars\n");
     assert_eq!(broken.status.code(), Some(1));
     assert!(text(&broken.stderr).contains("line 1, column 11"), "{broken:?}");
@@ -182,7 +184,7 @@ fn what_leads_to_slack_is_told_by_its_form_and_not_repeated() {
         ("xoxe.xoxp-1-secretpart", "no bot token: it is a configuration token"),
         ("xoxe.xoxb-1-secretpart", "no bot token: it is a token of an app with token rotation"),
         ("xoxb-1-2 secretpart", "no bot token: it begins as a bot token, but"),
-        ("0123456789abcdef0123456789abcdef", "nor a bot token (xoxb-…): it looks like a signing secret"),
+        ("0123456789abcdef0123456789abcde", "no signing secret: it has 31 hexadecimal digits instead of 32"),
         ("secretpart", "neither a webhook's URL (https://hooks.slack.com/services/…) nor a bot token"),
         ("", "neither a webhook's URL (https://hooks.slack.com/services/…) nor a bot token"),
     ] {

@@ -144,9 +144,11 @@ async fn encrypt_secret_makes_what_the_function_reads() {
     let (ciphertext, told) = encrypt("encrypt-secret", "xoxb-1-2-secretpart", &[]);
     assert_eq!(decrypted(&ciphertext), "xoxb-1-2-secretpart");
     assert!(told.contains("kmsEncryptedBotToken") && told.contains("KmsEncryptedBotToken"), "{told}");
-    for (secret, parameter) in
-        [("xoxb-1-2-secretpart\n", "KmsEncryptedBotToken"), (&url, "KmsEncryptedHookUrl")]
-    {
+    for (secret, parameter) in [
+        ("xoxb-1-2-secretpart\n", "KmsEncryptedBotToken"),
+        ("0a1b2c3d4e5f60718293a4b5c6d7e8f9\n", "KmsEncryptedSigningSecret"),
+        (&url, "KmsEncryptedHookUrl"),
+    ] {
         let (printed, told) = encrypt("encrypt-secret", secret, &["--as-parameter"]);
         let (name, ciphertext) = printed.split_once('=').unwrap();
         assert_eq!((name, told.as_str()), (parameter, ""));

@@ -3,12 +3,13 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use alert_io::bot_token::{BotToken, BotTokenError};
-use alert_io::http::{self, SdkHttpClient};
 use alert_io::secret::{self, Secret};
-use alert_io::settings::{KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL};
+use alert_io::settings::{KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, KMS_ENCRYPTED_SIGNING_SECRET};
+use alert_io::signing_secret::{SigningSecret, SigningSecretError};
 use alert_io::webhook::{WebhookUrl, WebhookUrlError};
-use aws_config::{BehaviorVersion, Region};
 use clap::Args;
+
+use crate::commands::aws;
 
 /// KMS encrypts no more. Source: KMS API Reference, Encrypt.
 const SECRET_MAX_BYTES: u64 = 4_096;
@@ -18,7 +19,7 @@ pub(crate) struct Options {
     /// The key: its id, ARN, or alias (`alias/alert-relay`).
     #[arg(long)]
     key_id: String,
-    /// The function that will decrypt it; its name is the encryption context.
+    /// The relay's name, which is the encryption context of all of Slack's secrets, whichever function decrypts them.
     #[arg(long)]
     function_name: String,
     /// The key's region; the AWS configuration's, unless given.
@@ -29,33 +30,39 @@ pub(crate) struct Options {
     as_parameter: bool,
 }
 
-/// What leads to Slack.
-enum Way {
+/// What is between Slack and the functions.
+enum Kind {
     Webhook(WebhookUrl),
     App(BotToken),
+    Signing(SigningSecret),
 }
 
-impl Way {
-    /// Tells by the form which of the two it is; the error is that of the one that it resembles.
+impl Kind {
+    /// Tells by the form which of them it is; the error is that of the one that it resembles.
     fn parse(text: &str) -> Result<Self, String> {
         let not_a_webhook = match WebhookUrl::parse(text.as_bytes()) {
             Ok(url) => return Ok(Self::Webhook(url)),
+            Err(error) => error,
+        };
+        let not_signing = match SigningSecret::parse(text.as_bytes()) {
+            Ok(secret) => return Ok(Self::Signing(secret)),
             Err(error) => error,
         };
         let not_a_token = match BotToken::parse(text.as_bytes()) {
             Ok(token) => return Ok(Self::App(token)),
             Err(error) => error,
         };
-        Err(match (not_a_webhook, not_a_token) {
-            (error, BotTokenError::Url) => {
+        Err(match (not_a_webhook, not_signing, not_a_token) {
+            (error, _, BotTokenError::Url) => {
                 format!("what was entered is no webhook: {error}; {}", WebhookUrl::EXPECTED)
             }
-            (WebhookUrlError::Token, error) => {
+            (WebhookUrlError::Token, _, error) => {
                 format!("what was entered is no bot token: {error}; {}", BotToken::EXPECTED)
             }
-            (_, error) => format!(
-                "what was entered is neither a webhook's URL (https://hooks.slack.com/services/…) nor a bot token (xoxb-…): {error}"
-            ),
+            (_, error @ SigningSecretError::Length(_), _) => {
+                format!("what was entered is no signing secret: {error}; {}", SigningSecret::EXPECTED)
+            }
+            _ => "what was entered is neither a webhook's URL (https://hooks.slack.com/services/…) nor a bot token (xoxb-…) nor a signing secret (32 hexadecimal digits)".to_owned(),
         })
     }
 
@@ -63,6 +70,7 @@ impl Way {
         match self {
             Self::Webhook(_) => KMS_ENCRYPTED_HOOK_URL,
             Self::App(_) => KMS_ENCRYPTED_BOT_TOKEN,
+            Self::Signing(_) => KMS_ENCRYPTED_SIGNING_SECRET,
         }
     }
 
@@ -74,39 +82,37 @@ impl Way {
 
 /// Reads a secret, encrypts it, checks the ciphertext, prints it.
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
-    let way = Way::parse(&read()?)?;
-    let client = http::client(&alert_io::settings::process).map_err(|error| error.to_string())?;
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(SdkHttpClient(client));
-    if let Some(region) = options.region {
-        loader = loader.region(Region::new(region));
-    }
-    let config = loader.load().await;
-    if config.region().is_none() {
-        return Err("no region is configured: give --region, or set AWS_REGION".to_owned());
-    }
+    let kind = Kind::parse(&read()?)?;
+    let config = aws::configuration(options.region).await?;
     let kms = aws_sdk_kms::Client::new(&config);
     let (key, function) = (options.key_id.as_str(), options.function_name.as_str());
-    let ciphertext = match &way {
-        Way::Webhook(url) => secret::encrypt(&kms, key, function, url).await?,
-        Way::App(token) => secret::encrypt(&kms, key, function, token).await?,
+    let ciphertext = match &kind {
+        Kind::Webhook(url) => secret::encrypt(&kms, key, function, url).await?,
+        Kind::App(token) => secret::encrypt(&kms, key, function, token).await?,
+        Kind::Signing(secret) => secret::encrypt(&kms, key, function, secret).await?,
     };
     if options.as_parameter {
-        anstream::println!("{}={ciphertext}", way.parameter());
+        anstream::println!("{}={ciphertext}", kind.parameter());
     } else {
         // Standard output is the ciphertext alone: scripts take it as it is.
         anstream::println!("{ciphertext}");
         anstream::eprintln!(
             "for the setting {}, which the template's parameter {} sets",
-            way.setting(),
-            way.parameter()
+            kind.setting(),
+            kind.parameter()
         );
+        if matches!(kind, Kind::Signing(_)) {
+            anstream::eprintln!(
+                "the Client Secret beside it looks the same: with that one, no press of a button would be taken"
+            );
+        }
     }
     Ok(true)
 }
 
 fn read() -> Result<String, String> {
     if std::io::stdin().is_terminal() {
-        return rpassword::prompt_password("Webhook URL or bot token (not shown): ")
+        return rpassword::prompt_password("Webhook URL, bot token or signing secret (not shown): ")
             .map_err(|error| format!("the terminal: {error}"));
     }
     let mut text = String::new();

@@ -1,6 +1,7 @@
 //! Every command but the benchmark, which is built without these and the AWS SDK that they need (the feature `commands`), and
 //! the completions.
 
+mod aws;
 mod check;
 mod demo;
 mod encrypt_secret;
@@ -88,10 +89,10 @@ pub(crate) enum Command {
         /// The configuration; `-` is standard input.
         file: PathBuf,
     },
-    /// Encrypt what leads to Slack with KMS for one function: a webhook's URL, or an app's bot token.
+    /// Encrypt a secret of Slack's with KMS: a webhook's URL, an app's bot token, or its signing secret.
     ///
-    /// Either is read from standard input, or asked for without echo; it is never an argument. Prints the base64 ciphertext,
-    /// after checking that it decrypts, and on standard error the setting that it is for.
+    /// It is read from standard input, or asked for without echo, and never an argument. Prints the base64 ciphertext, after
+    /// checking that it decrypts, and on standard error the setting that it is for.
     #[command(visible_alias = "encrypt-hook")]
     EncryptSecret(encrypt_secret::Options),
     /// Hand what lies in a dead-letter queue back to its function, and delete what the function delivered.

@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 
 use alert_core::config::Config;
 use alert_core::time;
-use alert_io::http::{self, SdkHttpClient};
+use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
@@ -19,9 +17,10 @@ use base64::prelude::BASE64_STANDARD;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
+use crate::commands::aws::{self, clean, problem};
 use crate::commands::render;
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
-use crate::plain::{Plain, is_obeyed};
+use crate::plain::Plain;
 
 /// A function that has not answered by then is not waited for; the stack's own end after 30 s.
 const INVOKE_MAX: Duration = Duration::from_mins(2);
@@ -37,7 +36,6 @@ const STALE_MAX: usize = 3;
 const PAGES_MAX: usize = 10;
 /// CloudFormation's own tag on what it makes. Nobody else can set a tag of this kind.
 const STACK_TAG: &str = "aws:cloudformation:stack-id";
-const REASON_MAX_CHARS: usize = 400;
 const SNS_PROTOCOL_FUNCTION: &str = "lambda";
 const SNS_PROTOCOL_QUEUE: &str = "sqs";
 
@@ -83,26 +81,14 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     redrive(&queue, &mut functions, Duration::from_secs_f64(1.0 / options.rate)).await
 }
 
-async fn configuration(options: &Options) -> Result<aws_config::SdkConfig, String> {
-    let client = http::client(&alert_io::settings::process).map_err(|error| error.to_string())?;
-    let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).build();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(SdkHttpClient(client))
-        .timeout_config(timeouts);
+async fn configuration(options: &Options) -> Result<SdkConfig, String> {
     let of_queue = region_of(&options.queue);
     match (&options.region, of_queue) {
         (Some(given), Some(told)) if given != told => {
-            return Err(format!("--region {given}, but the queue is in {told}: {}", options.queue));
+            Err(format!("--region {given}, but the queue is in {told}: {}", options.queue))
         }
-        (Some(region), _) => loader = loader.region(Region::new(region.clone())),
-        (None, Some(region)) => loader = loader.region(Region::new(region.to_owned())),
-        (None, None) => {}
+        (given, told) => aws::configuration(given.clone().or(told.map(str::to_owned))).await,
     }
-    let config = loader.load().await;
-    if config.region().is_none() {
-        return Err("no region is configured: give --region, or set AWS_REGION".to_owned());
-    }
-    Ok(config)
 }
 
 /// The region that a queue's ARN or URL tells.
@@ -214,28 +200,6 @@ impl Queue {
             let _ = call.receipt_handle(receipt).visibility_timeout(0).send().await;
         }
     }
-}
-
-/// What a call was refused with.
-fn problem<E>(call: &str, of: &str, error: &E) -> String
-where
-    E: std::error::Error + ProvideErrorMetadata,
-{
-    let why = match (error.code(), error.message()) {
-        (Some(code), message) => format!("{code}: {}", message.unwrap_or("no more is said")),
-        (None, _) => DisplayErrorContext(error).to_string(),
-    };
-    format!("{call} of {of}: {}", clean(&why))
-}
-
-/// One line of text that a terminal can show, cut to a sensible length.
-fn clean(text: &str) -> String {
-    let plain = |c: char| if is_obeyed(c) || c == '\t' { ' ' } else { c };
-    let mut short: String = text.chars().take(REASON_MAX_CHARS).map(plain).collect();
-    if text.chars().nth(REASON_MAX_CHARS).is_some() {
-        short.push('…');
-    }
-    short.trim().to_owned()
 }
 
 /// The messages whose turn is over but that stay: their ids, and the receipts that give them free.
@@ -877,7 +841,8 @@ mod tests {
     const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:alerts-dead-letters";
 
     fn queue(source: Option<&str>) -> Queue {
-        let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        let config =
+            aws_sdk_sqs::Config::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
         Queue {
             client: aws_sdk_sqs::Client::from_conf(config),
             name: "alerts-dead-letters".to_owned(),
@@ -1048,7 +1013,6 @@ mod tests {
         for wrong in ["0", "-1", "NaN", "inf", "1000", "one"] {
             assert!(rate(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(clean("a\u{1b}[31m\nb\u{9b}\u{202e}c"), "a [31m b  c");
         let log =
             BASE64_STANDARD.encode("START\n{\"error_type\":\"a\",\"why\":\"b\"}\n{\"level\":\"INFO\"}\nEND");
         assert_eq!(logged(&log).as_deref(), Some("a: b"));
