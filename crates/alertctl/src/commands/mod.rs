@@ -10,6 +10,7 @@ mod input;
 mod playground;
 mod redrive;
 mod render;
+mod silence;
 mod slack;
 mod terminal;
 
@@ -97,6 +98,8 @@ pub(crate) enum Command {
     EncryptSecret(encrypt_secret::Options),
     /// Hand what lies in a dead-letter queue back to its function, and delete what the function delivered.
     Redrive(redrive::Options),
+    /// Silence alerts by matchers for a time, as amtool does: what they match is remembered, and rings for nobody.
+    Silence(silence::Options),
 }
 
 /// Runs one: whether all went well, or what is in the way.
@@ -111,6 +114,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, String> {
         Command::Check { file } => check::run(&file),
         Command::EncryptSecret(options) => encrypt_secret::run(options).await,
         Command::Redrive(options) => redrive::run(options).await,
+        Command::Silence(options) => silence::run(options).await,
     }
 }
 
