@@ -517,3 +517,48 @@ async fn a_message_has_no_say_in_which_function_is_called() {
     let (output, said) = scene.redrive("lone", &["--function", "cloudwatch-to-slack"]);
     assert!(output.status.success() && said.contains("1 handed back and deleted"), "{said}");
 }
+
+#[test]
+#[ignore = "needs moto: run by `make test`"]
+fn silences_are_kept_in_a_table_and_let_go_of_what_they_hold() {
+    let moto = Moto::start();
+    let attributes = json!([
+        {"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "due", "AttributeType": "S"},
+        {"AttributeName": "due_at", "AttributeType": "N"},
+    ]);
+    let index = json!([{"IndexName": "due", "Projection": {"ProjectionType": "KEYS_ONLY"}, "KeySchema": [
+        {"AttributeName": "due", "KeyType": "HASH"}, {"AttributeName": "due_at", "KeyType": "RANGE"},
+    ]}]);
+    moto.aws(
+        "dynamodb create-table --table-name alerts --billing-mode PAY_PER_REQUEST --key-schema AttributeName=pk,KeyType=HASH",
+        &["--attribute-definitions", &attributes.to_string(), "--global-secondary-indexes", &index.to_string()],
+    );
+    let silence = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
+        command.arg("silence").args(arguments).envs(moto.environment()).env("ALERT_TABLE", "alerts");
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        (String::from_utf8(output.stdout).unwrap(), told)
+    };
+    let add =
+        |name: &str| silence(&["add", "--comment", "known", "--author", "jane", name]).0.trim().to_owned();
+    let (one, other) = (add("orders-cpu"), add("orders-memory"));
+    for (name, holder) in [("a", &one), ("b", &other)] {
+        let item = json!({"pk": {"S": name}, "due": {"S": "due"}, "due_at": {"N": "99999999999999"}, "held_by": {"S": holder}});
+        moto.aws("dynamodb put-item --table-name alerts", &["--item", &item.to_string()]);
+    }
+    assert!(silence(&["list"]).0.contains("alertname=\"orders-memory\""));
+    let told = silence(&["expire", &one]).1;
+    assert!(told.contains("1 alert that was held rings within a minute"), "{told}");
+    let item = |name: &str| {
+        let key = json!({"pk": {"S": name}}).to_string();
+        moto.aws("dynamodb get-item --table-name alerts", &["--key", &key])
+    };
+    assert_ne!(item("a").pointer("/Item/due_at/N"), Some(&json!("99999999999999")));
+    assert_eq!(item("b").pointer("/Item/due_at/N"), Some(&json!("99999999999999")));
+    assert_eq!(text(&item("silences"), "/Item/version/N"), "3");
+    let (listed, expired) = (silence(&["list"]).0, silence(&["list", "--expired"]).0);
+    assert!(listed.contains(&other) && !listed.contains(&one), "{listed}");
+    assert!(expired.contains(&one) && !expired.contains(&other), "{expired}");
+}
