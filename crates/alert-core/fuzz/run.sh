@@ -81,9 +81,15 @@ Asia/Seoul
 1789268400000
 TIMES
 
+seeds interaction <<'PRESSES'
+payload=%7B%22type%22%3A%22block_actions%22%2C%22user%22%3A%7B%22id%22%3A%22U1%22%7D%2C%22container%22%3A%7B%22channel_id%22%3A%22C1%22%2C%22message_ts%22%3A%221.1%22%7D%2C%22actions%22%3A%5B%7B%22action_id%22%3A%22acknowledge%22%7D%5D%7D
+payload=%7B%22type%22%3A%22block_actions%22%2C%22user%22%3A%7B%22id%22%3A%22U1%22%2C%22username%22%3A%22kim%22%7D%2C%22container%22%3A%7B%22channel_id%22%3A%22C1%22%2C%22message_ts%22%3A%221.1%22%7D%2C%22actions%22%3A%5B%7B%22action_id%22%3A%22silence%22%2C%22selected_option%22%3A%7B%22value%22%3A%221h%22%7D%7D%5D%7D
+payload=%7B%7D&payload=+
+PRESSES
+
 cd "$here"
 failed=
-for target in decode relay filter matcher config time; do
+for target in decode relay filter matcher config time interaction; do
     echo "fuzzing $target for $seconds s"
     mkdir -p "$work/findings/$target"
     cargo +nightly fuzz run --fuzz-dir "$here" --target-dir "$work/build" "$target" "$work/corpus/$target" -- \

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::alert::Source;
 use crate::envelope::Record;
+use crate::outcome::Receipt;
 
 /// Names one alert through its life.
 ///
@@ -128,6 +129,35 @@ pub fn place(receiver: &str, alert: &AlertKey) -> String {
         place += &hash;
     }
     place
+}
+
+/// The receiver of a [`place`]; what is cut off of a long place is never of it.
+#[must_use]
+pub fn receiver_of(place: &str) -> String {
+    let receiver = place.split_once('|').map_or(place, |(receiver, _)| receiver);
+    receiver.replace("%7C", "|").replace("%25", "%")
+}
+
+/// The alarm of a [`place`]: its account, region and name; `None` where it is none, one of several contributors, or was cut.
+#[must_use]
+pub fn alarm_of(place: &str) -> Option<(String, String, String)> {
+    let parts: Vec<String> =
+        place.split('|').map(|part| part.replace("%7C", "|").replace("%25", "%")).collect();
+    let is_whole = place.len() < PLACE_MAX_BYTES;
+    match &parts[..] {
+        [_, kind, account, region, name, contributor, _]
+            if is_whole && kind == "alarm" && contributor.is_empty() =>
+        {
+            Some((account.clone(), region.clone(), name.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// Names a message of which is remembered what it shows.
+#[must_use]
+pub fn message(receipt: &Receipt) -> String {
+    format!("message|{}|{}", receipt.place, receipt.message)
 }
 
 /// A partition key of DynamoDB takes 2,048 bytes. Source: Developer Guide, "Constraints in Amazon DynamoDB".

@@ -15,6 +15,7 @@ pub mod evidence;
 pub mod filter;
 mod forgiving;
 pub mod incident;
+pub mod interaction;
 mod json;
 pub mod key;
 pub mod known;

@@ -22,6 +22,7 @@ use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
 use crate::render::{Entry, Message, Options, Rendering};
 use crate::report::Digest;
+use crate::silence::{Rule, Silences};
 use crate::source;
 use crate::target::{APP, Act, Closed, Target, WEBHOOK, Way};
 
@@ -42,6 +43,8 @@ pub struct Deployment {
     pub unavailable: Vec<(Closed, String)>,
     /// The channel that messages by the deployment's own webhook ask for.
     pub channel: Option<String>,
+    /// Somebody takes what people press in messages of the app.
+    pub has_buttons: bool,
 }
 
 impl Deployment {
@@ -56,6 +59,7 @@ impl Deployment {
             second: None,
             unavailable: Vec::new(),
             channel: None,
+            has_buttons: false,
         }
     }
 
@@ -123,14 +127,27 @@ pub(crate) struct Life {
     pub(crate) receiver: String,
     /// One of its items.
     pub(crate) first: usize,
-    /// Its items in their order, what is told of each, and whether the message that shows it then is a digest's.
-    pub(crate) steps: Vec<(usize, Told, bool)>,
+    /// What its items do, in their order.
+    pub(crate) steps: Vec<Stepped>,
     /// The incident after them, as far as it is known before anything is posted.
     incident: Option<Incident>,
     /// Messages of deliveries whose processes did not live to say so.
     found: Vec<Found>,
     /// The names of the deliveries of this event.
     own: HashSet<String>,
+}
+
+/// What one item does to an alert's life.
+#[derive(Debug)]
+pub(crate) struct Stepped {
+    /// The item.
+    pub(crate) item: usize,
+    /// What is told of it.
+    pub(crate) told: Told,
+    /// Whether the message that shows it then is a digest's.
+    pub(crate) is_in_digest: bool,
+    /// Somebody has silenced it, and no message shows it.
+    pub(crate) is_held: bool,
 }
 
 /// A receiver's name, and an alert by the first of its items.
@@ -152,6 +169,7 @@ impl Life {
     fn step(
         &mut self,
         item: &Item,
+        rule: Option<&Rule>,
         target: &Target,
         deployment: &Deployment,
         now: DateTime<Utc>,
@@ -166,24 +184,25 @@ impl Life {
         }
         let before = self.incident.as_ref().filter(|incident| !incident.is_digest);
         let before = before.and_then(|incident| incident.receipt.clone());
-        let mut step =
-            incident::next(self.incident.as_ref(), &Change::of(&item.alert, &item.key, &name), now, policy);
+        let change = Change { rule, ..Change::of(&item.alert, &item.key, &name) };
+        let mut step = incident::next(self.incident.as_ref(), &change, now, policy);
         let mut acts = step.acts(policy);
         let own = self.found.iter().position(|found| found.delivery == name);
         // The message of another delivery of this event is that one's to change.
         let others = self.found.iter().position(|found| !self.own.contains(&found.delivery));
         let found = own.or(others);
-        if acts == [Act::Say]
+        let has_no_message = acts == [Act::Say] || step.is_silent && step.incident.receipt.is_none();
+        if has_no_message
             && step.told.is_of_incident()
             && let Some(found) = found
         {
             let Found { delivery, receipt, is_digest } = self.found.swap_remove(found);
             // What has rung by itself needs no further one.
-            let rings = step.incident.is_open() && delivery != name;
+            let rings = step.incident.is_open() && delivery != name && !step.is_silent;
             // A digest is the message of others, too: it is answered and never changed.
             let reply = Act::Reply { to: receipt.clone(), is_shown: rings };
             let edit = Act::Edit(receipt.clone());
-            acts = (rings || is_digest).then_some(reply).into_iter().collect();
+            acts = (rings || is_digest && !step.is_silent).then_some(reply).into_iter().collect();
             acts.extend((!is_digest).then_some(edit));
             // What was posted behind it in the meantime is older, and looks newer.
             let others = before.as_ref().filter(|before| **before != receipt && target.way.can_edit);
@@ -245,6 +264,8 @@ pub struct Plan<'d> {
     /// What is kept of alerts by somebody, and what this event does to it.
     lives: Vec<Life>,
     destinations: Vec<Vec<Destination>>,
+    /// What people have silenced by rules.
+    silences: Silences,
     deployment: &'d Deployment,
     request_id: String,
     /// When it was planned.
@@ -288,6 +309,7 @@ pub fn draft<'d>(
         twins: BTreeMap::new(),
         lives: Vec::new(),
         destinations: Vec::new(),
+        silences: Silences::default(),
         deployment,
         request_id: request_id.to_owned(),
         now,
@@ -322,6 +344,12 @@ impl<'d> Draft<'d> {
     /// The target of each of the [`questions`](Self::questions), in their order.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.0.destinations.iter().flatten().map(|destination| &destination.target)
+    }
+
+    /// With the rules by which alerts ring nowhere, where somebody remembers.
+    #[must_use]
+    pub fn with_silences(self, silences: Silences) -> Self {
+        Self(Plan { silences, ..self.0 })
     }
 
     /// The plan, with the answers to [`questions`](Self::questions) in their order; where there is none, nothing is known.
@@ -379,6 +407,37 @@ struct Due {
 }
 
 impl Post {
+    /// A post that tells of no event: of what a person has done, or of what is due.
+    #[must_use]
+    pub fn aside(name: String, receiver: Arc<Receiver>, target: Target, act: Act, message: Message) -> Self {
+        let destination = Destination {
+            receiver: Arc::clone(&receiver),
+            meant_for: Arc::clone(&receiver),
+            is_stand_in: false,
+            instead_of: None,
+            target: target.clone(),
+            route: String::new(),
+            warnings: Vec::new(),
+            overtaken: None,
+            may_be_repeat: false,
+            story: None,
+            evidence: None,
+        };
+        Self {
+            name,
+            members: Vec::new(),
+            receiver,
+            instead_of: None,
+            target,
+            act,
+            items: Vec::new(),
+            rendering: Rendering::Classic,
+            message,
+            may_be_repeat: false,
+            destination: Box::new(destination),
+        }
+    }
+
     /// Whether it shows a picture, which its target has to fetch.
     #[must_use]
     pub fn has_image(&self) -> bool {
@@ -407,6 +466,38 @@ impl Plan<'_> {
         let mut all = self.destinations.get(item).into_iter().flatten();
         let planned = all.find(|destination| destination.receiver.name == planned_for);
         planned.map_or(planned_for, |destination| &destination.meant_for.name)
+    }
+
+    /// What an item says of its alert in this plan.
+    pub(crate) fn change<'p>(&'p self, item: &'p Item, delivery: &'p str) -> Change<'p> {
+        let rule = self.silences.holding(&item.alert, self.now);
+        Change { rule, ..Change::of(&item.alert, &item.key, delivery) }
+    }
+
+    /// Whether somebody has silenced an item for all who would get it, and no message shows it.
+    #[must_use]
+    pub fn is_held(&self, item: usize) -> bool {
+        let mut steps =
+            self.lives.iter().flat_map(|life| &life.steps).filter(|step| step.item == item).peekable();
+        steps.peek().is_some() && steps.all(|step| step.is_held)
+    }
+
+    /// What a receiver's message of an item that is held would be.
+    pub(crate) fn held_message(&self, item: usize, receiver: &str) -> Option<Message> {
+        let mut all = self.destinations.get(item)?.iter();
+        let destination = all.find(|destination| destination.meant_for.name == receiver)?;
+        Some(self.single(item, destination, &Act::Say).message)
+    }
+
+    /// What a message holds, for those who change it when a person acts; `None` where none does.
+    #[must_use]
+    pub fn kept_content(&self, post: &Post) -> Option<String> {
+        self.has_buttons(&post.target).then(|| post.message.content())
+    }
+
+    /// Whether people may act by buttons in the messages of a target.
+    fn has_buttons(&self, target: &Target) -> bool {
+        self.deployment.has_buttons && target.way == APP
     }
 
     /// What is kept of alerts, with what this event does to it.
@@ -748,9 +839,12 @@ impl Plan<'_> {
                 continue;
             };
             let has_lost = life.has_lost();
-            let (step, acts) = life.step(&self.items[index], target, self.deployment, self.now);
+            let item = &self.items[index];
+            let rule = self.silences.holding(&item.alert, self.now);
+            let (step, acts) = life.step(item, rule, target, self.deployment, self.now);
             let (told, is_digest) = (step.told, step.incident.is_digest);
-            life.steps.push((index, told, is_digest));
+            let is_held = acts.is_empty() && step.is_held();
+            life.steps.push(Stepped { item: index, told, is_in_digest: is_digest, is_held });
             let receiver = destination.receiver.name.clone();
             if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {
                 destination.may_be_repeat |= has_lost;
@@ -1048,6 +1142,7 @@ impl Plan<'_> {
             may_be_repeat: destination.may_be_repeat,
             story: destination.story.as_deref(),
             evidence: destination.evidence.as_deref(),
+            has_buttons: destination.instead_of.is_none() && self.has_buttons(&destination.target),
         }
     }
 

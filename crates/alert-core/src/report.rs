@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use crate::incident::{self, Change, Incident, Told};
+use crate::incident::{self, Incident, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Kept, Shown};
 use crate::outcome::{Failure, Receipt};
-use crate::relay::{Life, Plan, Post};
+use crate::relay::{Life, Plan, Post, Stepped};
 use crate::target::{Act, Target};
+
+/// A message's content that is kept; far above what [`crate::render::slack`] writes, and far below what an item takes.
+const SHOWN_MAX_BYTES: usize = 100_000;
 
 /// What an invocation delivered, and what it could not.
 #[derive(Debug, Default)]
@@ -127,6 +130,10 @@ pub struct Keep {
     pub incident: Option<Incident>,
     /// The names of deliveries that may have arrived.
     pub tried: Vec<String>,
+    /// What its message holds, or would; `None` where nothing new is known of that.
+    pub shown: Option<String>,
+    /// The message by which people may act on it from now on.
+    pub new_message: Option<Receipt>,
 }
 
 /// What is to be remembered when a plan's posts are done with.
@@ -284,7 +291,9 @@ fn keep(
 ) -> Keep {
     let Kept { incident, tried, .. } = &life.kept;
     let (mut incident, mut tried) = (incident.clone(), tried.clone());
-    for (index, told, is_in_digest) in &life.steps {
+    let before = incident.as_ref().and_then(|incident| incident.receipt.clone());
+    let mut shown = None;
+    for Stepped { item: index, told, is_in_digest, is_held } in &life.steps {
         let Some(item) = plan.items.get(*index) else { continue };
         let Some(planned_for) = plan.planned_for(&life.receiver, *index) else { continue };
         let (name, speaker) = (item.delivery.name(), plan.spokesman_for(*index, planned_for));
@@ -301,7 +310,7 @@ fn keep(
             .filter(|arrived| is_here(&arrived.post, speaker))
             .collect();
         let has_arrived = !arrived.is_empty() || is_shared(plan, report, life, speaker);
-        let is_told = has_arrived || matches!(told, Told::Nothing(_));
+        let is_told = has_arrived || *is_held || matches!(told, Told::Nothing(_));
         if has_failed(*index) || has_failed(speaker) || !is_told {
             let is_unsure = report.unsure.iter().any(|(post, _)| is_here(post, speaker));
             if has_arrived || is_unsure {
@@ -309,7 +318,7 @@ fn keep(
             }
             continue;
         }
-        let change = Change::of(&item.alert, &item.key, &name);
+        let change = plan.change(item, &name);
         let step = incident::next(incident.as_ref(), &change, plan.now, plan.policy());
         // A copy of what was not told tells of nothing: what it is a copy of comes again.
         if matches!(told, Told::Nothing(_)) && !matches!(step.told, Told::Nothing(_)) {
@@ -333,6 +342,12 @@ fn keep(
             next.target = receipt.is_some().then(|| post.target.stored());
             next.is_digest = is_digest;
             next.receipt = receipt;
+            if !matches!(post.act, Act::Reply { .. }) {
+                shown = plan.kept_content(post);
+            }
+        }
+        if *is_held && told.is_of_incident() && next.receipt.is_none() {
+            shown = plan.held_message(*index, &life.receiver).map(|message| message.content());
         }
         incident = Some(next);
     }
@@ -340,7 +355,12 @@ fn keep(
     tried.sort();
     tried.dedup();
     tried.retain(|name| !incident.as_ref().is_some_and(|incident| incident.is_told(name)));
-    Keep { incident, tried }
+    let shown = shown.filter(|shown| shown.len() <= SHOWN_MAX_BYTES);
+    let new_message = incident
+        .as_ref()
+        .filter(|incident| shown.is_some() && !incident.is_digest && incident.receipt != before)
+        .and_then(|incident| incident.receipt.clone());
+    Keep { incident, tried, shown, new_message }
 }
 
 /// Whether an item came to a target by another receiver's post.

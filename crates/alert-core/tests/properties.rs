@@ -18,7 +18,7 @@ use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::evidence::{self, Findings, Gap, Lines, Measured, Sought, Wanted};
 use alert_core::filter;
-use alert_core::incident::{self, Change, Incident, Policy, Step, Told};
+use alert_core::incident::{self, Acknowledged, Change, Incident, Person, Policy, Silenced, Step, Told};
 use alert_core::key::AlertKey;
 use alert_core::relay::{self, Deployment, Plan, Post};
 use alert_core::render::page::{Context, Language, Page};
@@ -30,6 +30,8 @@ use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 /// The only mention that a message may hold.
+/// Who has acted.
+const PERSON: &str = "<@U0123456789>";
 const MENTION: &str = "<!subteam^S012345>";
 
 /// Larger events make no difference but in time.
@@ -385,6 +387,11 @@ fn check_stories(alert: &Alert) {
         let change = Change { delivery, state, at: None, ..change };
         known = incident::next(Some(&known), &change, now, &policy).incident;
     }
+    // What people do to it, by the longest names.
+    let by = Person::new(&PERSON[2..PERSON.len() - 1], &"&".repeat(100));
+    known.acknowledged = Some(Acknowledged { by: by.clone(), at: now });
+    let comment = Some("\"<".repeat(60));
+    known.silenced = Some(Silenced { by, at: now, until: Some(now), rule: None, comment, changes: u64::MAX });
     assert_eq!(Incident::from_json(&known.to_json()).unwrap(), known);
     // The longest lines that there are.
     let span = chrono::TimeDelta::MAX;
@@ -393,12 +400,31 @@ fn check_stories(alert: &Alert) {
         (Told::Over { lasted: Some(span) }, Rendering::Classic),
         (Told::Reminder, Rendering::Plain),
     ] {
-        let step = Step { incident: known.clone(), told };
+        let step = Step { incident: known.clone(), told, is_silent: false };
         let (page, reply) = told_for(alert, rendering, &step);
         check_payload(&page.to_json());
         check_payload(&reply.to_json());
+        check_people(&page.to_json(), &known, rendering);
         assert!(length(&reply.to_json()) < 12_000, "{}", reply.to_json());
     }
+}
+
+/// A message that a person has acted upon is as it would be if it were written anew.
+fn check_people(posted: &str, known: &Incident, rendering: Rendering) {
+    let (timezone, language) = (chrono_tz::UTC, Language::Korean);
+    let options = Options { rendering, has_bar: false, channel: None, timezone, language };
+    let acted = slack::with_people(posted, known, &options);
+    assert_eq!(acted.is_none(), rendering == Rendering::Plain);
+    let Some(acted) = acted else { return };
+    check_payload(&acted.to_json());
+    let value = |json: &str| serde_json::from_str::<Value>(json).unwrap();
+    assert_eq!(value(&acted.to_json())["blocks"], value(posted)["blocks"]);
+    let mut undone = known.clone();
+    (undone.acknowledged, undone.silenced) = (None, None);
+    let undone = slack::with_people(posted, &undone, &options).unwrap().to_json();
+    check_payload(&undone);
+    assert!(!undone.contains("\"people\""), "{undone}");
+    assert_eq!(slack::with_people(&undone, known, &options).unwrap().to_json(), acted.to_json());
 }
 
 /// Log lines as they may come: any text, and texts that grow when they are escaped.
@@ -492,6 +518,7 @@ fn told_for(alert: &Alert, rendering: Rendering, step: &Step) -> (slack::Message
         delivery_id: Some("the-delivery"),
         may_be_repeat: true,
         story: Some(step),
+        has_buttons: true,
         ..Context::new("2026-09-14T11:20:00Z".parse().unwrap(), &accounts)
     };
     let options = Options { rendering, has_bar: false, channel: None, timezone, language };
@@ -546,6 +573,10 @@ fn check_block(block: &Value) {
         "actions" => {
             assert!((1..=25).contains(&elements().len()));
             for button in elements() {
+                if button["action_id"].is_string() {
+                    check_control(button);
+                    continue;
+                }
                 assert_eq!(button["type"], "button");
                 let (text, url) = (button["text"]["text"].as_str().unwrap(), button["url"].as_str().unwrap());
                 assert!((1..=75).contains(&length(text)));
@@ -569,6 +600,24 @@ fn check_block(block: &Value) {
             }
         }
         other => panic!("unknown block {other}"),
+    }
+}
+
+/// What a person acts by.
+fn check_control(control: &Value) {
+    let text =
+        |value: &Value, max: usize| assert!((1..=max).contains(&length(value["text"].as_str().unwrap())));
+    assert!((1..=255).contains(&length(control["action_id"].as_str().unwrap())));
+    if control["type"] == "button" {
+        return text(&control["text"], 75);
+    }
+    assert_eq!(control["type"], "static_select");
+    text(&control["placeholder"], 150);
+    let options = control["options"].as_array().unwrap();
+    assert!((1..=100).contains(&options.len()));
+    for option in options {
+        text(&option["text"], 75);
+        assert!((1..=150).contains(&length(option["value"].as_str().unwrap())));
     }
 }
 
@@ -762,7 +811,7 @@ fn check_mrkdwn(text: &str, max: usize) {
         assert!(!token.contains('<'), "nested < in {token:?}");
         let is_link = (token.starts_with("https://") || token.starts_with("http://"))
             && token.split_once('|').is_some_and(|(url, label)| url.len() > 8 && !label.trim().is_empty());
-        let is_mention = token == &MENTION[1..MENTION.len() - 1];
+        let is_mention = [MENTION, PERSON].iter().any(|known| token == &known[1..known.len() - 1]);
         assert!(is_link || is_date(token) || is_mention, "{token:?} in {shown:?}");
         rest = &rest[start + end + 1..];
     }

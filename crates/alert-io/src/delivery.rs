@@ -65,7 +65,7 @@ pub async fn prepare<'d, S: Sends>(
         // Boxed, because those without a table would carry its room along.
         Box::pin(find_lost(&draft, &mut answers, sender, deadline)).await;
     }
-    draft.plan(answers.known, answers.problem.as_deref())
+    draft.with_silences(answers.silences).plan(answers.known, answers.problem.as_deref())
 }
 
 /// Posts what a plan asks for, and records what became of it.
@@ -173,8 +173,9 @@ pub async fn add_evidence<S: Sends>(
                 edit.filter(|edit| courier.has_room_for(edit)).zip(plan.question(post))
                 && let [item] = post.items[..]
                 && let Some(Item { alert, .. }) = plan.items.get(item)
-                && let Some(hold) = ledger.hold(&question, (alert, receipt), Utc::now()).await
+                && let Some(mut hold) = ledger.hold(&question, (alert, receipt), Utc::now()).await
             {
+                hold.shown = plan.kept_content(&edit);
                 courier.follow_up(plan, edit, &sender).await;
                 ledger.release(&question, hold, Utc::now()).await;
             }

@@ -5,12 +5,13 @@
 //! Source of the calls and their errors: DynamoDB API Reference, `UpdateItem`; Developer Guide, "Condition expressions".
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::time::Duration;
 
 use alert_core::incident::Incident;
 use alert_core::report::{Digest, DigestNews};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -25,6 +26,11 @@ use crate::table::{Claim, Claimed, Record, Store, There, Trouble};
 /// One call: an answer takes some milliseconds, and a new connection, as after each longer pause, some hundred where a small
 /// function has a small share of a processor.
 const CALL_LIMIT: Duration = Duration::from_millis(500);
+
+/// The index of what is due, and the one value of its partition key.
+const DUE: &str = "due";
+/// The item that holds all rules.
+const SILENCES: &str = "silences";
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -60,7 +66,7 @@ impl DynamoDbTable {
             }
         };
         let Ok(answer) = timeout(CALL_LIMIT, answer).await else {
-            return Err(self.trouble(&format!("no answer within {} ms", CALL_LIMIT.as_millis()), ""));
+            return Err(self.late());
         };
         let error = match answer {
             Ok(answer) => return Ok(Ok(answer)),
@@ -71,14 +77,53 @@ impl DynamoDbTable {
         {
             return Ok(Err(failed.item.clone().unwrap_or_default()));
         }
-        let code = error.code().map_or_else(|| describe_sdk(&error), str::to_owned);
-        let remedy = match code.as_str() {
-            "ResourceNotFoundException" => "; there is no such table in this region and account",
-            "AccessDeniedException" => "; allow the function's role dynamodb:UpdateItem on it",
-            "ValidationException" => "; its key must be pk, a string, and nothing else",
-            _ => "",
+        Err(self.refused(&error, "dynamodb:UpdateItem on it"))
+    }
+
+    /// A call that reads, within its limit.
+    async fn reading<T, E: Error + ProvideErrorMetadata + 'static>(
+        &self,
+        call: impl AsyncFn() -> Result<T, SdkError<E>>,
+        right: &str,
+    ) -> Result<T, Trouble> {
+        let answer = async {
+            match call().await {
+                Err(SdkError::DispatchFailure(_)) => call().await,
+                answer => answer,
+            }
         };
-        Err(self.trouble(&code, remedy))
+        match timeout(CALL_LIMIT, answer).await {
+            Ok(answer) => answer.map_err(|error| self.refused(&error, right)),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    async fn get(&self, key: &str) -> Result<Attributes, Trouble> {
+        let key = AttributeValue::S(key.to_owned());
+        let call = self.client.get_item().table_name(&self.name).key("pk", key).consistent_read(true);
+        let answer = self.reading(async || call.clone().send().await, "dynamodb:GetItem on it").await?;
+        Ok(answer.item.unwrap_or_default())
+    }
+
+    fn refused<E: Error + ProvideErrorMetadata + 'static>(
+        &self,
+        error: &SdkError<E>,
+        right: &str,
+    ) -> Trouble {
+        let code = error.code().map_or_else(|| describe_sdk(error), str::to_owned);
+        let remedy = match code.as_str() {
+            "ResourceNotFoundException" => "; there is no such table in this region and account".to_owned(),
+            "AccessDeniedException" => format!("; allow the function's role {right}"),
+            "ValidationException" => {
+                "; its key must be pk, a string, and its index due as in the template".to_owned()
+            }
+            _ => String::new(),
+        };
+        self.trouble(&code, &remedy)
+    }
+
+    fn late(&self) -> Trouble {
+        self.trouble(&format!("no answer within {} ms", CALL_LIMIT.as_millis()), "")
     }
 
     fn trouble(&self, why: &str, remedy: &str) -> Trouble {
@@ -146,32 +191,99 @@ impl Store for DynamoDbTable {
     }
 
     async fn record(&self, record: &Record<'_>) -> Result<bool, Trouble> {
-        let Record { key, owner, keep, expires_at } = record;
+        let Record { key, owner, keep, expires_at, now, is_kept } = record;
         let mut call = self
             .item(key)
             .condition_expression("lease_owner = :me")
             .expression_attribute_values(":me", AttributeValue::S((*owner).to_owned()))
             .expression_attribute_values(":expires_at", AttributeValue::N(seconds(*expires_at)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let (mut set, mut remove) = ("SET expires_at = :expires_at".to_owned(), "lease_owner, lease_until");
+        let (mut set, mut remove) = (vec!["expires_at = :expires_at"], Vec::new());
+        if !is_kept {
+            remove.extend(["lease_owner", "lease_until"]);
+        }
         let incident = keep.incident.as_ref().map(|incident| AttributeValue::S(incident.to_json()));
         if let Some(incident) = &incident {
-            set += ", incident = :incident";
+            set.push("incident = :incident");
             call = call.expression_attribute_values(":incident", incident.clone());
         }
+        if let Some(incident) = &keep.incident {
+            // Only what has both is in the index.
+            match incident.due_at(*now) {
+                Some(due_at) => {
+                    set.extend(["due = :due", "due_at = :due_at"]);
+                    call = call
+                        .expression_attribute_values(":due", AttributeValue::S(DUE.to_owned()))
+                        .expression_attribute_values(":due_at", AttributeValue::N(millis(due_at)));
+                }
+                None => remove.extend(["due", "due_at"]),
+            }
+            // Who ends a rule finds by it what the rule holds.
+            match incident.silenced.as_ref().and_then(|silenced| silenced.rule.clone()) {
+                Some(rule) => {
+                    set.push("held_by = :rule");
+                    call = call.expression_attribute_values(":rule", AttributeValue::S(rule));
+                }
+                None => remove.push("held_by"),
+            }
+        }
+        if let Some(shown) = &keep.shown {
+            set.push("shown = :shown");
+            call = call.expression_attribute_values(":shown", AttributeValue::S(shown.clone()));
+        }
         if keep.tried.is_empty() {
-            remove = "lease_owner, lease_until, tried";
+            remove.push("tried");
         } else {
-            set += ", tried = :tried";
+            set.push("tried = :tried");
             call = call.expression_attribute_values(":tried", AttributeValue::Ss(keep.tried.clone()));
         }
-        let call = call.update_expression(format!("{set} REMOVE {remove}"));
+        let mut update = format!("SET {}", set.join(", "));
+        if !remove.is_empty() {
+            update += &format!(" REMOVE {}", remove.join(", "));
+        }
+        let call = call.update_expression(update);
         Ok(match self.bounded(call).await? {
             Ok(_) => true,
             // The answer was lost, and the second call found what the first had written.
             Err(item) => !item.contains_key("lease_owner") && item.get("incident") == incident.as_ref(),
         })
     }
+
+    async fn silences(&self) -> Result<Option<String>, Trouble> {
+        Ok(text(&self.get(SILENCES).await?, "silences"))
+    }
+
+    async fn name_message(&self, message: &str, key: &str, expires_at: DateTime<Utc>) -> Result<(), Trouble> {
+        let call = self
+            .item(message)
+            .update_expression("SET shows = :key, expires_at = :expires_at")
+            .expression_attribute_values(":key", AttributeValue::S(key.to_owned()))
+            .expression_attribute_values(":expires_at", AttributeValue::N(seconds(expires_at)));
+        self.bounded(call).await.map(|_| ())
+    }
+
+    async fn shown_by(&self, message: &str) -> Result<Option<String>, Trouble> {
+        Ok(text(&self.get(message).await?, "shows"))
+    }
+
+    async fn due(&self, now: DateTime<Utc>, max: usize) -> Result<Vec<String>, Trouble> {
+        let call = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(DUE)
+            .key_condition_expression("due = :due AND due_at <= :now")
+            .expression_attribute_values(":due", AttributeValue::S(DUE.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::N(millis(now)))
+            .limit(i32::try_from(max).unwrap_or(i32::MAX));
+        let right = "dynamodb:Query on its index due";
+        let answer = self.reading(async || call.clone().send().await, right).await?;
+        Ok(answer.items().iter().filter_map(|item| text(item, "pk")).collect())
+    }
+}
+
+fn text(item: &Attributes, name: &str) -> Option<String> {
+    item.get(name).and_then(|value| value.as_s().ok()).cloned()
 }
 
 fn there(item: &Attributes) -> There {
@@ -184,7 +296,7 @@ fn there(item: &Attributes) -> There {
             })
             .ok()
     });
-    There { incident, tried }
+    There { incident, tried, shown: text(item, "shown") }
 }
 
 fn millis(at: DateTime<Utc>) -> String {

@@ -6,6 +6,7 @@ use alert_core::alert::Alert;
 use alert_core::known::{Known, Question};
 use alert_core::outcome::Receipt;
 use alert_core::report::{Digest, Settled};
+use alert_core::silence::Silences;
 use chrono::{DateTime, Utc};
 
 use crate::deadline::Deadline;
@@ -17,6 +18,8 @@ pub struct Answers {
     pub known: Vec<Known>,
     /// Why less is known than should be, for people.
     pub problem: Option<String>,
+    /// What people have silenced by rules.
+    pub silences: Silences,
 }
 
 /// What is known of a digest.
@@ -37,6 +40,8 @@ pub struct Hold {
     pub tried: Vec<String>,
     /// Whether it is not over.
     pub is_open: bool,
+    /// What its message holds from now on; `None` where that is as it was, or nobody keeps it.
+    pub shown: Option<String>,
 }
 
 /// Remembers deliveries.

@@ -1,5 +1,6 @@
 //! What touches the world: settings, trust, KMS, Slack, logs. Every decision is [`alert_core`]'s.
 
+pub mod actions;
 pub mod authorizer;
 pub mod aws;
 pub mod backoff;
@@ -17,13 +18,18 @@ pub mod ledger;
 pub mod log;
 pub mod memory;
 pub mod metrics;
+pub mod mute;
 pub mod publisher;
 pub mod relay;
 pub mod secret;
 pub mod sender;
 pub mod senders;
 pub mod settings;
+pub mod setup;
+pub mod signature;
 pub mod signing_secret;
+pub mod single;
 pub mod slack_app;
 pub mod table;
+pub mod watch;
 pub mod webhook;

@@ -14,12 +14,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use crate::settings::{AWS_LAMBDA_LOG_LEVEL, Environment};
 
 /// The crates whose events are shown as the level says.
-const TALKATIVE: [&str; 6] = [
+const TALKATIVE: [&str; 8] = [
     "alert_core",
     "alert_io",
     "cloudwatch_to_slack",
     "grafana_filter_to_sns",
     "grafana_webhook_authorizer",
+    "slack_actions",
+    "alert_watch",
     "lambda_runtime",
 ];
 

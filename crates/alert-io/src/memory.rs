@@ -115,7 +115,7 @@ impl Ledger for ProcessMemory {
             shown: self.shown(question.receiver, question.alert),
             kept: None,
         };
-        Answers { known: questions.iter().map(known).collect(), problem: None }
+        Answers { known: questions.iter().map(known).collect(), ..Answers::default() }
     }
 
     async fn hold(&self, _: &Question<'_>, _: (&Alert, &Receipt), _: DateTime<Utc>) -> Option<Hold> {

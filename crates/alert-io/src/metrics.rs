@@ -29,6 +29,9 @@ pub const DROPPED: &str = "dropped";
 /// Calls to the table that failed or took too long; the alarm on it watches it.
 pub const TABLE_UNAVAILABLE: &str = "table_unavailable";
 
+/// Alerts that are silenced, and of which no message was posted.
+pub const SILENCED: &str = "silenced";
+
 /// The dimension that every line has.
 const FUNCTION_NAME: &str = "FunctionName";
 const RULE: &str = "rule";
@@ -39,6 +42,14 @@ const BY_RULE: EntryDimensions = EntryDimensions::new_static(&[Cow::Borrowed(&[C
 const BY_REASON: EntryDimensions = EntryDimensions::new_static(&[
     Cow::Borrowed(&[Cow::Borrowed(ERROR_TYPE)]),
     Cow::Borrowed(&[Cow::Borrowed(ERROR_TYPE), Cow::Borrowed(RECEIVER)]),
+]);
+/// Buttons that people pressed.
+pub const PRESSED: &str = "pressed";
+const ACT: &str = "act";
+const OUTCOME: &str = "outcome";
+const BY_ACT: EntryDimensions = EntryDimensions::new_static(&[
+    Cow::Borrowed(&[Cow::Borrowed(OUTCOME)]),
+    Cow::Borrowed(&[Cow::Borrowed(ACT), Cow::Borrowed(OUTCOME)]),
 ]);
 /// Values of one metric in one line. Source: the specification, "Target members".
 const VALUES_MAX: usize = 100;
@@ -58,6 +69,8 @@ pub struct Tally {
     pub retried: usize,
     /// Alerts that were held back, by rule.
     pub dropped: BTreeMap<String, usize>,
+    /// Alerts that are silenced, so that no message was posted of them.
+    pub silenced: usize,
     /// Alerts that were not delivered to somebody.
     pub failed: usize,
     /// The same by receiver and `error_type`; an alert counts for every receiver that did not get it.
@@ -105,7 +118,11 @@ impl Tally {
             (CONFIG_INVALID, Measured::Count(usize::from(self.is_config_invalid))),
             ("latency", Measured::Milliseconds(spread(&self.latencies_ms))),
         ];
-        metrics.extend(self.table_unavailable.map(|count| (TABLE_UNAVAILABLE, Measured::Count(count))));
+        // Without a table nothing is silenced.
+        if let Some(count) = self.table_unavailable {
+            metrics.push((TABLE_UNAVAILABLE, Measured::Count(count)));
+            metrics.push((SILENCED, Measured::Count(self.silenced)));
+        }
         line(None, &[], &metrics)?;
         for (rule, count) in &self.dropped {
             line(Some(&BY_RULE), &[(RULE, rule)], &[(DROPPED, Measured::Count(*count))])?;
@@ -190,6 +207,24 @@ impl Metrics {
     /// Says that the configuration is broken as soon as it is read: the first alert may be weeks away.
     pub fn print_config_invalid(&self) {
         self.print(&Tally { is_config_invalid: true, ..Tally::default() }, "init");
+    }
+
+    /// Counts a button that somebody pressed, and what came of it.
+    pub fn print_press(&self, act: &str, outcome: &str, request_id: &str) {
+        let mut lines = Vec::new();
+        let mut emf = Emf::builder(NAMESPACE.to_owned(), vec![vec![FUNCTION_NAME.to_owned()]]).build();
+        let line = Line {
+            at: Utc::now(),
+            request_id,
+            function: &dimension_value(&self.function),
+            sets: Some(&BY_ACT),
+            dimensions: &[(ACT, act), (OUTCOME, outcome)],
+            metrics: &[(PRESSED, Measured::Count(1))],
+        };
+        if let Err(error) = emf.format(&line, &mut lines) {
+            tracing::error!(%error, "the invocation's metrics are not written");
+        }
+        let _ = std::io::stdout().lock().write_all(&lines);
     }
 
     /// Prints what an invocation counted.

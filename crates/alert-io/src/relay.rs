@@ -11,30 +11,25 @@ use alert_core::known::Question;
 use alert_core::outcome::Receipt;
 use alert_core::relay::{self, Deployment, Plan};
 use alert_core::report::{Digest, Report, Settled};
-use alert_core::target::{APP, Closed, Target};
+use alert_core::target::Target;
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
 use serde_json::{Value, json};
 
-use crate::aws::{self, Identity};
-use crate::configuration;
 use crate::courier::{ALERT_ELSEWHERE, Courier};
 use crate::deadline::Deadline;
 use crate::delivery::{self, Times};
 use crate::dynamodb::DynamoDbTable;
 use crate::evidence::Evidence;
-use crate::http;
 use crate::lambda::{self, InvocationError, Invoked};
 use crate::ledger::{Answers, Hold, KnownDigest, Ledger};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
-use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
-use crate::secret::{DecryptFailure, Decryptor};
-use crate::senders::{Own, Senders, TOKEN_MISSING};
-use crate::settings::{
-    self, ALERT_TABLE, AWS_LAMBDA_FUNCTION_NAME, Environment, KMS_ENCRYPTED_BOT_TOKEN,
-    KMS_ENCRYPTED_HOOK_URL, SLACK_API, SLACK_CHANNEL, StartError,
-};
+use crate::metrics::{Metrics, Tally};
+use crate::secret::DecryptFailure;
+use crate::senders::Senders;
+use crate::settings::{Environment, StartError};
+use crate::setup::Setup;
 use crate::table::Table;
 
 /// Of an invocation's time, so much is for recording what was posted.
@@ -109,55 +104,11 @@ impl Relay {
     ///
     /// Fails only where nothing could be delivered at all; everything else is said in the messages.
     pub async fn start(environment: Environment<'_>) -> Result<Self, StartError> {
-        let http = http::client(environment)?;
-        let metrics = Metrics::from_environment(environment);
-        let loaded = configuration::load(environment);
-        if let Some(warning) = &loaded.broken {
-            tracing::error!(error_type = CONFIG_INVALID, "{warning}");
-            metrics.print_config_invalid();
-        }
-        let mut own =
-            Own { webhook: environment(KMS_ENCRYPTED_HOOK_URL), token: environment(KMS_ENCRYPTED_BOT_TOKEN) };
-        if own.webhook.is_none() && own.token.is_none() {
-            return Err(StartError::new(
-                "hook_url_missing",
-                format!(
-                    "neither {KMS_ENCRYPTED_HOOK_URL} nor {KMS_ENCRYPTED_BOT_TOKEN} is set: expected the base64 text of the webhook's URL, or of the Slack app's bot token, encrypted by KMS; `alertctl encrypt-secret` makes it"
-                ),
-            ));
-        }
-        let function_name = environment(AWS_LAMBDA_FUNCTION_NAME).unwrap_or_default();
-        let identity = Identity::from_environment(environment)?;
-        let table = environment(ALERT_TABLE);
-        let table = table
-            .map(|name| Table::new(DynamoDbTable::new(aws::dynamodb(environment, &identity, &http), name)));
+        let Setup { deployment, senders, table, http, identity, metrics } = Setup::read(environment)?;
+        let table = table.map(Table::new);
         let wants_evidence =
-            loaded.config.receivers.iter().any(|receiver| receiver.evidence != Wish::default());
-        let evidence = wants_evidence.then(|| Evidence::new(environment, identity.clone(), http.clone()));
-        let decryptor = Decryptor::new(aws::kms(environment, &identity, &http), function_name);
-
-        let mut deployment = Deployment::new(loaded.config);
-        deployment.broken = loaded.broken;
-        let channel = settings::slack_channel(environment).unwrap_or_else(|problem| {
-            tracing::error!(error_type = "channel_malformed", "{problem}");
-            deployment.problems.push(problem);
-            None
-        });
-        place(&mut deployment, &own, channel)?;
-        let api = match settings::slack_api_url(environment) {
-            Ok(api) => api,
-            // The token must not go where it does not belong, and that is where Slack's own API may be, too.
-            Err(problem) if deployment.own.way == APP && deployment.second.is_none() => {
-                return Err(StartError::new("slack_api_url_malformed", problem));
-            }
-            Err(problem) => {
-                tracing::error!(error_type = "slack_api_url_malformed", "{problem}");
-                deployment.unavailable.push((Closed::Way(APP), problem));
-                own.token = None;
-                SLACK_API.to_owned()
-            }
-        };
-        let senders = Senders::new(http, decryptor, api, &deployment, own);
+            deployment.config.receivers.iter().any(|receiver| receiver.evidence != Wish::default());
+        let evidence = wants_evidence.then(|| Evidence::new(environment, identity, http));
         let warm_up = async {
             if let Some(table) = &table {
                 Box::pin(table.warm_up(Utc::now())).await;
@@ -247,41 +198,6 @@ impl Memory {
     }
 }
 
-/// Decides where the deployment's own messages go: by its Slack app where there is one and its channel is known, and then
-/// its webhook is the second way.
-fn place(deployment: &mut Deployment, own: &Own, channel: Option<String>) -> Result<(), StartError> {
-    match (&own.token, &own.webhook, &channel) {
-        (Some(_), webhook, Some(channel)) => {
-            deployment.own = Target::channel(channel);
-            deployment.second = webhook.as_ref().map(|_| Target::OWN_WEBHOOK);
-        }
-        (Some(_), None, None) => {
-            let Some(target) = &deployment.config.default_receiver().target else {
-                let missing = || {
-                    format!(
-                        "{SLACK_CHANNEL} is not set: expected the id or name of the channel that the Slack app posts to"
-                    )
-                };
-                let problem = deployment.problems.first().cloned().unwrap_or_else(missing);
-                return Err(StartError::new("channel_missing", problem));
-            };
-            // What takes the default receiver's messages takes everybody's.
-            deployment.own = target.clone();
-        }
-        // The app is for the receivers that name a channel of it.
-        (Some(_), Some(_), None) => {
-            let mut targets =
-                deployment.config.receivers.iter().filter_map(|receiver| receiver.target.as_ref());
-            if targets.all(|target| target.way != APP) {
-                deployment.problems.push(format!("{KMS_ENCRYPTED_BOT_TOKEN} is set, but no channel of the Slack app is: set {SLACK_CHANNEL} to its id or name"));
-            }
-        }
-        (None, ..) => deployment.unavailable.push((Closed::Way(APP), TOKEN_MISSING.to_owned())),
-    }
-    deployment.channel = channel;
-    Ok(())
-}
-
 /// What the invocation counts.
 fn tally(plan: &Plan<'_>, report: &Report<'_>, is_config_invalid: bool) -> Tally {
     let digests = plan.posts.iter().map(|post| post.items.len()).filter(|items| *items > 1);
@@ -299,6 +215,7 @@ fn tally(plan: &Plan<'_>, report: &Report<'_>, is_config_invalid: bool) -> Tally
         let record = plan.items.get(*item).and_then(|item| plan.records.get(item.record));
         tally.add_delivered(record.and_then(|record| record.sent_at), *delivered_at);
     }
+    tally.silenced = (0..plan.items.len()).filter(|item| plan.is_held(*item)).count();
     let mut last = None;
     for ((item, receiver), failure) in &report.failed {
         // The other process says what becomes of it.
@@ -328,7 +245,13 @@ fn log(plan: &Plan<'_>, report: &Report<'_>, request_id: &str, started_at: DateT
             (Verdict::Drop(dropped), _) => Fate::Dropped(dropped),
             (Verdict::Deliver { .. }, Some(failure)) => Fate::Failed(failure),
             (Verdict::Deliver { .. }, None) => Fate::Done {
-                outcome: if delivered_at.is_some() { "delivered" } else { "delivered before" },
+                outcome: if delivered_at.is_some() {
+                    "delivered"
+                } else if plan.is_held(index) {
+                    "silenced"
+                } else {
+                    "delivered before"
+                },
                 receivers: &receivers,
             },
         };
@@ -387,6 +310,7 @@ mod tests {
             digested: 7,
             retried: 2,
             dropped: [("known".to_owned(), 1)].into(),
+            silenced: 0,
             failed: 1,
             failed_by_reason: [
                 (("default".to_owned(), "slack_timeout"), 1),

@@ -63,6 +63,10 @@ pub const AWS_ENDPOINT_URL_CLOUDWATCH: &str = "AWS_ENDPOINT_URL_CLOUDWATCH";
 pub const AWS_ENDPOINT_URL_CLOUDWATCH_LOGS: &str = "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS";
 /// The DynamoDB table in which the relay remembers alerts.
 pub const ALERT_TABLE: &str = "ALERT_TABLE";
+/// The name of the function that the secrets were encrypted for, where that is another one.
+pub const ENCRYPTED_FOR: &str = "ENCRYPTED_FOR";
+/// `enabled` where messages of the Slack app have buttons, because a function takes what is pressed.
+pub const SLACK_BUTTONS: &str = "SLACK_BUTTONS";
 /// The certificate authorities to trust instead of the compiled-in ones, PEM.
 pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 /// The certificate authorities to trust instead of the compiled-in ones, PEM; the AWS SDKs' name.
@@ -89,6 +93,18 @@ pub fn shown(value: &str) -> Cow<'_, str> {
     }
     let value = text::cut(value, SHOWN_MAX_CHARS);
     if value.contains(char::is_control) { value.replace(char::is_control, " ").into() } else { value }
+}
+
+/// Whether messages of the Slack app have buttons.
+#[must_use]
+pub fn has_buttons(environment: Environment<'_>) -> bool {
+    environment(SLACK_BUTTONS).is_some_and(|value| value.trim().eq_ignore_ascii_case("enabled"))
+}
+
+/// The name of the function that the secrets were encrypted for: the encryption context.
+#[must_use]
+pub fn encrypted_for(environment: Environment<'_>) -> String {
+    environment(ENCRYPTED_FOR).or_else(|| environment(AWS_LAMBDA_FUNCTION_NAME)).unwrap_or_default()
 }
 
 /// The channel to ask for, or what is wrong with the setting's value.

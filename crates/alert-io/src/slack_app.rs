@@ -93,6 +93,16 @@ impl SlackApp {
         Some(Outcome::Delivered((!found.is_digest).then_some(found.receipt)))
     }
 
+    /// The people in a user group, by their ids; the error is for the person who acts.
+    pub async fn usergroup(&self, group: &str, limit: Duration) -> Result<Vec<String>, String> {
+        let read =
+            self.read("usergroups.users.list", format!("usergroup={group}"), Instant::now() + limit).await;
+        let (status, body) = read.map_err(|error| {
+            format!("Slack could not be asked who is in a user group: {}", describe(&error))
+        })?;
+        answer::app::usergroup(group, status, &body)
+    }
+
     /// The messages of these names in a channel.
     pub async fn find(&self, channel: &str, names: &[String], limit: Duration) -> Vec<Sighting> {
         let Some(id) = self.id_of(channel) else {

@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::identity;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -18,7 +17,9 @@ use alert_core::key;
 use alert_core::known::{Kept, Known, Past, Question};
 use alert_core::outcome::Receipt;
 use alert_core::report::{Digest, Keep, Settled};
+use alert_core::silence::Silences;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -40,7 +41,7 @@ const LEASE_MARGIN: TimeDelta = TimeDelta::seconds(2);
 /// What is over is forgotten when no queue can bring it any more: SQS keeps messages for 14 days at most.
 const KEPT_WHEN_OVER: TimeDelta = TimeDelta::days(14);
 /// What still fires is kept as long as anybody may wait for its end.
-const KEPT_WHEN_OPEN: TimeDelta = TimeDelta::days(90);
+pub(crate) const KEPT_WHEN_OPEN: TimeDelta = TimeDelta::days(90);
 
 /// One claim of an item.
 #[derive(Debug)]
@@ -75,9 +76,11 @@ pub struct There {
     pub incident: Option<Incident>,
     /// The names of deliveries that were tried, and may have arrived.
     pub tried: Vec<String>,
+    /// What its message holds, or would, where people may act on it.
+    pub shown: Option<String>,
 }
 
-/// What is recorded of a claimed item, which is free then.
+/// What is recorded of a claimed item.
 #[derive(Debug)]
 pub struct Record<'r> {
     /// The item.
@@ -88,6 +91,10 @@ pub struct Record<'r> {
     pub keep: &'r Keep,
     /// When the item may be forgotten.
     pub expires_at: DateTime<Utc>,
+    /// The clock.
+    pub now: DateTime<Utc>,
+    /// Whether it is not free yet, because more is to be done with it.
+    pub is_kept: bool,
 }
 
 /// Why a store cannot be used now, for people.
@@ -111,6 +118,23 @@ pub trait Store {
 
     /// Records what became of it; `false` where somebody else has it by now.
     fn record(&self, record: &Record<'_>) -> impl Future<Output = Result<bool, Trouble>>;
+
+    /// The rules by which alerts are silenced, as their JSON; `None` where there never was one.
+    fn silences(&self) -> impl Future<Output = Result<Option<String>, Trouble>>;
+
+    /// Writes down under a message's name which item it shows.
+    fn name_message(
+        &self,
+        message: &str,
+        key: &str,
+        expires_at: DateTime<Utc>,
+    ) -> impl Future<Output = Result<(), Trouble>>;
+
+    /// The item that a message shows.
+    fn shown_by(&self, message: &str) -> impl Future<Output = Result<Option<String>, Trouble>>;
+
+    /// At most so many items with which something is to be done by now, those that wait longest first.
+    fn due(&self, now: DateTime<Utc>, max: usize) -> impl Future<Output = Result<Vec<String>, Trouble>>;
 }
 
 /// A store, and what this process remembers beside it.
@@ -182,15 +206,44 @@ impl<S: Store> Table<S> {
         }
     }
 
+    /// What people have silenced by rules, as the store has it. Where nobody knows, everything rings.
+    fn silences(&self, known: Result<Option<String>, Trouble>, is_known: bool) -> Silences {
+        let json = known.unwrap_or_else(|trouble| {
+            // One trouble is told and counted once.
+            if !is_known {
+                self.tell(&trouble, ": what is silenced by a rule rings");
+            }
+            None
+        });
+        let Some(json) = json else { return Silences::default() };
+        let silences = Silences::from_json(&json).unwrap_or_else(|error| {
+            tracing::warn!(
+                "the silences in the table cannot be read, so that nothing is silenced by a rule: {error}"
+            );
+            Silences::default()
+        });
+        for problem in silences.problems() {
+            tracing::warn!("a silence in the table holds nothing: {problem}");
+        }
+        silences
+    }
+
     /// Whether the next one is worth a call.
     async fn record_one(&self, settled: &Settled<'_>, now: DateTime<Utc>) -> bool {
         let Some(keep) = &settled.kept else { return true };
-        let is_open = keep.incident.as_ref().is_some_and(Incident::is_open);
-        let expires_at = now + if is_open { KEPT_WHEN_OPEN } else { KEPT_WHEN_OVER };
+        let expires_at = kept_until(keep.incident.as_ref(), now);
         let key = key::place(settled.receiver, settled.alert);
-        let record = Record { key: &key, owner: &self.owner, keep, expires_at };
+        let record = Record { key: &key, owner: &self.owner, keep, expires_at, now, is_kept: false };
         match self.store.record(&record).await {
-            Ok(true) => {}
+            Ok(true) => {
+                if let Some(message) = &keep.new_message
+                    && let Err(trouble) =
+                        self.store.name_message(&key::message(message), &key, expires_at).await
+                {
+                    self.tell(&trouble, ": what is pressed in the message of an alert is not taken");
+                    return false;
+                }
+            }
             Ok(false) => tracing::warn!(
                 "another process has taken {key} over, because the lease of this one had ended: its messages may be told twice"
             ),
@@ -234,8 +287,10 @@ impl<S: Store> Ledger for Table<S> {
         // not wait for each other with a part each.
         let first = places.pop_first().map(&claim);
         let others = stream::iter(places).map(&claim).buffer_unordered(CALLS_AT_ONCE);
-        let mut claims = pin!(stream::iter(first).then(identity).chain(others));
-        while let Some((numbers, claimed)) = claims.next().await {
+        let claims = stream::iter(first).then(identity).chain(others).collect::<Vec<_>>();
+        let (claims, silences) = join(claims, self.store.silences()).await;
+        answers.silences = self.silences(silences, is_in_trouble.load(Ordering::Relaxed));
+        for (numbers, claimed) in claims {
             let (there, is_ours) = match claimed {
                 Some(Ok(Claimed::Ours(there))) => (there, true),
                 Some(Ok(Claimed::Others(there))) => (there, false),
@@ -270,9 +325,9 @@ impl<S: Store> Ledger for Table<S> {
         let expires_at = now + KEPT_WHEN_OPEN;
         let claim = Claim { key: &key, owner, deliveries: &deliveries, now, until, expires_at };
         match self.store.claim(&claim).await {
-            Ok(Claimed::Ours(There { incident, tried })) => {
+            Ok(Claimed::Ours(There { incident, tried, .. })) => {
                 let is_open = incident.as_ref().is_some_and(Incident::is_open);
-                let hold = Hold { tried, is_open };
+                let hold = Hold { tried, is_open, shown: None };
                 let change = Change::of(alert, question.alert, &deliveries[0]);
                 if incident.is_some_and(|incident| incident.still_shows(&change, receipt)) {
                     return Some(hold);
@@ -288,12 +343,13 @@ impl<S: Store> Ledger for Table<S> {
         }
     }
 
-    async fn release(&self, question: &Question<'_>, Hold { tried, is_open }: Hold, now: DateTime<Utc>) {
+    async fn release(&self, question: &Question<'_>, hold: Hold, now: DateTime<Utc>) {
+        let Hold { tried, is_open, shown } = hold;
         let key = key::place(question.receiver, question.alert);
         let expires_at = now + if is_open { KEPT_WHEN_OPEN } else { KEPT_WHEN_OVER };
-        let keep = Keep { incident: None, tried };
+        let keep = Keep { incident: None, tried, shown, new_message: None };
         // Where somebody else has it by now, it is free of us.
-        let record = Record { key: &key, owner: &self.owner, keep: &keep, expires_at };
+        let record = Record { key: &key, owner: &self.owner, keep: &keep, expires_at, now, is_kept: false };
         if let Err(trouble) = self.store.record(&record).await {
             self.tell(&trouble, ": an alert is free again a moment later");
         }
@@ -324,9 +380,18 @@ impl<S: Store> Ledger for Table<S> {
     }
 }
 
+/// When what is known may be forgotten. What is silenced is remembered until that is over, and the rest of the time behind it.
+pub(crate) fn kept_until(incident: Option<&Incident>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let is_open = incident.is_some_and(Incident::is_open);
+    let kept = now + if is_open { KEPT_WHEN_OPEN } else { KEPT_WHEN_OVER };
+    let silenced = incident.and_then(|incident| incident.silenced.as_ref());
+    let due_at = silenced.and_then(|silenced| silenced.until);
+    due_at.map_or(kept, |due_at| kept.max(due_at + KEPT_WHEN_OVER))
+}
+
 /// Adds what the table knows of a delivery to what the process knows.
 fn add(known: &mut Known, delivery: &str, is_ours: bool, there: &There) {
-    let There { incident, tried } = there;
+    let There { incident, tried, .. } = there;
     // What is told is no riddle, if a claim that was made for it was never let go of.
     let tried: Vec<String> = tried
         .iter()

@@ -100,7 +100,7 @@ impl StoredThere {
     fn there(&self) -> There {
         let incident = self.incident.as_deref();
         let incident = incident.map(|text| alert_core::incident::Incident::from_json(text).unwrap());
-        There { incident, tried: self.tried.clone() }
+        There { incident, tried: self.tried.clone(), shown: None }
     }
 }
 
@@ -201,13 +201,30 @@ impl Store for Simulated {
         Ok(None)
     }
 
+    async fn silences(&self) -> Result<Option<String>, Trouble> {
+        Ok(None)
+    }
+
+    async fn name_message(&self, _: &str, _: &str, _: DateTime<Utc>) -> Result<(), Trouble> {
+        // Nobody presses anything in these worlds.
+        Ok(())
+    }
+
+    async fn shown_by(&self, _: &str) -> Result<Option<String>, Trouble> {
+        Ok(None)
+    }
+
+    async fn due(&self, _: DateTime<Utc>, _: usize) -> Result<Vec<String>, Trouble> {
+        Ok(Vec::new())
+    }
+
     async fn record(&self, record: &Record<'_>) -> Result<bool, Trouble> {
         self.write(|items, _| {
             let item = items.entry(record.key.to_owned()).or_default();
             if item.lease.as_ref().is_none_or(|(owner, _)| owner != record.owner) {
                 return false;
             }
-            let Keep { incident, tried } = record.keep;
+            let Keep { incident, tried, .. } = record.keep;
             self.0.trace(|| format!("record {}: {:?}", record.key, record.keep));
             item.lease = None;
             if let Some(incident) = incident {

@@ -251,6 +251,31 @@ pub fn find(names: &[String], channel: &str, status: u16, body: &str) -> Result<
     Ok(names.iter().filter_map(sighting).collect())
 }
 
+/// The people in a user group, by what Slack answered; else why that is not known, for the person who acts.
+///
+/// Source: Slack, `usergroups.users.list`.
+pub fn usergroup(group: &str, status: u16, body: &str) -> Result<Vec<String>, String> {
+    #[derive(Deserialize)]
+    struct Members {
+        ok: bool,
+        #[serde(default)]
+        error: String,
+        #[serde(default)]
+        users: Vec<String>,
+    }
+    let code = match serde_json::from_str(body).ok().filter(|_| status == 200) {
+        Some(Members { ok: true, users, .. }) => return Ok(users),
+        Some(Members { error, .. }) if is_code(&error) => error,
+        _ => format!("HTTP {status}"),
+    };
+    let remedy = match code.as_str() {
+        "missing_scope" => "; give the app the scope usergroups:read",
+        "no_such_subteam" => "; there is no such group: mend actions.allow",
+        _ => "",
+    };
+    Err(format!("Slack does not tell who is in the user group {group} ({code}{remedy})"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -4,6 +4,7 @@
 //! There is no clock in it, and knowing nothing is lawful. What it tells as acts is said by [`Step::acts`], one table.
 
 mod next;
+mod people;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,10 +13,12 @@ use thiserror::Error;
 use crate::alert::{Alert, Comparison, Condition, Severity, State};
 use crate::key::AlertKey;
 use crate::outcome::Receipt;
+use crate::silence::Rule;
 use crate::target::Act;
 use crate::text::cut;
 
-pub use next::next;
+pub use next::{next, silence_over};
+pub use people::{Acknowledged, Button, Person, Press, Refusal, Silenced, press};
 
 /// Changes that are remembered one by one; more in an hour than [`Policy::flapping_after`] must be among them.
 pub const RECENT_MAX: usize = 20;
@@ -149,6 +152,12 @@ pub struct Incident {
     /// Whether that message tells of other alerts as well.
     #[serde(default)]
     pub is_digest: bool,
+    /// Who is on it, or was when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledged>,
+    /// Why nothing of it rings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silenced: Option<Silenced>,
     /// The newest deliveries that were told.
     #[serde(default)]
     deliveries: Vec<String>,
@@ -238,6 +247,8 @@ pub struct Change<'a> {
     pub comparison: Option<Comparison>,
     /// How many children fire.
     pub children: usize,
+    /// The rule that silences it now.
+    pub rule: Option<&'a Rule>,
 }
 
 impl<'a> Change<'a> {
@@ -263,6 +274,7 @@ impl<'a> Change<'a> {
             value: measure.and_then(|measure| measure.value),
             comparison: measure.and_then(|measure| measure.comparison),
             children: alert.evidence.children.iter().filter(|child| is_firing(&child.state)).count(),
+            rule: None,
         }
     }
 }
@@ -274,6 +286,8 @@ pub struct Step {
     pub incident: Incident,
     /// What people are told.
     pub told: Told,
+    /// Somebody has silenced it: it is counted and shown, and rings nowhere.
+    pub is_silent: bool,
 }
 
 /// What people are told of a change.
@@ -315,6 +329,11 @@ pub enum Told {
     },
     /// A change that is older than what is shown, and that people do not know.
     Late,
+    /// Nothing has changed, but it may ring again.
+    SilenceOver {
+        /// How many changes rang nowhere.
+        changes: u64,
+    },
 }
 
 /// Why a change is known.
@@ -367,6 +386,9 @@ impl Step {
     pub fn acts(&self, policy: &Policy) -> Vec<Act> {
         const SHOWN: Option<bool> = Some(true);
         const IN_THREAD: Option<bool> = Some(false);
+        if self.is_silent {
+            return self.silent_act().into_iter().collect();
+        }
         // Whether there is a reply, and whether all see it; whether the message is changed.
         let (reply, changes) = match self.told {
             Told::Nothing(_) => return Vec::new(),
@@ -383,6 +405,9 @@ impl Step {
                 End::Edit => (None, true),
             },
             Told::Late => (IN_THREAD, false),
+            Told::SilenceOver { .. } if self.incident.is_open() => (SHOWN, true),
+            // It is over, or was never told: only what its message says of the silence is to be mended.
+            Told::SilenceOver { .. } => return self.silent_act().into_iter().collect(),
         };
         let Incident { receipt, is_digest, .. } = &self.incident;
         let Some(receipt) = receipt else { return vec![Act::Say] };
@@ -390,6 +415,19 @@ impl Step {
         let reply = reply.map(|is_shown| Act::Reply { to: receipt.clone(), is_shown });
         let edit = (changes && !is_digest).then(|| Act::Edit(receipt.clone()));
         reply.into_iter().chain(edit).collect()
+    }
+
+    /// What rings nobody: the change of the message that is there. Even a reply in its thread would call those who follow it.
+    fn silent_act(&self) -> Option<Act> {
+        let Incident { receipt, is_digest, .. } = &self.incident;
+        let shows = !matches!(self.told, Told::Nothing(_) | Told::News | Told::Late) && !is_digest;
+        receipt.clone().filter(|_| shows).map(Act::Edit)
+    }
+
+    /// Whether it is kept from people for now: there is no message that could be changed without a sound.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.is_silent && !matches!(self.told, Told::Nothing(_)) && self.silent_act().is_none()
     }
 }
 

@@ -47,6 +47,7 @@ impl Event {
             value: Some(0.5),
             comparison: Some(Comparison::Above),
             children: 0,
+            rule: None,
         }
     }
 }
@@ -130,7 +131,7 @@ impl Seen {
         let (at, now) = (moment(event.at), moment(event.now));
         let step = next(self.known.get(&alarm), &event.change(), now, &history.policy);
         let acts = step.acts(&history.policy);
-        let Step { mut incident, told } = step;
+        let Step { mut incident, told, .. } = step;
         for act in &acts {
             match act {
                 Act::Say => {

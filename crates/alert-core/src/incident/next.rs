@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 
 use super::{
     AHEAD_MAX, COPIES_WITHIN, Change, DELIVERIES_MAX, FLAPPING_SHOWN_EVERY, FLAPPING_WITHIN, Flapping,
-    Incident, Moment, Policy, RECENT_MAX, Repeat, Step, Told, short, stored,
+    Incident, Moment, Policy, RECENT_MAX, Repeat, Silenced, Step, Told, short, stored,
 };
 use crate::alert::{Comparison, State};
+use crate::silence::Rule;
 
 /// What a change does to what is known, and what people are told of it.
 ///
@@ -16,6 +17,8 @@ use crate::alert::{Comparison, State};
 ///
 /// No data is a problem as firing is: it is told like one, keeps the message open and ends as one. Only where it takes the
 /// place of firing nobody is called, because somebody is on it, and it may well be the same trouble.
+///
+/// What is silenced goes its way like all else, and only rings nowhere: a message that is there shows what has become of it.
 #[must_use]
 pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, policy: &Policy) -> Step {
     let change = &Change { at: change.at.map(stored), began_at: change.began_at.map(stored), ..*change };
@@ -23,9 +26,10 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
     let Some(known) = known else { return first(change, now) };
     let mut incident = known.clone();
     if known.is_told(change.delivery) {
-        return Step { incident, told: Told::Nothing(Repeat::Delivered) };
+        return Step { incident, told: Told::Nothing(Repeat::Delivered), is_silent: false };
     }
     incident.remember_delivery(change.delivery);
+    incident.be_silenced(change, now);
     let told = if !change.is_state {
         Told::News
     } else if known.state == State::Informational {
@@ -37,15 +41,47 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
             Place::Newer(at) => incident.take(change, at, now, policy),
         }
     };
-    Step { incident, told }
+    // What rang nowhere was not shown to all.
+    if incident.silenced.is_some()
+        && let Some(flapping) = &mut incident.flapping
+    {
+        flapping.shown_at = known.flapping.and_then(|flapping| flapping.shown_at);
+    }
+    incident.silent(told)
 }
 
 /// What is known after the first that is heard.
 fn first(change: &Change<'_>, now: DateTime<Utc>) -> Step {
     let mut incident = Incident::new(change, change.time(now), now);
     incident.remember_delivery(change.delivery);
+    incident.be_silenced(change, now);
     let told = if change.is_state { incident.open(change, incident.at, now) } else { Told::News };
-    Step { incident, told }
+    incident.silent(told)
+}
+
+/// What becomes of an alert whose silence is over, with nothing new about it; `None` where it is not.
+///
+/// `is_active` says whether the rule of this id holds still.
+#[must_use]
+pub fn silence_over(
+    known: &Incident,
+    is_active: impl Fn(&str) -> bool,
+    delivery: &str,
+    now: DateTime<Utc>,
+) -> Option<Step> {
+    let silenced = known.silenced.as_ref().filter(|_| !known.is_told(delivery))?;
+    let holds = match &silenced.rule {
+        Some(rule) => is_active(rule),
+        None => silenced.holds(now),
+    };
+    if holds {
+        return None;
+    }
+    let told = Told::SilenceOver { changes: silenced.changes };
+    // What comes on its heels tells nothing new.
+    let mut incident = Incident { silenced: None, heard_at: stored(now), ..known.clone() };
+    incident.remember_delivery(delivery);
+    Some(Step { incident, told, is_silent: false })
 }
 
 /// Where a change stands beside the newest one that is known, and its time.
@@ -99,11 +135,45 @@ impl Incident {
             receipt: None,
             target: None,
             is_digest: false,
+            acknowledged: None,
+            silenced: None,
             deliveries: Vec::new(),
         }
     }
 
-    fn remember_delivery(&mut self, delivery: &str) {
+    /// Forgets a silence that is over, and takes over what a rule says, where a person has not silenced it for longer.
+    fn be_silenced(&mut self, change: &Change<'_>, now: DateTime<Utc>) {
+        let changes = self.silenced.as_ref().map_or(0, |silenced| silenced.changes);
+        self.silenced =
+            self.silenced.take().filter(|silenced| silenced.rule.is_none() && silenced.holds(now));
+        let is_longer = |rule: &&Rule| {
+            self.silenced.as_ref().is_none_or(|own| own.until.is_some_and(|until| until < rule.ends_at))
+        };
+        if let Some(rule) = change.rule.filter(is_longer) {
+            self.silenced = Some(Silenced::by_rule(rule, changes));
+        }
+    }
+
+    /// The step to this incident, with what a silence does to it.
+    fn silent(mut self, told: Told) -> Step {
+        let is_silent = self.silenced.is_some();
+        let is_quiet = matches!(told, Told::Nothing(_) | Told::Reminder);
+        if let Some(silenced) = self.silenced.as_mut().filter(|_| !is_quiet) {
+            silenced.changes = silenced.changes.saturating_add(1);
+        }
+        if let Told::Over { .. } = told
+            && self.silenced.as_ref().is_some_and(|silenced| silenced.until.is_none())
+        {
+            self.silenced = None;
+        }
+        let told = match told {
+            Told::Flapping { changes, .. } if is_silent => Told::Flapping { changes, is_shown: false },
+            told => told,
+        };
+        Step { incident: self, told, is_silent }
+    }
+
+    pub(super) fn remember_delivery(&mut self, delivery: &str) {
         self.deliveries.push(delivery.to_owned());
         let more = self.deliveries.len().saturating_sub(DELIVERIES_MAX);
         self.deliveries.drain(..more);
@@ -127,7 +197,8 @@ impl Incident {
     fn open(&mut self, change: &Change<'_>, at: DateTime<Utc>, now: DateTime<Utc>) -> Told {
         let recent = std::mem::take(&mut self.recent);
         let deliveries = std::mem::take(&mut self.deliveries);
-        *self = Self { recent, deliveries, ..Self::new(change, at, now) };
+        let silenced = self.silenced.take();
+        *self = Self { recent, silenced, deliveries, ..Self::new(change, at, now) };
         // Of what is over the message tells the whole.
         self.opened_at = change.began_at.filter(|began| *began < at).unwrap_or(at);
         self.begin(change, at);
@@ -144,7 +215,9 @@ impl Incident {
         }
         let is_over = change.state == State::Resolved;
         let ended_before = self.ended_at.map(|ended| at.signed_duration_since(ended));
-        let is_forgotten = ended_before.is_some_and(|before| before > policy.reopen_within);
+        // While it is silenced, its message is all that people see of it.
+        let is_seen = self.silenced.is_some() && self.receipt.is_some() && !self.is_digest;
+        let is_forgotten = !is_seen && ended_before.is_some_and(|before| before > policy.reopen_within);
         // A digest's message cannot turn red for one of its alerts.
         if is_forgotten || self.is_digest && self.ended_at.is_some() && !is_over {
             return self.open(change, at, now);
@@ -230,6 +303,7 @@ impl Incident {
         };
         self.severity = None;
         self.children = 0;
+        self.acknowledged = None;
     }
 
     /// Counts a change; `false` where it was counted before.

@@ -2,6 +2,8 @@ use std::fmt::Write as _;
 
 use super::*;
 
+mod acting;
+
 /// A minute of a day.
 fn minute(minute: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_789_268_400, 0).unwrap() + TimeDelta::minutes(minute)
@@ -19,6 +21,7 @@ fn change(delivery: &str, state: State, at: i64) -> Change<'_> {
         value: None,
         comparison: Some(Comparison::Above),
         children: 0,
+        rule: None,
     }
 }
 
@@ -52,9 +55,8 @@ impl Life {
             "" => format!("d{:03}", self.deliveries),
             delivery => delivery.to_owned(),
         };
-        let Step { mut incident, told } =
-            next(self.known.as_ref(), &Change { delivery: &delivery, ..change }, now, &self.policy);
-        let step = Step { incident: incident.clone(), told };
+        let step = next(self.known.as_ref(), &Change { delivery: &delivery, ..change }, now, &self.policy);
+        let Step { mut incident, told, .. } = step.clone();
         let mut done = String::new();
         for act in step.acts(&self.policy) {
             let word = match act {
@@ -481,6 +483,7 @@ fn what_an_alert_says() {
         value: Some(7.0),
         comparison: Some(Comparison::Below),
         children: 2,
+        rule: None,
     };
     assert_eq!(Change::of(&alert, &key, "d"), expected);
     let news = AlertKey::News(crate::key::DeliveryKey::default());

@@ -7,11 +7,13 @@ pub mod sns;
 pub mod text;
 
 use chrono_tz::Tz;
+use page::people::Remark;
 use page::words::fill;
 use page::{Context, Language, Page};
 
 use crate::alert::Alert;
 use crate::evidence::Lines;
+use crate::incident::Incident;
 use crate::key::AlertKey;
 use crate::known::Shown;
 
@@ -149,6 +151,56 @@ impl Medium {
         match self {
             Self::Slack => slack::counted(posted, over, of, language.words()).map(Message::Slack),
             Self::Text => None,
+        }
+    }
+
+    /// A message that was posted with this content, with what people have done since, and may do; `None` where the medium cannot
+    /// say it.
+    #[must_use]
+    pub fn with_people(self, posted: &str, incident: &Incident, options: &Options<'_>) -> Option<Message> {
+        match self {
+            Self::Slack => slack::with_people(posted, incident, options).map(Message::Slack),
+            Self::Text => None,
+        }
+    }
+
+    /// What is said in a message's thread when somebody has acted.
+    #[must_use]
+    pub fn remark(self, remark: Remark<'_>, options: &Options<'_>) -> Message {
+        match self {
+            Self::Slack => Message::Slack(slack::remark(remark, options)),
+            Self::Text => {
+                let words = options.language.words();
+                Message::Text(text::one(&page::people::remark(remark, words), options.timezone, words))
+            }
+        }
+    }
+
+    /// What rings when the silence of an alert is over whose message was posted, or was to be, with this content.
+    #[must_use]
+    pub fn silence_over(
+        self,
+        posted: &str,
+        changes: u64,
+        mention: Option<&str>,
+        options: &Options<'_>,
+    ) -> Message {
+        match self {
+            Self::Slack => Message::Slack(slack::silence_over(posted, changes, mention, options)),
+            Self::Text => {
+                let words = options.language.words();
+                let line = text::one(&page::people::silence_over(changes, words), options.timezone, words);
+                Message::Text(format!("{line}{posted}"))
+            }
+        }
+    }
+
+    /// A message as it was posted, or was to be.
+    #[must_use]
+    pub fn read(self, posted: &str) -> Option<Message> {
+        match self {
+            Self::Slack => slack::Message::read(posted).map(Message::Slack),
+            Self::Text => Some(Message::Text(posted.to_owned())),
         }
     }
 

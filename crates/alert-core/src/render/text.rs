@@ -18,6 +18,9 @@ pub fn page(page: &Page<'_>, timezone: Tz, words: &Words) -> String {
     if let Some(story) = &page.story {
         push(&line(story, timezone, words));
     }
+    for person in &page.people {
+        push(&line(person, timezone, words));
+    }
     if let Some(measure) = &page.measure {
         push(&line(measure, timezone, words));
     }
@@ -73,6 +76,14 @@ pub fn lines(lines: &Lines, words: &Words) -> String {
     text
 }
 
+/// Writes one line.
+#[must_use]
+pub fn one(spans: &Line<'_>, timezone: Tz, words: &Words) -> String {
+    let mut text = String::new();
+    push_lines(&line(spans, timezone, words), &mut text);
+    text
+}
+
 fn push_lines(part: &str, text: &mut String) {
     let part = part.trim_end();
     if !part.is_empty() {
@@ -103,6 +114,7 @@ pub fn line(line: &Line<'_>, timezone: Tz, words: &Words) -> String {
             }
             Span::Moment(time) => text.push_str(&words.moment(*time, timezone)),
             Span::Mention(_) => {}
+            Span::Person { name, .. } => text.push_str(name),
             Span::Break => text.push('\n'),
         }
     }

@@ -3,6 +3,7 @@
 
 mod body;
 mod headline;
+pub mod people;
 mod story;
 pub mod words;
 
@@ -18,6 +19,7 @@ use crate::incident::{Step, Told};
 use crate::known::Shown;
 pub(crate) use headline::emblem;
 pub use headline::{Headline, NAME_MAX_CHARS};
+pub use people::Control;
 pub use words::{Language, Words};
 
 /// A message that comes later than this after the change says so; for what is no emergency, see [`LATE_NEWS`].
@@ -56,6 +58,8 @@ pub struct Context<'c> {
     pub story: Option<&'c Step>,
     /// What was asked for beside the alert.
     pub evidence: Option<&'c Findings>,
+    /// People may act by buttons.
+    pub has_buttons: bool,
 }
 
 impl<'c> Context<'c> {
@@ -77,6 +81,7 @@ impl<'c> Context<'c> {
             may_be_repeat: false,
             story: None,
             evidence: None,
+            has_buttons: false,
         }
     }
 
@@ -118,6 +123,13 @@ pub enum Span<'a> {
     Moment(DateTime<Utc>),
     /// A mention in the target's own markup, out of the configuration.
     Mention(&'a str),
+    /// A person: by the target's own id where it has one, and what they are called.
+    Person {
+        /// The id, or empty.
+        id: Cow<'a, str>,
+        /// The name.
+        name: Cow<'a, str>,
+    },
     /// The line ends.
     Break,
 }
@@ -180,6 +192,10 @@ pub struct Page<'a> {
     pub mention: Option<&'a str>,
     /// What the change is to those who know the alert.
     pub story: Option<Line<'a>>,
+    /// What people have done, a line each.
+    pub people: Vec<Line<'a>>,
+    /// What people may do.
+    pub controls: Vec<Control>,
     /// The value against its limit, and what is measured.
     pub measure: Option<Line<'a>>,
     /// Recent values.
@@ -220,11 +236,18 @@ impl<'a> Page<'a> {
             .filter(|fact| !is_told(fact))
             .map(|fact| (crate::text::cut(&fact.name, 80), crate::text::cut(&fact.value, 500)));
         let is_bad = matches!(alert.state, State::Firing | State::NoData);
-        let calls = is_bad && context.story.is_none_or(|step| step.told.calls());
+        let calls = is_bad && context.story.is_none_or(|step| step.told.calls() && !step.is_silent);
+        // What nobody remembers cannot be acted upon.
+        let remembered = context.story.map(|step| &step.incident);
         Self {
             state: alert.state,
             mention: context.mention.filter(|_| calls),
             story: story::story(alert, context),
+            people: remembered.map(|incident| people::lines(incident, context.words())).unwrap_or_default(),
+            controls: remembered
+                .filter(|incident| context.has_buttons && !incident.is_digest)
+                .map(people::controls)
+                .unwrap_or_default(),
             measure: body::measure(alert, context),
             charts: body::charts(alert, context),
             image: context.evidence.and_then(|found| found.image.as_deref()),

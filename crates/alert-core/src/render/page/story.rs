@@ -16,7 +16,9 @@ pub(super) fn story<'a>(alert: &Alert, context: &Context<'a>) -> Option<Line<'a>
         .worst_value
         .map(|worst| fill(words.worst, &[&number::measured(worst, None, &alert.evidence.unit)]));
     let (says, worst) = match step.told {
-        Told::Nothing(_) | Told::News | Told::New | Told::Late => return None,
+        Told::Nothing(_) | Told::News | Told::New | Told::Late | Told::SilenceOver { .. } => {
+            return None;
+        }
         Told::Again { nth: ..=1, .. } => (Some(words.fires_now.to_owned()), None),
         Told::Again { nth, within } => {
             (Some(fill(words.fires_again, &[&words.ordinal(nth), &words.span(within)])), None)

@@ -189,6 +189,58 @@ pub struct Words {
     /// How often, more than once.
     pub fired_times: &'static str,
 
+    // What people do.
+    /// Who, and since when.
+    pub is_on_it: &'static str,
+    /// The same, where it is over.
+    pub was_on_it: &'static str,
+    /// Who, and until when.
+    pub silenced_until: &'static str,
+    /// Who.
+    pub silenced_until_over: &'static str,
+    /// How many changes rang nowhere: one, several.
+    pub changes_meanwhile: [&'static str; 2],
+    /// Who is on it from now on.
+    pub takes_it: &'static str,
+    /// Who is not on it any more.
+    pub leaves_it: &'static str,
+    /// Who has ended a silence.
+    pub ends_silence: &'static str,
+    /// A silence is over, and its alert is not.
+    pub silence_over: &'static str,
+    /// The buttons.
+    pub acknowledge: &'static str,
+    /// The same.
+    pub undo_acknowledge: &'static str,
+    /// The same.
+    pub silence: &'static str,
+    /// For how long.
+    pub silences: [&'static str; 3],
+    /// The last button.
+    pub undo_silence: &'static str,
+    /// The same press came before.
+    pub pressed_before: &'static str,
+    /// Above why nothing was changed.
+    pub nothing_changed: &'static str,
+    /// Another message shows the alert.
+    pub newer_message: &'static str,
+    /// Since when it is over.
+    pub over_since: &'static str,
+    /// Who is on it, and since when.
+    pub already_on_it: &'static str,
+    /// There is nothing left to be undone.
+    pub undone_already: &'static str,
+    /// The rule's id.
+    pub silenced_by_rule: &'static str,
+    /// Nothing is remembered of the message.
+    pub unknown_message: &'static str,
+    /// Why a press was not taken.
+    pub not_taken: &'static str,
+    /// Who may act.
+    pub not_allowed: &'static str,
+    /// Why the message does not show what was taken.
+    pub not_shown: &'static str,
+
     // Digests.
     /// How many alerts.
     pub alerts: &'static str,
@@ -320,6 +372,32 @@ static ENGLISH: Words = Words {
     worst: "worst {0}",
     fired_times: "fired {0} times",
 
+    is_on_it: "👀 {0} is on it since {1}",
+    was_on_it: "👀 {0} was on it since {1}",
+    silenced_until: "🔕 {0} has silenced it until {1}",
+    silenced_until_over: "🔕 {0} has silenced it until it is over",
+    changes_meanwhile: ["{0} change meanwhile", "{0} changes meanwhile"],
+    takes_it: "👀 {0} is on it",
+    leaves_it: "{0} is not on it any more",
+    ends_silence: "🔔 {0} has ended the silence",
+    silence_over: "🔔 The silence has ended, and it still fires",
+    acknowledge: "Acknowledge",
+    undo_acknowledge: "Undo: acknowledge",
+    silence: "Silence …",
+    silences: ["for 1 h", "for 4 h", "until it is over"],
+    undo_silence: "Undo: silence",
+    pressed_before: "This was taken before.",
+    nothing_changed: "Nothing was changed. ",
+    newer_message: "Nothing was changed: another message shows this alert now.",
+    over_since: "Nothing was changed: the alert is over since {0}.",
+    already_on_it: "Nothing was changed: {0} is on it since {1}.",
+    undone_already: "Nothing was changed: it was undone before, or has ended.",
+    silenced_by_rule: "Nothing was changed: a rule silences it. It ends by: alertctl silence expire {0}",
+    unknown_message: "nothing is remembered of this message",
+    not_taken: "This was NOT taken: {0}. Please try again.",
+    not_allowed: "This was NOT taken: only {0} may act here.",
+    not_shown: "This was taken, but the message does not show it yet: {0}.",
+
     alerts: "{0} alerts: {1}",
     alerts_in_changes: "{0} alerts in {1} changes: {2}",
     counts: ["{0} firing", "{0} without data", "{0} to know", "{0} resolved"],
@@ -436,6 +514,32 @@ static KOREAN: Words = Words {
     is_over: "복구됨",
     worst: "가장 나쁜 값 {0}",
     fired_times: "{0}회 발생",
+
+    is_on_it: "👀 {0} 님이 {1}부터 대응 중",
+    was_on_it: "👀 {0} 님이 {1}부터 대응함",
+    silenced_until: "🔕 {0} 님이 {1}까지 알림을 끔",
+    silenced_until_over: "🔕 {0} 님이 해소될 때까지 알림을 끔",
+    changes_meanwhile: ["그동안 {0}회 변경", "그동안 {0}회 변경"],
+    takes_it: "👀 {0} 님이 대응 중",
+    leaves_it: "{0} 님이 대응을 취소함",
+    ends_silence: "🔔 {0} 님이 알림을 다시 켬",
+    silence_over: "🔔 알림 끄기가 끝났지만 아직 해소되지 않음",
+    acknowledge: "확인",
+    undo_acknowledge: "확인 취소",
+    silence: "알림 끄기 …",
+    silences: ["1시간", "4시간", "해소될 때까지"],
+    undo_silence: "알림 다시 켜기",
+    pressed_before: "이미 처리된 요청입니다.",
+    nothing_changed: "바뀐 것이 없습니다. ",
+    newer_message: "바뀐 것이 없습니다: 다른 메시지가 이 경보를 보여 줍니다.",
+    over_since: "바뀐 것이 없습니다: 경보가 {0}에 해소되었습니다.",
+    already_on_it: "바뀐 것이 없습니다: {0} 님이 {1}부터 대응 중입니다.",
+    undone_already: "바뀐 것이 없습니다: 이미 취소되었거나 끝났습니다.",
+    silenced_by_rule: "바뀐 것이 없습니다: 규칙이 알림을 껐습니다. 끝내려면: alertctl silence expire {0}",
+    unknown_message: "이 메시지에 대한 기록이 없습니다",
+    not_taken: "처리되지 않았습니다: {0}. 다시 시도해 주세요.",
+    not_allowed: "처리되지 않았습니다: {0}만 할 수 있습니다.",
+    not_shown: "처리되었지만 메시지에 아직 보이지 않습니다: {0}.",
 
     alerts: "알림 {0}건: {1}",
     alerts_in_changes: "알림 {0}건(변경 {1}회): {2}",

@@ -45,6 +45,8 @@ pub enum Block {
     Fields(Vec<Mrkdwn>),
     /// Small and grey.
     Context(Mrkdwn),
+    /// Small and grey, with a `block_id` by which it is found again.
+    Named(&'static str, Mrkdwn),
     /// A row of buttons.
     Actions(Vec<Button>),
     /// A block as its whole JSON: a chart, or what was posted before.
@@ -126,6 +128,9 @@ impl Block {
                 r#"{"type":"section","fields":[]}"#.len() + parts.saturating_sub(1)
             }
             Self::Context(part) => r#"{"type":"context","elements":[]}"#.len() + text(part.as_str()),
+            Self::Named(id, part) => {
+                r#"{"type":"context","block_id":"","elements":[]}"#.len() + id.len() + text(part.as_str())
+            }
             Self::Actions(buttons) => actions_json_width(buttons),
             Self::Raw(json) => width(json),
             Self::Container(title, children) => {
@@ -167,7 +172,9 @@ impl Block {
                 .rev()
                 .map(|count| Self::Fields(fields[..count].to_vec()))
                 .find(|block| block.json_width() <= max),
-            Self::Context(_) | Self::Actions(_) | Self::Raw(_) | Self::Container(..) => None,
+            Self::Context(_) | Self::Named(..) | Self::Actions(_) | Self::Raw(_) | Self::Container(..) => {
+                None
+            }
         }
     }
 }
@@ -291,6 +298,13 @@ impl Block {
                 write_mrkdwn(text, json);
                 json.push_str("]}");
             }
+            Self::Named(id, text) => {
+                json.push_str(r#"{"type":"context","block_id":"#);
+                write_text(id, json);
+                json.push_str(r#","elements":["#);
+                write_mrkdwn(text, json);
+                json.push_str("]}");
+            }
             Self::Actions(buttons) => {
                 json.push_str(r#"{"type":"actions","elements":["#);
                 write_list(buttons, json, Button::write_json);
@@ -335,8 +349,9 @@ mod tests {
         let texts: Vec<Mrkdwn> = texts.iter().map(|text| Mrkdwn::new().markup(text)).collect();
         let button = |text: &Mrkdwn| Button { text: "Open \"it\"", url: text.as_str().to_owned() };
         let lists = [Block::Fields(texts.clone()), Block::Actions(texts.iter().map(button).collect())];
-        let single =
-            texts.iter().flat_map(|text| [Block::Section(text.clone()), Block::Context(text.clone())]);
+        let single = texts.iter().flat_map(|text| {
+            [Block::Section(text.clone()), Block::Context(text.clone()), Block::Named("people", text.clone())]
+        });
         single.chain(lists).collect()
     }
 

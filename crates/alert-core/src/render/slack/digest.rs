@@ -3,13 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, SECTION_TEXT_MAX_CHARS, escaped_width};
 use super::mrkdwn::Mrkdwn;
 use super::single::color;
-use super::{Attachment, FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
+use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
 use crate::alert::{LinkKind, State};
 use crate::key::AlertKey;
 use crate::render::page::words::fill;
@@ -86,37 +83,20 @@ pub fn digest(
 /// What it told stays as it was, so that whoever has read it finds it again.
 #[must_use]
 pub fn counted(posted: &str, over: usize, of: usize, words: &Words) -> Option<Message> {
-    #[derive(Deserialize)]
-    struct Posted {
-        text: String,
-        #[serde(default)]
-        blocks: Vec<Value>,
-        #[serde(default)]
-        attachments: Vec<PostedAttachment>,
-    }
-    #[derive(Deserialize)]
-    struct PostedAttachment {
-        color: String,
-        fallback: String,
-        blocks: Vec<Value>,
-    }
-    let Posted { text, blocks, attachments } = serde_json::from_str(posted).ok()?;
-    let raw = |blocks: Vec<Value>| blocks.into_iter().map(|block| Block::Raw(block.to_string()));
+    let mut message = Message::read(posted)?;
     let emblem = if over >= of { emblem(State::Resolved, None) } else { "" };
     let count = fill(words.of_them_over, &[&over.to_string(), &of.to_string()]);
     let count = [emblem, &count].join(" ");
     let count = count.trim_start();
-    let head = Block::section(Mrkdwn::new().bold(count));
-    let blocks = if blocks.is_empty() { Vec::new() } else { head.into_iter().chain(raw(blocks)).collect() };
-    let states = [State::Firing, State::NoData, State::Informational, State::Resolved];
-    let attachments =
-        attachments.into_iter().map(|PostedAttachment { color: as_posted, fallback, blocks }| {
-            let state = states.into_iter().find(|state| color(*state) == as_posted).unwrap_or(State::Firing);
-            let color = color(if over >= of { State::Resolved } else { state });
-            Attachment { color, fallback, blocks: raw(blocks).collect() }
-        });
-    let text = Mrkdwn::new().text(count).markup(" · ").markup(&text).cut(FALLBACK_TEXT_MAX_CHARS);
-    Some(Message { channel: None, text: text.into_string(), blocks, attachments: attachments.collect() })
+    if !message.blocks.is_empty() {
+        message.blocks.splice(0..0, Block::section(Mrkdwn::new().bold(count)));
+    }
+    for attachment in message.attachments.iter_mut().filter(|_| over >= of) {
+        attachment.color = color(State::Resolved);
+    }
+    let text = Mrkdwn::new().text(count).markup(" · ").markup(&message.text).cut(FALLBACK_TEXT_MAX_CHARS);
+    message.text = text.into_string();
+    Some(message)
 }
 
 /// Counted are the alerts; what changed several times is one of them.

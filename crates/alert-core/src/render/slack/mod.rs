@@ -7,14 +7,22 @@ pub mod arguments;
 pub mod block;
 mod digest;
 pub mod mrkdwn;
+mod people;
 mod single;
+
+use serde::Deserialize;
+use serde_json::Value;
 
 use block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, Button, CONTAINER_CHILDREN_MAX};
 use mrkdwn::Mrkdwn;
 
 use super::page::Words;
+use crate::alert::State;
+use single::color;
 
 pub use digest::{counted, digest};
+pub use people::{SILENCES, remark, silence_over, with_people};
+use single::short;
 pub use single::{lines, page, reply, sparkline, superseded};
 
 /// Slack recommends at most 4,000 characters for `text`; the fallback stays within it.
@@ -56,6 +64,35 @@ impl Attachment {
 }
 
 impl Message {
+    /// A message as it was posted, each of its blocks as a whole; `None` where it is none.
+    pub(super) fn read(posted: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Posted {
+            text: String,
+            #[serde(default)]
+            blocks: Vec<Value>,
+            #[serde(default)]
+            attachments: Vec<PostedAttachment>,
+        }
+        #[derive(Deserialize)]
+        struct PostedAttachment {
+            color: String,
+            fallback: String,
+            blocks: Vec<Value>,
+        }
+        let Posted { text, blocks, attachments } = serde_json::from_str(posted).ok()?;
+        let raw =
+            |blocks: Vec<Value>| blocks.into_iter().map(|block| Block::Raw(block.to_string())).collect();
+        let states = [State::Firing, State::NoData, State::Informational, State::Resolved];
+        let attachments =
+            attachments.into_iter().map(|PostedAttachment { color: as_posted, fallback, blocks }| {
+                let state =
+                    states.into_iter().find(|state| color(*state) == as_posted).unwrap_or(State::Firing);
+                Attachment { color: color(state), fallback, blocks: raw(blocks) }
+            });
+        Some(Self { channel: None, text, blocks: raw(blocks), attachments: attachments.collect() })
+    }
+
     /// The exact bytes to post.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -106,7 +143,9 @@ impl Message {
             self.blocks.iter().chain(self.attachments.iter().flat_map(|attachment| &attachment.blocks))
         {
             let parts = match block {
-                Block::Section(part) | Block::Context(part) => std::slice::from_ref(part),
+                Block::Section(part) | Block::Context(part) | Block::Named(_, part) => {
+                    std::slice::from_ref(part)
+                }
                 Block::Fields(parts) => parts,
                 // What is simplified has neither.
                 Block::Raw(_) | Block::Container(..) => continue,

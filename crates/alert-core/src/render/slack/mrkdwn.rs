@@ -136,6 +136,8 @@ impl Mrkdwn {
             Span::Link(url, label) => text.link(url, label),
             Span::Moment(time) => text.date(*time, timezone, words),
             Span::Mention(mention) => text.markup(mention),
+            Span::Person { id, .. } if is_person(id) => text.markup("<@").markup(id).markup(">"),
+            Span::Person { name, .. } => text.bold(name),
             Span::Break => text.markup("\n"),
         })
     }
@@ -149,6 +151,7 @@ impl Mrkdwn {
             }
             Span::Moment(time) => text.text(&words.moment(*time, timezone)),
             Span::Mention(mention) => text.markup(mention),
+            Span::Person { name, .. } => text.text(name),
             Span::Break => text.markup("\n"),
         })
     }
@@ -167,6 +170,12 @@ impl Mrkdwn {
     pub fn into_string(self) -> String {
         self.0
     }
+}
+
+/// Whether it is an id of a person. Source: Slack, "Formatting text for app surfaces", mentions of users.
+fn is_person(id: &str) -> bool {
+    let is_inner = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    id.len() > 1 && id.starts_with(['U', 'W']) && id.bytes().all(is_inner)
 }
 
 fn escape_into(foreign: &str, out: &mut String) {

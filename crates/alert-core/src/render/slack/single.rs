@@ -8,6 +8,7 @@ use super::block::{
     BLOCKS_JSON_MAX_CHARS, Block, Button, FIELD_TEXT_MAX_CHARS, SECTION_TEXT_MAX_CHARS, escaped_width,
 };
 use super::mrkdwn::{Mrkdwn, width};
+use super::people;
 use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
 use crate::alert::{State, Threshold};
 use crate::evidence::Lines;
@@ -66,7 +67,10 @@ pub fn page(page: &Page<'_>, options: &Options<'_>) -> Message {
         channel: options.channel,
         text,
         color: color(page.state),
-        head: Block::section(head).into_iter().collect(),
+        head: Block::section(head)
+            .into_iter()
+            .chain(people::blocks(&page.people, &page.controls, options))
+            .collect(),
         body,
         buttons: buttons.flatten().collect(),
         warnings: page.warnings.iter().filter_map(|line| Block::context(options.mrkdwn(line))).collect(),
@@ -155,7 +159,7 @@ pub fn superseded(page: &Page<'_>, options: &Options<'_>) -> Message {
 }
 
 /// A message of a few blocks, with nothing to be folded.
-fn short(text: Mrkdwn, blocks: Vec<Block>, options: &Options<'_>) -> Message {
+pub(super) fn short(text: Mrkdwn, blocks: Vec<Block>, options: &Options<'_>) -> Message {
     let message = Message {
         channel: options.channel.map(str::to_owned),
         text: text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),

@@ -1,0 +1,236 @@
+//! Silences: by a button, by a rule, by CloudWatch's own mute rule; and what rings when they end.
+
+use alert_sandbox::dynamodb::DynamoDbFault;
+use alert_sandbox::slack::{Answer, Method};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::stage::{CHANNEL, KIM, LEE, Setup, Stage, TABLE, ago, change, said};
+
+#[tokio::test]
+async fn an_alarm_that_flaps_under_a_silence_and_rings_when_it_ends() {
+    let stage = Setup::default().start().await;
+    let ts = stage.alarm().await;
+    stage.press(&ts, KIM, "acknowledge").await;
+    stage.silence(&ts, LEE, "1h").await;
+    let shown = stage.shows(&ts);
+    assert!(shown.contains("🔕 <@U0LEE> has silenced it until <!date^"), "{shown}");
+    assert!(shown.contains("undo_silence") && !shown.contains(r#""action_id":"silence""#), "{shown}");
+    let thread = stage.thread(&ts);
+    assert!(thread[1].starts_with("🔕 *lee* has silenced it until <!date^"), "{thread:?}");
+    // It flaps: nothing rings, not even for who follows the thread, and all is counted.
+    let states = [("OK", 25), ("ALARM", 24), ("OK", 23), ("ALARM", 22), ("OK", 21), ("ALARM", 20)];
+    let mut before = "ALARM";
+    for (number, (state, minutes)) in states.into_iter().enumerate() {
+        stage.tell(&format!("flap-{number}"), state, before, ago(minutes)).await;
+        before = state;
+        let begins = if state == "OK" { "✅" } else { "🔴" };
+        assert!(stage.shows(&ts).starts_with(begins), "{}", stage.shows(&ts));
+    }
+    assert_eq!((stage.ringing().len(), stage.thread(&ts).len()), (1, 2));
+    assert!(stage.shows(&ts).contains("6 changes meanwhile"), "{}", stage.shows(&ts));
+    // Before its time nothing happens, and then it rings once, whoever looks.
+    let answer = stage.minute().await.outcome.response_json().unwrap();
+    assert_eq!(answer, json!({"due": 0, "done": 0}));
+    stage.let_silence_end();
+    let other = stage.another_watch().await;
+    let (one, two) = tokio::join!(stage.minute(), other.invoke("{}"));
+    assert!(one.outcome.is_success() && two.outcome.is_success(), "{one:?} {two:?}");
+    stage.minute().await;
+    let ringing = stage.ringing();
+    assert_eq!(ringing.len(), 2, "{ringing:?}");
+    assert!(
+        ringing[1].starts_with("🔔 The silence has ended, and it still fires · 6 changes meanwhile · 🔴 cpu"),
+        "{ringing:?}"
+    );
+    let shown = stage.shows(&ts);
+    assert!(!shown.contains("silenced") && shown.contains(r#""action_id":"silence""#), "{shown}");
+    assert!(shown.contains("<@U0KIM> was on it") || !shown.contains("is on it"), "{shown}");
+    // And the end is told as ever.
+    stage.tell("end", "OK", "ALARM", ago(1)).await;
+    assert!(stage.shows(&ts).starts_with("✅"), "{}", stage.shows(&ts));
+    assert_eq!(stage.sandbox.slack.messages(CHANNEL).iter().filter(|message| message.ts == ts).count(), 1);
+}
+
+#[tokio::test]
+async fn a_silence_until_it_is_over_and_its_undoing() {
+    let stage = Setup::default().start().await;
+    let ts = stage.alarm().await;
+    stage.silence(&ts, KIM, "over").await;
+    assert!(stage.shows(&ts).contains("<@U0KIM> has silenced it until it is over"));
+    assert!(stage.item()["due"].is_null());
+    stage.press(&ts, LEE, "undo_silence").await;
+    assert_eq!(stage.thread(&ts).last().unwrap(), "🔔 *lee* has ended the silence");
+    stage.silence(&ts, KIM, "over").await;
+    stage.tell("second", "OK", "ALARM", ago(20)).await;
+    assert_eq!((stage.ringing().len(), stage.thread(&ts).len()), (1, 3));
+    assert!(
+        stage.shows(&ts).starts_with("✅") && !stage.shows(&ts).contains("silenced"),
+        "{}",
+        stage.shows(&ts)
+    );
+    stage.tell("third", "ALARM", "OK", ago(15)).await;
+    assert_eq!(stage.ringing().len(), 2);
+}
+
+#[tokio::test]
+async fn what_cannot_ring_now_rings_with_a_later_minute() {
+    for trouble in ["slack", "table", "claim"] {
+        let stage = Setup::default().start().await;
+        let ts = stage.alarm().await;
+        stage.silence(&ts, KIM, "4h").await;
+        stage.let_silence_end();
+        match trouble {
+            "slack" => {
+                stage.sandbox.slack.then_on(Method::PostMessage, Answer::Error("internal_error".to_owned()));
+            }
+            "table" => stage.sandbox.dynamodb.set_fault(DynamoDbFault::Unavailable),
+            _ => stage.sandbox.dynamodb.set_fault_after(2, DynamoDbFault::Unavailable),
+        }
+        let failed = stage.minute().await;
+        assert!(!failed.outcome.is_success(), "{trouble}: {failed:?}");
+        assert_eq!(stage.ringing().len(), 1, "{trouble}");
+        stage.sandbox.dynamodb.set_fault(DynamoDbFault::None);
+        // The claim of the one that failed ends by itself, and here somebody ends it.
+        let mut item = stage.item();
+        item.as_object_mut().unwrap().remove("lease_until");
+        stage.sandbox.dynamodb.put_item(TABLE, &item).unwrap();
+        let done = stage.minute().await;
+        assert!(done.outcome.is_success(), "{trouble}: {done:?} {}", stage.watch.log());
+        assert_eq!(stage.ringing().len(), 2, "{trouble}: {:?}", stage.ringing());
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_gone_rings_anew_with_buttons() {
+    let stage = Setup::default().start().await;
+    let ts = stage.alarm().await;
+    stage.silence(&ts, KIM, "1h").await;
+    assert!(stage.sandbox.slack.delete_message(CHANNEL, &ts));
+    stage.let_silence_end();
+    let done = stage.minute().await;
+    assert!(done.outcome.is_success(), "{done:?}");
+    assert_eq!(stage.ringing().len(), 1, "{:?}", stage.ringing());
+}
+
+/// A rule in the table, as `alertctl silence add` writes it.
+fn put_rule(stage: &Stage, matcher: &str, ends_at: DateTime<Utc>) {
+    let rules = json!([{
+        "id": "rule-1",
+        "matchers": [matcher],
+        "by": "kim",
+        "comment": "ticket 7",
+        "starts_at": ago(60).to_rfc3339(),
+        "ends_at": ends_at.to_rfc3339(),
+    }]);
+    let item = json!({"pk": {"S": "silences"}, "version": {"N": "1"}, "silences": {"S": rules.to_string()}});
+    stage.sandbox.dynamodb.put_item(TABLE, &item).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_rule_silences_is_held_counted_and_said_when_it_ends() {
+    let stage = Setup::default().start().await;
+    put_rule(&stage, r#"alertname="cpu""#, ago(-60));
+    stage.tell("first", "ALARM", "OK", ago(5)).await;
+    stage.relays(&change("other", "disk", "ALARM", "OK", ago(5))).await;
+    let ringing = stage.ringing();
+    assert!(ringing.len() == 1 && ringing[0].starts_with("🔴 disk"), "{ringing:?}");
+    let log = stage.relay.log();
+    assert!(log.contains(r#""outcome":"silenced""#) && log.contains(r#""silenced":1"#), "{log}");
+    assert_eq!(stage.minute().await.outcome.response_json().unwrap()["due"], 0);
+    // It is ended before its time, as `alertctl silence expire` does it.
+    put_rule(&stage, r#"alertname="cpu""#, ago(1));
+    let items = stage.sandbox.dynamodb.items(TABLE);
+    let mut item = items.into_iter().find(|item| item["held_by"]["S"] == "rule-1").unwrap();
+    item["due_at"] = json!({"N": ago(0).timestamp_millis().to_string()});
+    stage.sandbox.dynamodb.put_item(TABLE, &item).unwrap();
+    let done = stage.minute().await;
+    assert!(done.outcome.is_success(), "{done:?}");
+    let ringing = stage.ringing();
+    assert!(ringing.len() == 2 && ringing[1].starts_with("🔴 cpu"), "{ringing:?}");
+    // It is its message from now on: with buttons, and changed when it is over.
+    let message = stage.sandbox.slack.messages(CHANNEL).pop().unwrap();
+    assert!(said(&message).contains(r#""action_id":"acknowledge""#), "{}", said(&message));
+    stage.press(&message.ts, LEE, "acknowledge").await;
+    assert!(stage.shows(&message.ts).contains("<@U0LEE> is on it"), "{}", stage.told());
+    stage.tell("second", "OK", "ALARM", ago(1)).await;
+    assert!(stage.shows(&message.ts).starts_with("✅"));
+}
+
+#[tokio::test]
+async fn a_rule_that_takes_hold_of_a_message_is_shown_in_it() {
+    let stage = Setup::default().start().await;
+    let ts = stage.alarm().await;
+    put_rule(&stage, r#"alertname="cpu""#, ago(-60));
+    stage.tell("second", "INSUFFICIENT_DATA", "ALARM", ago(20)).await;
+    let shown = stage.shows(&ts);
+    assert!(shown.contains("🔕 *kim* has silenced it until") && shown.contains("(ticket 7)"), "{shown}");
+    assert!(!shown.contains("undo_silence"), "{shown}");
+    assert_eq!((stage.ringing().len(), stage.thread(&ts).len()), (1, 0));
+    // A list that cannot be read, or not be asked for, silences nothing.
+    let broken = json!({"pk": {"S": "silences"}, "version": {"N": "2"}, "silences": {"S": "no JSON"}});
+    stage.sandbox.dynamodb.put_item(TABLE, &broken).unwrap();
+    stage.tell("third", "OK", "INSUFFICIENT_DATA", ago(19)).await;
+    assert_eq!(stage.thread(&ts).len(), 1);
+    assert!(stage.relay.log().contains("the silences in the table cannot be read"));
+}
+
+fn config() -> Value {
+    json!({"actions": {"silence_with": "cloudwatch"}})
+}
+
+#[tokio::test]
+async fn on_wish_a_silence_is_cloudwatch_s_own_mute_rule() {
+    let stage = Setup::config(config()).start().await;
+    // The walkthrough's alarm is of an account of its own.
+    let mut event = change("first", "cpu", "ALARM", "OK", ago(5));
+    let mut alarm: Value =
+        serde_json::from_str(event["Records"][0]["Sns"]["Message"].as_str().unwrap()).unwrap();
+    let arn = stage.actions.arn();
+    let account = arn.split(':').nth(4).unwrap();
+    alarm["AWSAccountId"] = account.into();
+    event["Records"][0]["Sns"]["Message"] = alarm.to_string().into();
+    let known = json!({
+        "AlarmName": "cpu", "Namespace": "AWS/EC2", "MetricName": "CPUUtilization", "Statistic": "Average",
+        "Period": 60, "EvaluationPeriods": 1, "Threshold": 50.0, "ComparisonOperator": "GreaterThanThreshold",
+    });
+    stage.sandbox.cloudwatch.put_metric_alarm(&known).unwrap();
+    stage.relays(&event).await;
+    let ts = stage.message();
+    stage.silence(&ts, KIM, "1h").await;
+    let rules = stage.sandbox.cloudwatch.mute_rules();
+    assert_eq!(rules.len(), 1, "{} {:?}", stage.told(), stage.sandbox.cloudwatch.calls());
+    let rule = rules[0].to_string();
+    assert!(rule.contains("PT60M") && rule.contains("at(") && rule.contains(r#"["cpu"]"#), "{rule}");
+    assert!(stage.shows(&ts).contains("has silenced it until"));
+    stage.press(&ts, LEE, "undo_silence").await;
+    assert_eq!(stage.sandbox.cloudwatch.mute_rules(), Vec::<Value>::new());
+    // What has no end is no mute rule.
+    stage.silence(&ts, KIM, "over").await;
+    assert_eq!(stage.sandbox.cloudwatch.mute_rules(), Vec::<Value>::new());
+    stage.press(&ts, KIM, "undo_silence").await;
+    // Where it is refused, nothing was taken.
+    stage.sandbox.cloudwatch.set_fault(alert_sandbox::aws::Fault::Deny);
+    stage.silence(&ts, KIM, "4h").await;
+    assert!(
+        stage.told().contains("allow the function's role cloudwatch:PutAlarmMuteRule"),
+        "{}",
+        stage.told()
+    );
+    assert!(!stage.shows(&ts).contains("has silenced it"));
+}
+
+#[tokio::test]
+async fn an_alarm_of_another_account_is_silenced_by_the_table_alone() {
+    let stage = Setup::config(config()).start().await;
+    let mut event = change("first", "cpu", "ALARM", "OK", ago(5));
+    let message = event["Records"][0]["Sns"]["Message"].as_str().unwrap();
+    let mut alarm: Value = serde_json::from_str(message).unwrap();
+    alarm["AWSAccountId"] = "999988887777".into();
+    event["Records"][0]["Sns"]["Message"] = alarm.to_string().into();
+    stage.relays(&event).await;
+    let ts = stage.message();
+    stage.silence(&ts, KIM, "1h").await;
+    assert_eq!(stage.sandbox.cloudwatch.mute_rules(), Vec::<Value>::new());
+    assert!(stage.shows(&ts).contains("has silenced it until"), "{}", stage.told());
+}
