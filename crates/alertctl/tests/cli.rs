@@ -62,7 +62,7 @@ fn a_message_is_shown_in_each_rendering() {
 #[test]
 fn the_demo_goes_by_either_way() {
     // What is over is a message of its own, or the first one changes.
-    for (arguments, messages, edits) in [(&["demo"][..], 7, 4), (&["demo", "--app"], 6, 5)] {
+    for (arguments, messages, edits) in [(&["demo"][..], 8, 12), (&["demo", "--app"], 7, 13)] {
         let output = run(arguments, "");
         let told = text(&output.stdout);
         assert!(
@@ -105,9 +105,44 @@ fn the_demo_tells_one_alarms_life_in_one_message() {
 }
 
 #[test]
+fn the_demo_shows_what_people_do() {
+    let told = text(&run(&["demo"], "").stdout);
+    let scenes: Vec<&str> = told[told.find("── People act").unwrap()..].split("── ").skip(1).collect();
+    let count = scenes.iter().filter(|scene| scene.starts_with("It flaps, and is silenced")).count();
+    assert_eq!(count, 4, "{told}");
+    let expected: [(&str, &[&str], &str); 6] = [
+        ("People act", &["slack  🔴 orders-api errors", "[Acknowledge] [Silence …]"], "the new message"),
+        (
+            "kim presses acknowledge",
+            &["edited 🔴", "👀 @U0KIM is on it", "thread 👀 kim is on it"],
+            "nothing",
+        ),
+        ("lee presses silence: 1h", &["🔕 @U0LEE has silenced it until", "[Undo: silence]"], "nothing"),
+        ("It flaps, and is silenced", &["edited ✅", "1 change meanwhile"], "nothing"),
+        (
+            "The silence ends",
+            &[
+                "thread 🔔 The silence has ended, and it still fires · 4 changes meanwhile · 🔴",
+                "[Silence …]",
+            ],
+            "the reply",
+        ),
+        ("It is over", &["edited ✅ orders-api errors resolved", "fired 3 times"], "nothing"),
+    ];
+    for (begins, holds, rang) in expected {
+        let scene = scenes.iter().find(|scene| scene.starts_with(begins)).unwrap_or_else(|| panic!("{told}"));
+        assert!(holds.iter().all(|part| scene.contains(part)), "{begins}: {scene}");
+        assert!(scene.contains(&format!("\nrang   {rang}")), "{begins}: {scene}");
+    }
+    let numbers =
+        "Slack got: messages 1, edits 8, replies 4, of which the channel shows 1. The table holds: items 1 (";
+    assert!(told.contains(numbers), "{told}");
+}
+
+#[test]
 fn the_demo_shows_why_an_alarm_fires() {
     let told = text(&run(&["demo"], "").stdout);
-    let why = &told[told.find("── Why it fires").unwrap()..];
+    let why = &told[told.find("── Why it fires").unwrap()..told.find("── People act").unwrap()];
     let [first, edited] = ["slack  🔴 orders-api errors: OrderErrors 57 > 25", "edited 🔴 orders-api errors"];
     let (first, edited) = (why.find(first).unwrap(), why.find(edited).unwrap());
     assert!(first < edited, "{why}");

@@ -83,6 +83,13 @@ pub(super) fn pass(sandbox: &Sandbox, time: TimeDelta) -> Result<(), String> {
             *moment -= time;
         }
         incident.began_at = incident.began_at.map(|began| began - time);
+        if let Some(silenced) = &mut incident.silenced {
+            silenced.at -= time;
+            silenced.until = silenced.until.map(|until| until - time);
+        }
+        if let Some(due_at) = incident.due_at(Utc::now()) {
+            item["due_at"] = json!({"N": due_at.timestamp_millis().to_string()});
+        }
         item["incident"]["S"] = incident.to_json().into();
         sandbox.dynamodb.put_item(TABLE, &item)?;
     }

@@ -1,5 +1,6 @@
 //! `alertctl demo`: the real binaries on the sandbox, and what happened; also the stage for the playground.
 
+mod acts;
 mod life;
 mod why;
 
@@ -11,10 +12,10 @@ use alert_core::envelope::{self, Hop};
 use alert_core::source;
 use alert_core::target::APP;
 use alert_io::settings::{
-    ALERT_CONFIG, ALERT_TABLE, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_CHANNEL,
+    ALERT_CONFIG, ALERT_TABLE, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_BUTTONS, SLACK_CHANNEL,
 };
 use alert_sandbox::lambda::{Function, FunctionSpec, Invocation, Outcome};
-use alert_sandbox::slack::{Call, Method};
+use alert_sandbox::slack::{App, Call, Method};
 use alert_sandbox::{Sandbox, SandboxOptions};
 use chrono::{TimeDelta, Utc};
 use serde_json::Value;
@@ -48,6 +49,14 @@ pub(crate) enum Way {
     Webhook,
     /// It remembers in a table, so that messages live.
     App,
+    /// The same, and people act by buttons.
+    AppWithButtons,
+}
+
+impl Way {
+    fn is_app(self) -> bool {
+        self != Self::Webhook
+    }
 }
 
 /// What a call does in the channel.
@@ -66,6 +75,9 @@ pub(crate) struct Stage {
     pub(crate) relay: Function,
     pub(crate) filter: Function,
     pub(crate) way: Way,
+    app: App,
+    /// The settings that lead to Slack.
+    slack: Vec<(&'static str, String)>,
 }
 
 /// Runs the demo, with the user's own events where there are any.
@@ -78,7 +90,8 @@ pub(crate) async fn run(files: &[PathBuf], json: bool, way: Way) -> Result<bool,
         let stage = Stage::build(Some(orders::CONFIGURATION), Way::App).await?;
         why::prepare(&stage.sandbox, Utc::now())?;
         let why = stage.play_all(&why::scenes(Utc::now()), json).await?;
-        walkthrough && life && why
+        let acts = acts::play(&Stage::build(None, Way::AppWithButtons).await?, json).await?;
+        walkthrough && life && why && acts
     } else {
         Stage::build(None, way).await?.play_all(&own(files)?, json).await?
     };
@@ -140,12 +153,12 @@ impl Stage {
     pub(crate) async fn build(config: Option<&str>, way: Way) -> Result<Self, String> {
         let io = |error: std::io::Error| format!("the sandbox does not start: {error}");
         let sandbox = Sandbox::start(SandboxOptions { tls: true, seed: 1 }).await.map_err(io)?;
-        let slack = to_slack(&sandbox, config, way);
+        let (app, slack) = to_slack(&sandbox, config, way);
         let topic = sandbox.sns.create_topic(TOPIC);
         let config: Vec<_> = config.iter().map(|text| (ALERT_CONFIG, *text)).collect();
         let relay = FunctionSpec::new(RELAY, binary(RELAY)?)
             .with_environment(sandbox.environment())
-            .with_environment(slack)
+            .with_environment(slack.clone())
             .with_environment(config.clone());
         let filter = FunctionSpec::new(FILTER, binary(FILTER)?)
             .with_environment(sandbox.environment())
@@ -154,7 +167,7 @@ impl Stage {
         let (relay, filter) =
             (Function::start(relay).await.map_err(io)?, Function::start(filter).await.map_err(io)?);
         sandbox.sns.subscribe_function(&topic, &relay).map_err(|error| format!("{error:?}"))?;
-        Ok(Self { sandbox, relay, filter, way })
+        Ok(Self { sandbox, relay, filter, way, app, slack })
     }
 
     async fn play_all(&self, scenes: &[Scene], json: bool) -> Result<bool, String> {
@@ -193,6 +206,14 @@ impl Stage {
         } else {
             show_dropped(&self.relay.log(), &invocation.request_id);
         }
+        let is_shown = self.show_calls(before, json)?;
+        let is_well = show_outcome(function, &invocation) && is_shown;
+        anstream::println!();
+        Ok(is_well)
+    }
+
+    /// Shows what Slack got since there were so many calls, and what of it rang; whether it took all of it.
+    fn show_calls(&self, before: usize, json: bool) -> Result<bool, String> {
         let calls = self.sandbox.slack.calls();
         let told: Vec<&Call> = calls
             .get(before..)
@@ -203,17 +224,15 @@ impl Stage {
         for call in &told {
             show_call(call, json)?;
         }
-        if self.way == Way::App {
+        if self.way.is_app() {
             show_rings(&told);
         }
-        let is_well = show_outcome(function, &invocation) && told.iter().all(|call| call.accepted);
-        anstream::println!();
-        Ok(is_well)
+        Ok(told.iter().all(|call| call.accepted))
     }
 }
 
 /// The settings that lead the relay to Slack.
-fn to_slack(sandbox: &Sandbox, config: Option<&str>, way: Way) -> Vec<(&'static str, String)> {
+fn to_slack(sandbox: &Sandbox, config: Option<&str>, way: Way) -> (App, Vec<(&'static str, String)>) {
     let encrypt = |secret: &str| sandbox.kms.encrypt(secret, &[("LambdaFunctionName", RELAY)]);
     let app = sandbox.slack.app("Alert relay", &["chat:write", "chat:write.public", "channels:history"]);
     // Every channel that the configuration names is there, with the app in it.
@@ -229,13 +248,16 @@ fn to_slack(sandbox: &Sandbox, config: Option<&str>, way: Way) -> Vec<(&'static 
     }
     let own = match way {
         Way::Webhook => vec![(KMS_ENCRYPTED_HOOK_URL, encrypt(&sandbox.slack.webhook(CHANNEL).url))],
-        Way::App => {
+        Way::App | Way::AppWithButtons => {
             vec![(SLACK_CHANNEL, CHANNEL.to_owned()), (ALERT_TABLE, sandbox.dynamodb.create_table(TABLE))]
         }
     };
+    let buttons = (way == Way::AppWithButtons).then(|| (SLACK_BUTTONS, "enabled".to_owned()));
     // With a webhook, receivers may name channels of the app all the same.
-    let needs_app = way == Way::App || !of_receivers.is_empty();
-    needs_app.then(|| (KMS_ENCRYPTED_BOT_TOKEN, encrypt(&app.token))).into_iter().chain(own).collect()
+    let needs_app = way.is_app() || !of_receivers.is_empty();
+    let token = needs_app.then(|| (KMS_ENCRYPTED_BOT_TOKEN, encrypt(&app.token)));
+    let settings = token.into_iter().chain(own).chain(buttons).collect();
+    (app, settings)
 }
 
 /// The function's binary, which is built beside this one.

@@ -363,7 +363,7 @@ fn inbox_markup(inbox: &Markup, url: &str, way: Way) -> Markup {
                 "What the running functions delivered to the sandbox's Slack. "
                 @match way {
                     Way::Webhook => { "By a webhook each change is a message; start with " code { "--app" } " and one message changes. " }
-                    Way::App => { "By the app one message changes, with its thread below it; only what is new in the channel rings. " }
+                    Way::App | Way::AppWithButtons => { "By the app one message changes, with its thread below it; only what is new in the channel rings. " }
                 }
                 "Send it something:"
             }

@@ -139,7 +139,13 @@ fn block(block: &Value, depth: usize) -> Block {
 impl Button {
     fn read(element: &Value) -> Self {
         Self {
-            label: element.get("text").map(|inner| text(inner, "text")).unwrap_or_default().to_owned(),
+            // A menu shows what it asks for.
+            label: ["text", "placeholder"]
+                .iter()
+                .find_map(|name| element.get(name))
+                .map(|inner| text(inner, "text"))
+                .unwrap_or_default()
+                .to_owned(),
             url: Some(text(element, "url")).filter(|url| mrkdwn::is_web(url)).map(str::to_owned),
         }
     }
