@@ -234,3 +234,18 @@ async fn an_alarm_of_another_account_is_silenced_by_the_table_alone() {
     assert_eq!(stage.sandbox.cloudwatch.mute_rules(), Vec::<Value>::new());
     assert!(stage.shows(&ts).contains("has silenced it until"), "{}", stage.told());
 }
+
+#[tokio::test]
+async fn grafana_s_own_silence_stays_beside_ours() {
+    let stage = Setup::default().start().await;
+    let file = "../../fixtures/grafana/filter_payload.sns.json";
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let event: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    stage.relays(&event).await;
+    let ts = stage.message();
+    let shown = stage.shows(&ts);
+    assert!(shown.contains("Silence at its source") && shown.contains("/alerting/silence/new?"), "{shown}");
+    stage.silence(&ts, KIM, "4h").await;
+    assert!(stage.shows(&ts).contains("<@U0KIM> has silenced it until"), "{}", stage.told());
+    assert!(stage.shows(&ts).contains("Silence at its source"));
+}

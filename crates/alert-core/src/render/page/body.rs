@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::words::{Words, fill};
 use super::{Button, CHART_MAX_POINTS, Chart, Context, Headline, Line, Part, Span, lateness};
 use crate::alert::{
-    Alert, Child, Comparison, Condition, Evidence, Link, Measure, Share, Source, State, Threshold,
+    Alert, Child, Comparison, Condition, Evidence, Link, LinkKind, Measure, Share, Source, State, Threshold,
 };
 use crate::evidence::{Graph, GraphPoint};
 use crate::number;
@@ -352,11 +352,17 @@ fn log_lines<'a>(evidence: &'a Evidence, words: &Words) -> Option<Part<'a>> {
     Some(Part::Verbatim(shown.join("\n").into()))
 }
 
-pub(super) fn buttons<'a>(alert: &'a Alert, words: &'static Words) -> Vec<Button<'a>> {
+pub(super) fn buttons<'a>(alert: &'a Alert, context: &Context<'a>) -> Vec<Button<'a>> {
+    let words = context.words();
+    // Beside a silence of ours, the source's has to be told apart.
+    let label = |kind| match kind {
+        LinkKind::Silence if context.has_buttons => words.silence_at_source,
+        kind => super::label(kind, words),
+    };
     let mut links: Vec<&Link> = alert.links.iter().collect();
     links.sort_by_key(|link| link.kind);
     links.dedup_by(|a, b| a.url == b.url);
-    links.iter().map(|link| Button { label: super::label(link.kind, words), url: &link.url }).collect()
+    links.iter().map(|link| Button { label: label(link.kind), url: &link.url }).collect()
 }
 
 pub(super) fn details<'a>(alert: &'a Alert, context: &Context<'a>) -> Vec<Part<'a>> {

@@ -253,7 +253,7 @@ impl<'a> Page<'a> {
             image: context.evidence.and_then(|found| found.image.as_deref()),
             reason: body::reason(alert, &headline).map(|reason| short(&reason)),
             body: body::body(alert, &headline, context),
-            buttons: body::buttons(alert, context.words()),
+            buttons: body::buttons(alert, context),
             facts: facts.collect(),
             details: body::details(alert, context),
             warnings: body::warnings(context),

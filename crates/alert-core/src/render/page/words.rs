@@ -214,6 +214,8 @@ pub struct Words {
     pub undo_acknowledge: &'static str,
     /// The same.
     pub silence: &'static str,
+    /// A link to the source's own silences, beside ours.
+    pub silence_at_source: &'static str,
     /// For how long.
     pub silences: [&'static str; 3],
     /// The last button.
@@ -384,6 +386,7 @@ static ENGLISH: Words = Words {
     acknowledge: "Acknowledge",
     undo_acknowledge: "Undo: acknowledge",
     silence: "Silence …",
+    silence_at_source: "Silence at its source",
     silences: ["for 1 h", "for 4 h", "until it is over"],
     undo_silence: "Undo: silence",
     pressed_before: "This was taken before.",
@@ -527,6 +530,7 @@ static KOREAN: Words = Words {
     acknowledge: "확인",
     undo_acknowledge: "확인 취소",
     silence: "알림 끄기 …",
+    silence_at_source: "원본에서 알림 끄기",
     silences: ["1시간", "4시간", "해소될 때까지"],
     undo_silence: "알림 다시 켜기",
     pressed_before: "이미 처리된 요청입니다.",
