@@ -3,26 +3,24 @@
 //! What is taken is written down first, then shown: nobody is told that somebody is on it where nobody knows it. Whatever
 //! hangs, the answer is there before Slack gives up, and the person hears what was not taken.
 
+mod press;
 mod request;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use alert_core::config::{Allowed, Config, SilenceWith};
-use alert_core::incident::{self, Button, Incident, Press, Silenced};
+use alert_core::config::{Allowed, SilenceWith};
+use alert_core::incident::{Button, Incident, Silenced};
 use alert_core::interaction::Interaction;
-use alert_core::key;
-use alert_core::outcome::{Failure, Outcome};
-use alert_core::relay::{Deployment, Post};
-use alert_core::render::page::people::{self, Remark};
+use alert_core::outcome::Failure;
+use alert_core::relay::Deployment;
 use alert_core::render::page::words::fill;
-use alert_core::render::page::{Line, Words};
 use alert_core::render::slack::mrkdwn::Mrkdwn;
-use alert_core::render::{Medium, Message, Options, Rendering};
-use alert_core::target::{Act, Target};
+use alert_core::target::Target;
 use chrono::Utc;
 use futures_util::future::join;
+pub use press::{Came, Presses};
 use request::Request;
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -30,6 +28,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
 use crate::aws::{self, Identity};
+use crate::clock::Clock;
 use crate::configuration;
 use crate::deadline::Deadline;
 use crate::dynamodb::DynamoDbTable;
@@ -39,24 +38,18 @@ use crate::metrics::Metrics;
 use crate::mute::{Alarm, MuteRules};
 use crate::secret::{DecryptFailure, Decryptor};
 use crate::sender::Sender;
-use crate::sender::Sends as _;
 use crate::senders::{Own, Senders};
 use crate::settings::{
     self, ALERT_TABLE, Environment, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_SIGNING_SECRET, StartError,
 };
 use crate::signature::Signatures;
 use crate::signing_secret::SigningSecret;
-use crate::single::{Claiming, Held, Single};
 use crate::slack_app::SlackApp;
 
 /// Slack waits for 3 s, some of which are the way's and a cold start's. Source: Slack, "Handling user interaction".
 const ANSWER_LIMIT: Duration = Duration::from_millis(2_300);
 /// Kept back of it so that the person can be told.
 const TELL_RESERVE: Duration = Duration::from_millis(700);
-/// Slack's answers take some hundred milliseconds.
-const SHOW_MIN: Duration = Duration::from_millis(200);
-/// For another process that works on the same alert; a post takes less than a second.
-const PATIENCE: Duration = Duration::from_millis(800);
 /// How long who is in a user group is not asked again.
 const GROUP_KEPT: Duration = Duration::from_mins(5);
 /// Lambda gives the init phase 10 s, but the person waits.
@@ -68,9 +61,8 @@ const RESPONSE_HOST: &str = "hooks.slack.com";
 #[derive(Debug)]
 pub struct Actions {
     http: reqwest::Client,
-    config: Config,
+    presses: Presses<DynamoDbTable>,
     senders: Senders,
-    table: Single<DynamoDbTable>,
     mute_rules: Option<MuteRules>,
     decryptor: Decryptor,
     ciphertext: String,
@@ -80,22 +72,6 @@ pub struct Actions {
     /// The host of Slack's Web API, which may tell people something as well: it gets the token, too.
     api_host: Option<String>,
     metrics: Metrics,
-}
-
-/// What came of a press, for the log, the metrics and the person.
-struct Came {
-    /// One word.
-    outcome: &'static str,
-    /// What the person is told, where they would not see it.
-    said: Option<Mrkdwn>,
-    /// For the log alone.
-    why: String,
-}
-
-impl Came {
-    fn taken() -> Self {
-        Self { outcome: "taken", said: None, why: String::new() }
-    }
 }
 
 impl Actions {
@@ -140,9 +116,8 @@ impl Actions {
         let actions = Self {
             api_host: api_host.filter(|_| environment(settings::SLACK_API_URL).is_some()),
             http,
-            config,
+            presses: Presses::new(config, store),
             senders,
-            table: Single::new(store),
             mute_rules,
             decryptor,
             ciphertext,
@@ -208,7 +183,7 @@ impl Actions {
         // Boxed, because it is most of the invocation.
         let came = match timeout(end.less(TELL_RESERVE).left(), Box::pin(acting)).await {
             Ok(came) => came,
-            Err(_) => self.not_taken("the time is over"),
+            Err(_) => self.presses.not_taken("the time is over"),
         };
         let Came { outcome, said, why } = came;
         let by = interaction.by.id.as_str();
@@ -230,32 +205,8 @@ impl Actions {
         self.secret.get_or_try_init(decrypt).await
     }
 
-    fn words(&self) -> &'static Words {
-        self.config.language.words()
-    }
-
-    fn options(&self) -> Options<'_> {
-        Options {
-            rendering: self.config.rendering,
-            has_bar: self.config.rendering == Rendering::Classic,
-            channel: None,
-            timezone: self.config.timezone,
-            language: self.config.language,
-        }
-    }
-
-    fn line(&self, line: &Line<'_>) -> Mrkdwn {
-        Mrkdwn::new().spans(line, self.config.timezone, self.words())
-    }
-
-    fn not_taken(&self, why: &str) -> Came {
-        let said = Mrkdwn::new().text(&fill(self.words().not_taken, &[why]));
-        Came { outcome: "not taken", said: Some(said), why: why.to_owned() }
-    }
-
     /// Does what was asked for, or says why not.
     async fn act(&self, interaction: &Interaction, button: Button, account: &str, end: Deadline) -> Came {
-        let words = self.words();
         let (app, is_allowed) = match self.app(end).await {
             Ok(app) => {
                 let is_allowed = self.is_allowed(&interaction.by.id, &app, end).await;
@@ -270,133 +221,15 @@ impl Actions {
         match is_allowed {
             Ok(true) => {}
             Ok(false) => {
-                let said = Mrkdwn::new().markup(&fill(words.not_allowed, &[&self.allowed()]));
+                let said = Mrkdwn::new().markup(&fill(self.presses.words().not_allowed, &[&self.allowed()]));
                 return Came { outcome: "not allowed", said: Some(said), why: String::new() };
             }
-            Err(why) => return self.not_taken(&why),
+            Err(why) => return self.presses.not_taken(&why),
         }
-        let message = &interaction.message;
-        let place = match self.table.store_shown_by(&key::message(message)).await {
-            Ok(Some(place)) => place,
-            Ok(None) => return self.not_taken(words.unknown_message),
-            Err(why) => return self.not_taken(&why),
+        let mute = async |place: &str, before: &Incident, next: &Incident| {
+            self.mute(place, before, next, account, end).await
         };
-        let patience = PATIENCE.min(end.left() / 2);
-        let mut held = match self.table.claim(&place, &interaction.name, end.left(), patience).await {
-            Ok(Claiming::Ours(held)) => held,
-            Ok(Claiming::Busy) => return self.not_taken("the alert changes just now"),
-            Ok(Claiming::Unknown) => return self.not_taken(words.unknown_message),
-            Err(trouble) => return self.not_taken(&trouble.0),
-        };
-        let press = Press { name: &interaction.name, button, by: &interaction.by, message };
-        let before = held.incident.clone();
-        let pressed = incident::press(&before, &press, Utc::now());
-        let next = match pressed {
-            Ok(next) => next,
-            Err(refusal) => {
-                self.let_go(*held).await;
-                let said = self.line(&people::refusal(&refusal, words));
-                return Came { outcome: "nothing changed", said: Some(said), why: format!("{refusal:?}") };
-            }
-        };
-        if let Err(why) = self.mute(&place, &before, &next, account, end).await {
-            self.let_go(*held).await;
-            return self.not_taken(&why);
-        }
-        let shown = held.shown.as_deref();
-        let edited = shown.and_then(|shown| Medium::Slack.with_people(shown, &next, &self.options()));
-        held.incident = next;
-        if let Some(edited) = &edited {
-            held.shown = Some(edited.content());
-        }
-        match self.table.record(&held, edited.is_some()).await {
-            Ok(true) => {}
-            Ok(false) => return self.not_taken("another process has taken the alert over"),
-            Err(trouble) => return self.not_taken(&trouble.0),
-        }
-        let shown = match app {
-            Ok(app) => self.show(&app, interaction, button, &before, &held.incident, edited, end).await,
-            Err(failure) => Err(failure),
-        };
-        self.let_go(*held).await;
-        match shown {
-            Ok(()) => Came::taken(),
-            Err(failure) => {
-                let said = Mrkdwn::new().text(&fill(words.not_shown, &[&failure.detail]));
-                Came { outcome: "taken, not shown", said: Some(said), why: failure.to_string() }
-            }
-        }
-    }
-
-    async fn let_go(&self, held: Held) {
-        if let Err(trouble) = self.table.release(held).await {
-            tracing::warn!(
-                error_type = crate::metrics::TABLE_UNAVAILABLE,
-                "{}: the alert is free again a moment later",
-                trouble.0
-            );
-        }
-    }
-
-    /// Changes the message, and says in its thread who has done what; the message counts.
-    #[allow(clippy::too_many_arguments, reason = "all of it is known here alone")]
-    async fn show(
-        &self,
-        app: &SlackApp,
-        interaction: &Interaction,
-        button: Button,
-        before: &Incident,
-        next: &Incident,
-        edited: Option<Message>,
-        end: Deadline,
-    ) -> Result<(), Failure> {
-        let (by, message) = (&interaction.by, &interaction.message);
-        let remark = match button {
-            Button::Acknowledge => Some(Remark::Acknowledged(by)),
-            Button::UndoAcknowledge => Some(Remark::NotAcknowledged(by)),
-            Button::Silence(_) => next.silenced.as_ref().map(Remark::Silenced),
-            Button::UndoSilence => {
-                let changes = before.silenced.as_ref().map_or(0, |silenced| silenced.changes);
-                Some(Remark::NotSilenced(by, changes))
-            }
-        };
-        let reply = remark.map(|remark| Medium::Slack.remark(remark, &self.options()));
-        let receiver = std::sync::Arc::new(alert_core::config::Receiver::named(""));
-        let post = |part: &str, act: Act, message: Message| {
-            let name = key::hash(&[&interaction.name, part]);
-            Post::aside(
-                name,
-                std::sync::Arc::clone(&receiver),
-                Target::channel(&*interaction.message.place),
-                act,
-                message,
-            )
-        };
-        let edit = edited.map(|edited| post("edit", Act::Edit(message.clone()), edited));
-        let reply =
-            reply.map(|reply| post("reply", Act::Reply { to: message.clone(), is_shown: false }, reply));
-        let limit = end.left().max(SHOW_MIN);
-        let sender = Sender::App(app.clone());
-        let send = async |post: Option<Post>| match post {
-            None => Ok(()),
-            Some(post) => match sender.send(&post, limit).await.outcome {
-                Outcome::Delivered(_) => Ok(()),
-                Outcome::Retry { failure, .. }
-                | Outcome::Unsure(failure)
-                | Outcome::Gone(failure)
-                | Outcome::MessageRefused(failure)
-                | Outcome::TargetRefused(failure)
-                | Outcome::SenderRefused(failure) => Err(failure),
-            },
-        };
-        let (edited, replied) = join(send(edit), send(reply)).await;
-        if let Err(failure) = replied {
-            tracing::warn!(
-                error_type = failure.error_type,
-                "the thread does not tell who has acted: {failure}"
-            );
-        }
-        edited
+        self.presses.take(interaction, button, app.map(Sender::App), mute, Clock::system(), end).await
     }
 
     /// Lets CloudWatch's own mute rule say what a silence of an alarm says, where that is wished for.
@@ -429,7 +262,7 @@ impl Actions {
 
     /// Whether a person may act, where that can be said without asking Slack.
     fn is_listed(&self, person: &str) -> Option<bool> {
-        let allow = &self.config.actions.allow;
+        let allow = &self.presses.config.actions.allow;
         if allow.is_empty() || allow.contains(&Allowed::User(person.to_owned())) {
             return Some(true);
         }
@@ -442,7 +275,7 @@ impl Actions {
             return Ok(is_allowed);
         }
         let mut problem = None;
-        for allowed in &self.config.actions.allow {
+        for allowed in &self.presses.config.actions.allow {
             let Allowed::UserGroup(group) = allowed else { continue };
             match self.members(group, app, end).await {
                 Ok(members) if members.iter().any(|member| member == person) => return Ok(true),
@@ -473,7 +306,7 @@ impl Actions {
             Allowed::User(id) => format!("<@{id}>"),
             Allowed::UserGroup(id) => format!("<!subteam^{id}>"),
         };
-        self.config.actions.allow.iter().map(markup).collect::<Vec<_>>().join(", ")
+        self.presses.config.actions.allow.iter().map(markup).collect::<Vec<_>>().join(", ")
     }
 
     /// Tells the person who pressed, and nobody else.

@@ -5,6 +5,7 @@ pub mod authorizer;
 pub mod aws;
 pub mod backoff;
 pub mod bot_token;
+pub mod clock;
 pub mod configuration;
 pub mod courier;
 pub mod deadline;

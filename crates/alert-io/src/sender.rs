@@ -6,8 +6,9 @@ use alert_core::answer;
 use alert_core::outcome::{Failure, Outcome, Sighting};
 use alert_core::relay::Post;
 use alert_core::render::Message;
-use alert_core::target::Target;
+use alert_core::target::{Closed, Target};
 
+use crate::deadline::Deadline;
 use crate::http::{describe, read_body};
 use crate::slack_app::SlackApp;
 use crate::webhook::WebhookUrl;
@@ -32,6 +33,22 @@ pub trait Sends {
     /// The messages of these names at a target, where the target can be asked.
     fn find(&self, target: &Target, names: &[String], limit: Duration)
     -> impl Future<Output = Vec<Sighting>>;
+}
+
+/// Opens targets.
+pub trait Opens {
+    /// What sends to one of them.
+    type Sender: Sends;
+
+    /// What sends to a target, or what takes nothing in this invocation and why.
+    fn sender(
+        &self,
+        target: &Target,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Self::Sender, (Closed, Failure)>>;
+
+    /// What is given up for as long as this process lives.
+    fn closed(&self) -> Vec<Closed>;
 }
 
 /// One target, opened.

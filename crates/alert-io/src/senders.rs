@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::bot_token::BotToken;
 use crate::deadline::Deadline;
 use crate::secret::{DecryptFailure, Decryptor, Secret};
-use crate::sender::Sender;
+use crate::sender::{Opens, Sender};
 use crate::settings::{KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL};
 use crate::slack_app::SlackApp;
 use crate::webhook::WebhookUrl;
@@ -259,6 +259,18 @@ impl Senders {
             let _ = sealed.refused.set(failed(failure));
         }
         decrypted
+    }
+}
+
+impl Opens for Senders {
+    type Sender = Sender;
+
+    async fn sender(&self, target: &Target, deadline: Deadline) -> Result<Sender, (Closed, Failure)> {
+        Self::sender(self, target, deadline).await
+    }
+
+    fn closed(&self) -> Vec<Closed> {
+        self.refused().map(|(closed, _)| closed).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use alert_core::report::Keep;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep};
 
+use crate::clock::Clock;
 use crate::table::{Claim, Claimed, KEPT_WHEN_OPEN, Record, Store, There, Trouble, kept_until};
 
 const PAUSE: Duration = Duration::from_millis(150);
@@ -64,11 +65,12 @@ impl<S: Store> Single<S> {
         name: &str,
         work: Duration,
         patience: Duration,
+        clock: Clock,
     ) -> Result<Claiming, Trouble> {
         let end = Instant::now() + patience;
         let deliveries = [name.to_owned()];
         loop {
-            let now = Utc::now();
+            let now = clock.now();
             let until = now + TimeDelta::from_std(work).unwrap_or_default() + LEASE_MARGIN;
             let (owner, expires_at) = (self.owner.as_str(), now + KEPT_WHEN_OPEN);
             let claim = Claim { key: place, owner, deliveries: &deliveries, now, until, expires_at };
@@ -95,20 +97,20 @@ impl<S: Store> Single<S> {
     }
 
     /// Writes down what is held, and what its message is to hold, where that is new. It stays ours.
-    pub async fn record(&self, held: &Held, is_shown_new: bool) -> Result<bool, Trouble> {
+    pub async fn record(&self, held: &Held, is_shown_new: bool, clock: Clock) -> Result<bool, Trouble> {
         let keep = Keep {
             incident: Some(held.incident.clone()),
             tried: held.tried.clone(),
             shown: held.shown.clone().filter(|_| is_shown_new),
             new_message: None,
         };
-        self.write(&held.place, &keep, Utc::now(), true).await
+        self.write(&held.place, &keep, clock.now(), true).await
     }
 
     /// Lets go of what is held, as it was recorded.
-    pub async fn release(&self, held: Held) -> Result<(), Trouble> {
+    pub async fn release(&self, held: Held, clock: Clock) -> Result<(), Trouble> {
         let Held { incident, place, tried, .. } = held;
-        let now = Utc::now();
+        let now = clock.now();
         let expires_at = kept_until(Some(&incident), now);
         let keep = Keep { incident: None, tried, shown: None, new_message: None };
         let record = Record { key: &place, owner: &self.owner, keep: &keep, expires_at, now, is_kept: false };

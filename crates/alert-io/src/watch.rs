@@ -15,20 +15,20 @@ use alert_core::relay::{Deployment, Post};
 use alert_core::render::{Message, Options, Rendering};
 use alert_core::silence::Silences;
 use alert_core::target::{Act, Target};
-use chrono::Utc;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
+use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::dynamodb::DynamoDbTable;
 use crate::lambda::{InvocationError, Invoked};
 use crate::secret::DecryptFailure;
-use crate::sender::Sends as _;
+use crate::sender::{Opens, Sends as _};
 use crate::senders::Senders;
 use crate::settings::{ALERT_TABLE, Environment, StartError};
 use crate::setup::Setup;
 use crate::single::{Claiming, Held, Single};
-use crate::table::{Store as _, Trouble};
+use crate::table::{Store, Trouble};
 
 /// Things that are asked for at once.
 const PAGE: usize = 100;
@@ -39,12 +39,21 @@ const SEND_LIMIT: Duration = Duration::from_secs(5);
 /// What one alert may take.
 const WORK: Duration = Duration::from_secs(20);
 
-/// The function, as long as its process lives.
+/// The function, as long as its process lives. Who remembers and who posts are the caller's, so that all of it can be simulated.
 #[derive(Debug)]
-pub struct Watch {
+pub struct Watch<T = DynamoDbTable, O = Senders> {
     deployment: Deployment,
-    senders: Senders,
-    table: Single<DynamoDbTable>,
+    senders: O,
+    table: Single<T>,
+}
+
+/// How much was due, and how much of it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// Things that were due.
+    pub due: usize,
+    /// Those of them that were done.
+    pub done: usize,
 }
 
 /// Why something due was not done, with a stable type for the log.
@@ -80,7 +89,7 @@ impl Watch {
         {
             return Err(StartError::new(error_type, detail));
         }
-        Ok(Self { deployment, senders, table: Single::new(store) })
+        Ok(Self::new(deployment, senders, store))
     }
 
     /// Does what is due now. The event says nothing.
@@ -92,17 +101,36 @@ impl Watch {
         Invoked { request_id, .. }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
+        let Looked { due, done } = self.look(request_id, Clock::system(), deadline).await?;
+        Ok(json!({"due": due, "done": done}))
+    }
+}
+
+impl<T: Store, O: Opens> Watch<T, O> {
+    /// For a deployment, what sends for it, and where its alerts are remembered.
+    #[must_use]
+    pub fn new(deployment: Deployment, senders: O, store: T) -> Self {
+        Self { deployment, senders, table: Single::new(store) }
+    }
+
+    /// Does what is due now.
+    pub async fn look(
+        &self,
+        request_id: &str,
+        clock: Clock,
+        deadline: Deadline,
+    ) -> Result<Looked, InvocationError> {
         let failed = |NotDone(error_type, message): NotDone| InvocationError { error_type, message };
-        let due = Box::pin(self.table.store.due(Utc::now(), PAGE))
+        let due = Box::pin(self.table.store.due(clock.now(), PAGE))
             .await
             .map_err(|trouble| failed(trouble.into()))?;
         if due.is_empty() {
-            return Ok(json!({"due": 0, "done": 0}));
+            return Ok(Looked { due: 0, done: 0 });
         }
         let silences = Box::pin(self.silences()).await.map_err(failed)?;
         let (mut done, mut first) = (0, None);
         let mut all = stream::iter(&due)
-            .map(async |place| (place, Box::pin(self.attend(place, &silences, deadline)).await))
+            .map(async |place| (place, Box::pin(self.attend(place, &silences, clock, deadline)).await))
             .buffer_unordered(AT_ONCE);
         while let Some((place, outcome)) = all.next().await {
             match outcome {
@@ -117,7 +145,7 @@ impl Watch {
             }
         }
         match first {
-            None => Ok(json!({"due": due.len(), "done": done})),
+            None => Ok(Looked { due: due.len(), done }),
             Some((error_type, why)) => Err(InvocationError {
                 error_type,
                 message: format!(
@@ -142,12 +170,13 @@ impl Watch {
         &self,
         place: &str,
         silences: &Silences,
+        clock: Clock,
         deadline: Deadline,
     ) -> Result<&'static str, NotDone> {
         if !deadline.allows(SEND_LIMIT) {
             return Err(NotDone("time_over", "the time is over; the next minute does it".to_owned()));
         }
-        let now = Utc::now();
+        let now = clock.now();
         // The same for one silence, whoever ends it.
         let name = |incident: &Incident| {
             let since = incident.silenced.as_ref().map_or(0, |silenced| silenced.at.timestamp_millis());
@@ -155,7 +184,7 @@ impl Watch {
         };
         let work = WORK.min(deadline.left());
         let claim_name = key::hash(&["watch", place, &now.timestamp_millis().to_string()]);
-        let mut held = match self.table.claim(place, &claim_name, work, Duration::ZERO).await? {
+        let mut held = match self.table.claim(place, &claim_name, work, Duration::ZERO, clock).await? {
             Claiming::Ours(held) => held,
             // Whoever has it looks at the time, too.
             Claiming::Busy => return Ok("busy"),
@@ -165,13 +194,13 @@ impl Watch {
         let step = incident::silence_over(&held.incident, |id| silences.is_active(id, now), &name, now);
         let Some(step) = step else {
             // It is due at another time, which is written anew.
-            self.table.record(&held, false).await?;
-            self.table.release(*held).await?;
+            self.table.record(&held, false, clock).await?;
+            self.table.release(*held, clock).await?;
             return Ok("not due");
         };
         let is_silent = !step.incident.is_open();
         self.tell(place, &name, step, &mut held, deadline).await?;
-        if !self.table.record(&held, true).await? {
+        if !self.table.record(&held, true, clock).await? {
             return Err(NotDone("alert_elsewhere", "another process has taken the alert over".to_owned()));
         }
         if let Some(message) = &held.incident.receipt {
@@ -180,7 +209,7 @@ impl Watch {
                 .name_message(&key::message(message), place, now + crate::table::KEPT_WHEN_OPEN)
                 .await?;
         }
-        self.table.release(*held).await?;
+        self.table.release(*held, clock).await?;
         Ok(if is_silent { "silence over, and the alert, too" } else { "silence over, rung" })
     }
 
@@ -287,10 +316,10 @@ impl Watch {
         let stands =
             incident.target.as_deref().and_then(|stored| stored.strip_prefix("app ")).map(Target::channel);
         let wanted = stands.filter(|_| incident.receipt.is_some()).unwrap_or(own);
-        let closed: Vec<_> = self.senders.refused().collect();
+        let closed = self.senders.closed();
         let is_open = |target: &Target| {
-            let closed = closed.iter().chain(&self.deployment.unavailable);
-            !closed.map(|(closed, _)| closed).any(|closed| closed.covers(target))
+            let unavailable = self.deployment.unavailable.iter().map(|(closed, _)| closed);
+            !closed.iter().chain(unavailable).any(|closed| closed.covers(target))
         };
         let others = [Some(self.deployment.own.clone()), self.deployment.second.clone()];
         let open = [Some(wanted.clone())].into_iter().chain(others).flatten().find(is_open);

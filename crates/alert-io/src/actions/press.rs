@@ -1,0 +1,219 @@
+//! What becomes of a press that somebody may make: what is taken is written down first, then shown.
+//!
+//! Who remembers and who posts are the caller's, so that all of it can be simulated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alert_core::config::{Config, Receiver};
+use alert_core::incident::{self, Button, Incident, Press};
+use alert_core::interaction::Interaction;
+use alert_core::key;
+use alert_core::outcome::{Failure, Outcome};
+use alert_core::relay::Post;
+use alert_core::render::page::people::{self, Remark};
+use alert_core::render::page::words::fill;
+use alert_core::render::page::{Line, Words};
+use alert_core::render::slack::mrkdwn::Mrkdwn;
+use alert_core::render::{Medium, Message, Options, Rendering};
+use alert_core::target::{Act, Target};
+use futures_util::future::join;
+
+use crate::clock::Clock;
+use crate::deadline::Deadline;
+use crate::sender::Sends;
+use crate::single::{Claiming, Held, Single};
+use crate::table::Store;
+
+/// Slack's answers take some hundred milliseconds.
+const SHOW_MIN: Duration = Duration::from_millis(200);
+/// For another process that works on the same alert; a post takes less than a second.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// Takes what is pressed.
+#[derive(Debug)]
+pub struct Presses<T> {
+    pub(super) config: Config,
+    table: Single<T>,
+}
+
+/// What came of a press, for the log, the metrics and the person.
+#[derive(Debug)]
+pub struct Came {
+    /// One word.
+    pub outcome: &'static str,
+    /// What the person is told, where they would not see it.
+    pub said: Option<Mrkdwn>,
+    /// For the log alone.
+    pub why: String,
+}
+
+impl Came {
+    fn taken() -> Self {
+        Self { outcome: "taken", said: None, why: String::new() }
+    }
+}
+
+impl<T: Store> Presses<T> {
+    /// For a configuration, and where its alerts are remembered.
+    #[must_use]
+    pub fn new(config: Config, store: T) -> Self {
+        Self { config, table: Single::new(store) }
+    }
+
+    /// Does what was asked for, or says why not.
+    ///
+    /// `app` shows it; without it, it counts all the same. `mute` is done before it counts: where that fails, nothing does.
+    pub async fn take(
+        &self,
+        interaction: &Interaction,
+        button: Button,
+        app: Result<impl Sends, Failure>,
+        mute: impl AsyncFn(&str, &Incident, &Incident) -> Result<(), String>,
+        clock: Clock,
+        end: Deadline,
+    ) -> Came {
+        let words = self.words();
+        let message = &interaction.message;
+        let place = match self.table.store_shown_by(&key::message(message)).await {
+            Ok(Some(place)) => place,
+            Ok(None) => return self.not_taken(words.unknown_message),
+            Err(why) => return self.not_taken(&why),
+        };
+        let patience = PATIENCE.min(end.left() / 2);
+        let mut held = match self.table.claim(&place, &interaction.name, end.left(), patience, clock).await {
+            Ok(Claiming::Ours(held)) => held,
+            Ok(Claiming::Busy) => return self.not_taken("the alert changes just now"),
+            Ok(Claiming::Unknown) => return self.not_taken(words.unknown_message),
+            Err(trouble) => return self.not_taken(&trouble.0),
+        };
+        let press = Press { name: &interaction.name, button, by: &interaction.by, message };
+        let before = held.incident.clone();
+        let pressed = incident::press(&before, &press, clock.now());
+        let next = match pressed {
+            Ok(next) => next,
+            Err(refusal) => {
+                self.let_go(*held, clock).await;
+                let said = self.line(&people::refusal(&refusal, words));
+                return Came { outcome: "nothing changed", said: Some(said), why: format!("{refusal:?}") };
+            }
+        };
+        if let Err(why) = mute(&place, &before, &next).await {
+            self.let_go(*held, clock).await;
+            return self.not_taken(&why);
+        }
+        let shown = held.shown.as_deref();
+        let edited = shown.and_then(|shown| Medium::Slack.with_people(shown, &next, &self.options()));
+        held.incident = next;
+        if let Some(edited) = &edited {
+            held.shown = Some(edited.content());
+        }
+        match self.table.record(&held, edited.is_some(), clock).await {
+            Ok(true) => {}
+            Ok(false) => return self.not_taken("another process has taken the alert over"),
+            Err(trouble) => return self.not_taken(&trouble.0),
+        }
+        let shown = match app {
+            Ok(app) => self.show(&app, interaction, button, &before, &held.incident, edited, end).await,
+            Err(failure) => Err(failure),
+        };
+        self.let_go(*held, clock).await;
+        match shown {
+            Ok(()) => Came::taken(),
+            Err(failure) => {
+                let said = Mrkdwn::new().text(&fill(words.not_shown, &[&failure.detail]));
+                Came { outcome: "taken, not shown", said: Some(said), why: failure.to_string() }
+            }
+        }
+    }
+
+    async fn let_go(&self, held: Held, clock: Clock) {
+        if let Err(trouble) = self.table.release(held, clock).await {
+            tracing::warn!(
+                error_type = crate::metrics::TABLE_UNAVAILABLE,
+                "{}: the alert is free again a moment later",
+                trouble.0
+            );
+        }
+    }
+
+    /// Changes the message, and says in its thread who has done what; the message counts.
+    #[allow(clippy::too_many_arguments, reason = "all of it is known here alone")]
+    async fn show(
+        &self,
+        app: &impl Sends,
+        interaction: &Interaction,
+        button: Button,
+        before: &Incident,
+        next: &Incident,
+        edited: Option<Message>,
+        end: Deadline,
+    ) -> Result<(), Failure> {
+        let (by, message) = (&interaction.by, &interaction.message);
+        let remark = match button {
+            Button::Acknowledge => Some(Remark::Acknowledged(by)),
+            Button::UndoAcknowledge => Some(Remark::NotAcknowledged(by)),
+            Button::Silence(_) => next.silenced.as_ref().map(Remark::Silenced),
+            Button::UndoSilence => {
+                let changes = before.silenced.as_ref().map_or(0, |silenced| silenced.changes);
+                Some(Remark::NotSilenced(by, changes))
+            }
+        };
+        let reply = remark.map(|remark| Medium::Slack.remark(remark, &self.options()));
+        let receiver = Arc::new(Receiver::named(""));
+        let post = |part: &str, act: Act, message: Message| {
+            let name = key::hash(&[&interaction.name, part]);
+            let target = Target::channel(&*interaction.message.place);
+            Post::aside(name, Arc::clone(&receiver), target, act, message)
+        };
+        let edit = edited.map(|edited| post("edit", Act::Edit(message.clone()), edited));
+        let reply =
+            reply.map(|reply| post("reply", Act::Reply { to: message.clone(), is_shown: false }, reply));
+        let limit = end.left().max(SHOW_MIN);
+        let send = async |post: Option<Post>| match post {
+            None => Ok(()),
+            Some(post) => match app.send(&post, limit).await.outcome {
+                Outcome::Delivered(_) => Ok(()),
+                Outcome::Retry { failure, .. }
+                | Outcome::Unsure(failure)
+                | Outcome::Gone(failure)
+                | Outcome::MessageRefused(failure)
+                | Outcome::TargetRefused(failure)
+                | Outcome::SenderRefused(failure) => Err(failure),
+            },
+        };
+        let (edited, replied) = join(send(edit), send(reply)).await;
+        if let Err(failure) = replied {
+            tracing::warn!(
+                error_type = failure.error_type,
+                "the thread does not tell who has acted: {failure}"
+            );
+        }
+        edited
+    }
+}
+
+impl<T> Presses<T> {
+    pub(super) fn words(&self) -> &'static Words {
+        self.config.language.words()
+    }
+
+    fn options(&self) -> Options<'_> {
+        Options {
+            rendering: self.config.rendering,
+            has_bar: self.config.rendering == Rendering::Classic,
+            channel: None,
+            timezone: self.config.timezone,
+            language: self.config.language,
+        }
+    }
+
+    fn line(&self, line: &Line<'_>) -> Mrkdwn {
+        Mrkdwn::new().spans(line, self.config.timezone, self.words())
+    }
+
+    pub(super) fn not_taken(&self, why: &str) -> Came {
+        let said = Mrkdwn::new().text(&fill(self.words().not_taken, &[why]));
+        Came { outcome: "not taken", said: Some(said), why: why.to_owned() }
+    }
+}
