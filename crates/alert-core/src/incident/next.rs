@@ -161,7 +161,8 @@ impl Incident {
         if let Some(silenced) = self.silenced.as_mut().filter(|_| !is_quiet) {
             silenced.changes = silenced.changes.saturating_add(1);
         }
-        if let Told::Over { .. } = told
+        // Whatever is told of the end: what flaps may not be heard of again for weeks.
+        if self.state == State::Resolved
             && self.silenced.as_ref().is_some_and(|silenced| silenced.until.is_none())
         {
             self.silenced = None;

@@ -254,3 +254,15 @@ fn a_press_counts_in_the_message_that_shows_the_alert_and_once() {
     life.known.as_mut().unwrap().is_digest = true;
     assert_eq!(life.press_in("2", "U1", HOUR, 33), Err(Refusal::NotItsMessage));
 }
+
+#[test]
+fn a_silence_until_it_is_over_is_over_when_what_flaps_ends() {
+    let mut life = Life::new();
+    life.policy.flapping_after = 1;
+    check(&mut life, &[(Firing, 0, Told::New, "say 1")]);
+    assert_eq!(life.press("U1", UNTIL_OVER, 1), Ok(()));
+    check(&mut life, &[(Resolved, 2, Told::Flapping { changes: 2, is_shown: false }, "edit 1")]);
+    assert_eq!(life.known().silenced, None);
+    // A week later it rings.
+    check(&mut life, &[(Firing, 10_000, Told::New, "say 2")]);
+}
