@@ -417,6 +417,12 @@ impl Step {
         reply.into_iter().chain(edit).collect()
     }
 
+    /// Whether those who do not follow its thread hear how it is now.
+    fn rings(&self, policy: &Policy) -> bool {
+        let is_heard = |act: &Act| matches!(act, Act::Say | Act::Reply { is_shown: true, .. });
+        self.told.is_of_incident() && self.acts(policy).iter().any(is_heard)
+    }
+
     /// What rings nobody: the change of the message that is there. Even a reply in its thread would call those who follow it.
     fn silent_act(&self) -> Option<Act> {
         let Incident { receipt, is_digest, .. } = &self.incident;

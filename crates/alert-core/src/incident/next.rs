@@ -47,7 +47,12 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
     {
         flapping.shown_at = known.flapping.and_then(|flapping| flapping.shown_at);
     }
-    incident.silent(told)
+    let mut step = incident.silent(told);
+    // What a silence has held rings when it ends. Where this does not, who looks at the time next lets it.
+    if !step.is_silent && step.incident.is_open() && !step.rings(policy) {
+        step.incident.silenced.clone_from(&known.silenced);
+    }
+    step
 }
 
 /// What is known after the first that is heard.

@@ -266,3 +266,24 @@ fn a_silence_until_it_is_over_is_over_when_what_flaps_ends() {
     // A week later it rings.
     check(&mut life, &[(Firing, 10_000, Told::New, "say 2")]);
 }
+
+#[test]
+fn what_comes_behind_a_silence_and_rings_for_nobody_leaves_it_to_who_looks_at_the_time() {
+    let reply = Act::Reply { to: receipt("1"), is_shown: true };
+    let rung = (Told::SilenceOver { changes: 1 }, vec![reply, Act::Edit(receipt("1"))]);
+    for (state, at, told, done) in [
+        // Another way brings what is known; older news; what calls nobody where somebody is on it.
+        (Firing, 2, COPY, ""),
+        (NoData, 1, Told::Late, "reply 1"),
+        (NoData, 62, Told::Blind { is_shown: false }, "reply 1, edit 1"),
+    ] {
+        let mut life = Life::new();
+        check(&mut life, &[(Resolved, 0, Told::New, "say 1"), (Firing, 1, again(1, 1), "shown 1, edit 1")]);
+        assert_eq!(life.press("U1", HOUR, 1), Ok(()));
+        assert_eq!(life.hear(change("", Firing, 2), minute(60)).1, "edit 1");
+        assert_eq!(life.hear(change("", state, at), minute(62)), (told, done.to_owned()));
+        assert_eq!(life.known().due_at(minute(62)), Some(minute(61)));
+        assert_eq!(life.wait(63), Some(rung.clone()));
+        assert_eq!(life.wait(64), None);
+    }
+}
