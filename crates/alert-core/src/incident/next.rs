@@ -148,14 +148,17 @@ impl Incident {
 
     /// Forgets a silence that is over, and takes over what a rule says, where a person has not silenced it for longer.
     fn be_silenced(&mut self, change: &Change<'_>, now: DateTime<Utc>) {
-        let changes = self.silenced.as_ref().map_or(0, |silenced| silenced.changes);
+        let before = self.silenced.as_ref();
+        let changes = before.map_or(0, |silenced| silenced.changes);
+        let of_rule = before.and_then(|silenced| Some((silenced.rule.clone()?, silenced.at)));
         self.silenced =
             self.silenced.take().filter(|silenced| silenced.rule.is_none() && silenced.holds(now));
         let is_longer = |rule: &&Rule| {
             self.silenced.as_ref().is_none_or(|own| own.until.is_some_and(|until| until < rule.ends_at))
         };
         if let Some(rule) = change.rule.filter(is_longer) {
-            self.silenced = Some(Silenced::by_rule(rule, changes));
+            let since = of_rule.filter(|(id, _)| *id == rule.id).map_or(now, |(_, since)| since);
+            self.silenced = Some(Silenced::by_rule(rule, since, changes));
         }
     }
 

@@ -48,7 +48,7 @@ pub struct Acknowledged {
 pub struct Silenced {
     /// Who said so.
     pub by: Person,
-    /// Since when.
+    /// Since when, of this alert: no two silences of one alert have the same.
     #[serde(with = "chrono::serde::ts_milliseconds")]
     pub at: DateTime<Utc>,
     /// Until when; `None` until it is over.
@@ -76,12 +76,12 @@ impl Silenced {
         self.until.is_none_or(|until| now < until)
     }
 
-    /// As a rule says, after so many changes.
-    pub(super) fn by_rule(rule: &Rule, changes: u64) -> Self {
+    /// As a rule says, after so many changes; of this alert since then.
+    pub(super) fn by_rule(rule: &Rule, since: DateTime<Utc>, changes: u64) -> Self {
         let comment = Some(cut(rule.comment.trim(), COMMENT_MAX_CHARS).into_owned());
         Self {
             by: Person::new("", &rule.by),
-            at: stored(rule.starts_at),
+            at: since,
             until: Some(stored(rule.ends_at)),
             rule: Some(rule.id.clone()),
             comment: comment.filter(|comment| !comment.is_empty()),

@@ -287,3 +287,16 @@ fn what_comes_behind_a_silence_and_rings_for_nobody_leaves_it_to_who_looks_at_th
         assert_eq!(life.wait(64), None);
     }
 }
+
+#[test]
+fn each_silence_is_over_once_though_their_rules_begin_at_one_time() {
+    let (one, other) = (rule("r1", 0, 60), rule("r2", 0, 120));
+    let mut life = Life::new();
+    check(&mut life, &[(Firing, 0, Told::New, "say 1")]);
+    for (held, at) in [(&one, 2), (&other, 62)] {
+        life.hear(Change { rule: Some(held), ..change("", NoData, at) }, minute(at));
+        // It goes on with each change.
+        life.hear(Change { rule: Some(held), ..change("", Firing, at + 1) }, minute(at + 1));
+        assert_eq!(life.known().silenced.as_ref().unwrap().at, minute(at));
+    }
+}
