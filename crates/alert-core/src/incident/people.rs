@@ -167,8 +167,10 @@ pub fn press(known: &Incident, press: &Press<'_>, now: DateTime<Utc>) -> Result<
             }
             // What is too far ahead to be a time is as long as anybody remembers.
             let until = span.and_then(|span| now.checked_add_signed(span));
+            // Of what has just ended nobody has heard yet.
+            let changes = known.silenced.as_ref().map_or(0, |silenced| silenced.changes);
             incident.silenced =
-                Some(Silenced { by: by.clone(), at: now, until, rule: None, comment: None, changes: 0 });
+                Some(Silenced { by: by.clone(), at: now, until, rule: None, comment: None, changes });
         }
         Button::UndoSilence => match holding {
             None => return Err(Refusal::Undone),

@@ -300,3 +300,14 @@ fn each_silence_is_over_once_though_their_rules_begin_at_one_time() {
         assert_eq!(life.known().silenced.as_ref().unwrap().at, minute(at));
     }
 }
+
+#[test]
+fn who_silences_what_a_silence_held_goes_on_counting() {
+    let mut life = Life::new();
+    check(&mut life, &[(Firing, 0, Told::New, "say 1")]);
+    assert_eq!(life.press("U1", HOUR, 1), Ok(()));
+    check(&mut life, &[(NoData, 5, Told::Blind { is_shown: false }, "edit 1")]);
+    // Nobody has looked yet: it has not rung.
+    assert_eq!(life.press("U2", HOUR, 61), Ok(()));
+    assert_eq!(life.known().silenced.as_ref().unwrap().changes, 1);
+}
