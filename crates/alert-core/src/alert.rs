@@ -16,7 +16,7 @@ use crate::key::AlertKey;
 /// Names and values that say which alert it is; matchers and routes look at these and at nothing else.
 ///
 /// The meaning is Alertmanager's. An absent label equals the empty string, so an empty value is never stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels(BTreeMap<String, String>);
 
 impl Labels {
@@ -127,7 +127,7 @@ impl Severity {
 }
 
 /// The state before this one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Previous {
     /// What that state was.
     pub state: State,
@@ -138,7 +138,7 @@ pub struct Previous {
 }
 
 /// What made the alert.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// A CloudWatch alarm.
     CloudWatch,
@@ -175,7 +175,7 @@ impl fmt::Display for Source {
 /// Why the source told us: somebody asked for this very state, or it tells every change of everything.
 ///
 /// The default of `notify_on` depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// The alarm's own action, or a sender that was configured to send just this.
     Action,
@@ -186,7 +186,7 @@ pub enum Cause {
 }
 
 /// Why the source itself asks that nobody be disturbed, although it sent the event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hush {
     /// A new alarm's first evaluation: nothing was wrong before it.
     CreationNoise,
@@ -197,7 +197,7 @@ pub enum Hush {
 }
 
 /// What a link leads to; it decides the button's words and their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LinkKind {
     /// The alarm in its console.
     Alarm,
@@ -220,7 +220,7 @@ pub enum LinkKind {
 }
 
 /// A place to look.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// What it leads to.
     pub kind: LinkKind,
@@ -229,7 +229,7 @@ pub struct Link {
 }
 
 /// One measured value.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// The value; always finite.
     pub value: f64,
@@ -240,7 +240,7 @@ pub struct Point {
 }
 
 /// What the values were compared with.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
     /// Values under this breach.
     pub lower: Option<f64>,
@@ -249,7 +249,7 @@ pub struct Threshold {
 }
 
 /// How a value is compared with its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Comparison {
     /// `>`
     Above,
@@ -280,7 +280,7 @@ impl Comparison {
 }
 
 /// So many of so many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// How many.
     pub count: u64,
@@ -289,7 +289,7 @@ pub struct Share {
 }
 
 /// Values that did not come, and what the alarm takes that for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
     /// Periods without a value.
     pub periods: u64,
@@ -298,7 +298,7 @@ pub struct Missing {
 }
 
 /// What is measured, and against what: the numbers of a condition, for people of any language.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// The metric's name, or what its author called it.
     pub metric: String,
@@ -327,7 +327,7 @@ pub struct Measure {
 }
 
 /// What made the state change, or would.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Condition {
     /// A value against a limit.
     Measured(Box<Measure>),
@@ -341,7 +341,7 @@ pub enum Condition {
 }
 
 /// Names a CloudWatch alarm.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AlarmName {
     /// The AWS account, twelve digits; empty where it is not known.
     pub account: String,
@@ -352,7 +352,7 @@ pub struct AlarmName {
 }
 
 /// An alarm that a composite alarm looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Child {
     /// Its name, or its whole ARN where no name can be read out of it.
     pub name: String,
@@ -365,7 +365,7 @@ pub struct Child {
 }
 
 /// What the message itself proves: no later query is needed to see how bad it is.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Recent values, oldest first.
     pub points: Vec<Point>,
@@ -386,7 +386,7 @@ pub struct Evidence {
 }
 
 /// A named fact that has no field of its own, in the order in which people want to read it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     /// What it is, in a word or two.
     pub name: String,
@@ -419,7 +419,7 @@ pub const RELAY_NOTES: &str = "relayNotes";
 ///
 /// All texts are foreign and unescaped: rendering makes them safe. Nothing is required but the name, and that
 /// is never empty.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// What people call it.
     pub name: String,
@@ -467,7 +467,8 @@ pub struct Alert {
     pub image: Option<String>,
     /// Names this alert through its life; `None` where it is no state but news, of which each is one of its own.
     pub key: Option<AlertKey>,
-    /// The alert in its sender's format, where that is passed on.
+    /// The alert in its sender's format, where that is passed on; not kept.
+    #[serde(skip)]
     pub payload: Option<Payload>,
     /// What the reader must know about this message itself: what could not be understood, what was left out.
     pub notes: Vec<String>,

@@ -105,7 +105,7 @@ pub struct Record {
 }
 
 impl Record {
-    fn new(body: Body) -> Self {
+    pub(crate) fn new(body: Body) -> Self {
         Self {
             id: None,
             item: None,

@@ -4,8 +4,11 @@
 //! Two messages of one [`AlertKey`] are changes of one thing: they may share a line, and must not overtake each other. Two
 //! of one [`DeliveryKey`] are one message that came twice.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use serde::{Deserialize, Serialize};
 
 use crate::alert::Source;
 use crate::envelope::Record;
@@ -14,7 +17,7 @@ use crate::outcome::Receipt;
 /// Names one alert through its life.
 ///
 /// Its text form (`Display`) has one line for one key and never the same for two, so that it can be stored.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AlertKey {
     /// A CloudWatch alarm, or one contributor of it.
     Alarm {
@@ -45,7 +48,7 @@ pub enum AlertKey {
         /// The region's code; empty where the event does not tell.
         region: String,
         /// The kind of thing, because one name may stand for several.
-        kind: &'static str,
+        kind: Cow<'static, str>,
         /// Its ARN or name.
         id: String,
     },
@@ -164,7 +167,7 @@ pub fn message(receipt: &Receipt) -> String {
 pub const PLACE_MAX_BYTES: usize = 1_024;
 
 /// Names one alert of one delivery; the same when the same message comes again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliveryKey {
     /// The delivery's id, or the invocation's where it has none.
     pub delivery: String,
@@ -236,7 +239,7 @@ mod tests {
                 fingerprint
             }),
             (text(), text(), text(), text()).prop_map(|(service, account, region, id)| {
-                AlertKey::Resource { service, account, region, kind: "pipeline", id }
+                AlertKey::Resource { service, account, region, kind: "pipeline".into(), id }
             }),
             (text(), 0..3_u64, 0..3_usize).prop_map(|(delivery, body, place)| AlertKey::News(DeliveryKey {
                 delivery,

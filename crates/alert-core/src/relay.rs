@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
-use crate::alert::Alert;
+use crate::alert::{Alert, Evidence};
 use crate::config::{BrokenConfiguration, Config, Receiver};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
@@ -21,7 +22,7 @@ use crate::outcome::Receipt;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
 use crate::render::{Entry, Message, Options, Rendering};
-use crate::report::Digest;
+use crate::report::{Digest, KEPT_MAX_BYTES};
 use crate::silence::{Rule, Silences};
 use crate::source;
 use crate::target::{APP, Act, Closed, Target, WEBHOOK, Way};
@@ -276,6 +277,67 @@ pub struct Plan<'d> {
 #[derive(Debug)]
 pub struct Draft<'d>(Plan<'d>);
 
+/// An alert as it is kept, so that it can be told again though no event tells of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The alert, without its [`payload`](Alert::payload).
+    pub alert: Alert,
+    /// Which alert it is.
+    pub key: AlertKey,
+    /// The route that chose its receiver.
+    pub route: String,
+}
+
+impl Stored {
+    /// Reads the stored form. Another version of the program may have written another one.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The form to be stored.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Texts, numbers and lists of them are always JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// An alert that is kept, for a receiver, once more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Again {
+    /// The alert.
+    pub stored: Stored,
+    /// The receiver's name.
+    pub receiver: String,
+    /// Names this telling of it, the same where it is tried again.
+    pub delivery: String,
+}
+
+/// Alerts that are kept, once more: what has become of their silences decides what is told.
+#[must_use]
+pub fn again<'d>(
+    all: Vec<Again>,
+    deployment: &'d Deployment,
+    request_id: &str,
+    now: DateTime<Utc>,
+) -> Draft<'d> {
+    let records = all.iter().map(|_| Record::new(Body::Text(String::new()))).collect();
+    let items = all.into_iter().enumerate().map(|(index, Again { stored, receiver, delivery })| {
+        let Stored { alert, key, route } = stored;
+        let known = deployment.config.receivers.iter().find(|known| known.name == receiver);
+        // One that the configuration does not name any more is remembered by its name, and reached as the default one is.
+        let receiver = known.cloned().unwrap_or_else(|| {
+            let default = Receiver::clone(deployment.config.default_receiver());
+            Arc::new(Receiver { name: receiver, ..default })
+        });
+        let routed = Routed { receiver, route: String::new(), chosen_by: route };
+        let delivery = DeliveryKey { delivery, body: 0, place: 0 };
+        let verdict = Verdict::Deliver { receivers: vec![routed] };
+        Item { record: index, place: 0, alert, key, delivery, verdict }
+    });
+    Draft::of(records, items.collect(), deployment, request_id, now)
+}
+
 /// Decides what an event asks for.
 ///
 /// `now` is the clock; rules use the time at which a record was sent where its envelope tells.
@@ -300,22 +362,7 @@ pub fn draft<'d>(
         // Its alerts hold what counts; ten thousand bodies would be the larger part of the memory.
         record.body = Body::Text(String::new());
     }
-    let mut plan = Plan {
-        records: decoded.records,
-        first_of_alert: first_of_alert(&items),
-        items,
-        posts: Vec::new(),
-        held: Vec::new(),
-        twins: BTreeMap::new(),
-        lives: Vec::new(),
-        destinations: Vec::new(),
-        silences: Silences::default(),
-        deployment,
-        request_id: request_id.to_owned(),
-        now,
-    };
-    plan.destinations = (0..plan.items.len()).map(|index| plan.destinations(index)).collect();
-    Draft(plan)
+    Draft::of(decoded.records, items, deployment, request_id, now)
 }
 
 /// Plans an event of which nothing is known; see [`draft`].
@@ -330,6 +377,31 @@ pub fn plan<'d>(
 }
 
 impl<'d> Draft<'d> {
+    fn of(
+        records: Vec<Record>,
+        items: Vec<Item>,
+        deployment: &'d Deployment,
+        request_id: &str,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let mut plan = Plan {
+            records,
+            first_of_alert: first_of_alert(&items),
+            items,
+            posts: Vec::new(),
+            held: Vec::new(),
+            twins: BTreeMap::new(),
+            lives: Vec::new(),
+            destinations: Vec::new(),
+            silences: Silences::default(),
+            deployment,
+            request_id: request_id.to_owned(),
+            now,
+        };
+        plan.destinations = (0..plan.items.len()).map(|index| plan.destinations(index)).collect();
+        Self(plan)
+    }
+
     /// What to ask of earlier deliveries.
     pub fn questions(&self) -> impl Iterator<Item = Question<'_>> {
         self.0.items.iter().zip(&self.0.destinations).flat_map(|(item, destinations)| {
@@ -482,17 +554,48 @@ impl Plan<'_> {
         steps.peek().is_some() && steps.all(|step| step.is_held)
     }
 
-    /// What a receiver's message of an item that is held would be.
-    pub(crate) fn held_message(&self, item: usize, receiver: &str) -> Option<Message> {
-        let mut all = self.destinations.get(item)?.iter();
-        let destination = all.find(|destination| destination.meant_for.name == receiver)?;
-        Some(self.single(item, destination, &Act::Say).message)
+    /// Whether a person may silence an item's alert by its message.
+    pub(crate) fn may_be_silenced(&self, item: usize, receiver: &str) -> bool {
+        self.destination(item, receiver).is_some_and(|destination| self.has_buttons(&destination.target))
     }
 
-    /// What a message holds, for those who change it when a person acts; `None` where none does.
+    /// An item's alert as it is kept; `None` where it is too large even without what can be left out.
+    pub(crate) fn stored(&self, item: usize, receiver: &str) -> Option<String> {
+        let Item { alert, key, .. } = self.items.get(item)?;
+        let route = self.destination(item, receiver)?.route.clone();
+        let mut stored = Stored { alert: alert.clone(), key: key.clone(), route };
+        let json = stored.to_json();
+        if json.len() <= KEPT_MAX_BYTES {
+            return Some(json);
+        }
+        let alert = &mut stored.alert;
+        (alert.facts, alert.notes, alert.raw) = (Vec::new(), Vec::new(), None);
+        (alert.evidence, alert.annotations) = (Evidence::default(), BTreeMap::new());
+        (alert.description, alert.reason) = (None, None);
+        Some(stored.to_json()).filter(|json| json.len() <= KEPT_MAX_BYTES)
+    }
+
+    /// How an item goes to whom the rules chose.
+    fn destination(&self, item: usize, meant_for: &str) -> Option<&Destination> {
+        self.destinations.get(item)?.iter().find(|destination| destination.meant_for.name == meant_for)
+    }
+
+    /// What a message of one alert holds, for those who change it when a person acts; `None` where none does.
     #[must_use]
     pub fn kept_content(&self, post: &Post) -> Option<String> {
-        self.has_buttons(&post.target).then(|| post.message.content())
+        let is_one = post.items.len() == 1;
+        (is_one && self.has_buttons(&post.target)).then(|| post.message.content())
+    }
+
+    /// A post as it changes a message on which people have acted in the meantime.
+    #[must_use]
+    pub fn with_people(&self, post: Post, incident: &Incident) -> Post {
+        if !self.has_buttons(&post.target) {
+            return post;
+        }
+        let options = self.options(&post.destination, post.rendering);
+        let message = post.target.way.medium.with_people(&post.message.content(), incident, &options);
+        Post { message: message.unwrap_or_else(|| post.message.clone()), ..post }
     }
 
     /// Whether people may act by buttons in the messages of a target.
@@ -572,7 +675,9 @@ impl Plan<'_> {
         let is_its_message = matches!(post.act, Act::Say | Act::Edit(_))
             && told.is_none_or(Told::is_of_incident)
             && overtaken.is_none()
-            && post.instead_of.is_none();
+            && post.instead_of.is_none()
+            // Lines in a thread would call who follows it.
+            && !story.as_deref().is_some_and(|step| step.is_silent);
         let Item { alert, key, .. } = self.items.get(item)?;
         let wish = post.receiver.evidence;
         (is_its_message && way.can_edit && way.can_reply)

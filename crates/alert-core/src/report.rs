@@ -14,8 +14,9 @@ use crate::outcome::{Failure, Receipt};
 use crate::relay::{Life, Plan, Post, Stepped};
 use crate::target::{Act, Target};
 
-/// A message's content that is kept; far above what [`crate::render::slack`] writes, and far below what an item takes.
-const SHOWN_MAX_BYTES: usize = 100_000;
+/// A message's content, and an alert, that is kept; far above what [`crate::render::slack`] writes, and far below what an item
+/// of DynamoDB takes (400 KB).
+pub(crate) const KEPT_MAX_BYTES: usize = 100_000;
 
 /// What an invocation delivered, and what it could not.
 #[derive(Debug, Default)]
@@ -130,10 +131,20 @@ pub struct Keep {
     pub incident: Option<Incident>,
     /// The names of deliveries that may have arrived.
     pub tried: Vec<String>,
-    /// What its message holds, or would; `None` where nothing new is known of that.
+    /// What its message holds, where people may act on it; `None` where nothing new is known of that.
     pub shown: Option<String>,
-    /// The message by which people may act on it from now on.
-    pub new_message: Option<Receipt>,
+    /// That message.
+    pub message: Option<Receipt>,
+    /// The alert in its newest state, so that it can be told again; `None` where nobody may want that, or nothing is new.
+    pub alert: Option<String>,
+}
+
+impl Keep {
+    /// Nothing but the names of deliveries that may have arrived.
+    #[must_use]
+    pub fn only(tried: Vec<String>) -> Self {
+        Self { incident: None, tried, shown: None, message: None, alert: None }
+    }
 }
 
 /// What is to be remembered when a plan's posts are done with.
@@ -291,8 +302,7 @@ fn keep(
 ) -> Keep {
     let Kept { incident, tried, .. } = &life.kept;
     let (mut incident, mut tried) = (incident.clone(), tried.clone());
-    let before = incident.as_ref().and_then(|incident| incident.receipt.clone());
-    let mut shown = None;
+    let (mut shown, mut alert) = (None, None);
     for Stepped { item: index, told, is_in_digest, is_held } in &life.steps {
         let Some(item) = plan.items.get(*index) else { continue };
         let Some(planned_for) = plan.planned_for(&life.receiver, *index) else { continue };
@@ -346,8 +356,9 @@ fn keep(
                 shown = plan.kept_content(post);
             }
         }
-        if *is_held && told.is_of_incident() && next.receipt.is_none() {
-            shown = plan.held_message(*index, &life.receiver).map(|message| message.content());
+        // News, late or not, is not what is shown.
+        if told.is_of_incident() {
+            alert = Some(*index);
         }
         incident = Some(next);
     }
@@ -355,12 +366,13 @@ fn keep(
     tried.sort();
     tried.dedup();
     tried.retain(|name| !incident.as_ref().is_some_and(|incident| incident.is_told(name)));
-    let shown = shown.filter(|shown| shown.len() <= SHOWN_MAX_BYTES);
-    let new_message = incident
-        .as_ref()
-        .filter(|incident| shown.is_some() && !incident.is_digest && incident.receipt != before)
-        .and_then(|incident| incident.receipt.clone());
-    Keep { incident, tried, shown, new_message }
+    let shown = shown.filter(|shown| shown.len() <= KEPT_MAX_BYTES);
+    let message = incident.as_ref().filter(|_| shown.is_some()).and_then(|incident| incident.receipt.clone());
+    // Who may be silenced later has to ring after that.
+    let is_silenced = incident.as_ref().is_some_and(|incident| incident.silenced.is_some());
+    let alert = alert.filter(|item| is_silenced || plan.may_be_silenced(*item, &life.receiver));
+    let alert = alert.and_then(|item| plan.stored(item, &life.receiver));
+    Keep { incident, tried, shown, message, alert }
 }
 
 /// Whether an item came to a target by another receiver's post.

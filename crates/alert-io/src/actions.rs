@@ -6,12 +6,13 @@
 mod press;
 mod request;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use alert_core::config::{Allowed, SilenceWith};
-use alert_core::incident::{Button, Incident, Silenced};
+use alert_core::incident::{Button, Incident};
 use alert_core::interaction::Interaction;
 use alert_core::outcome::Failure;
 use alert_core::relay::Deployment;
@@ -20,7 +21,7 @@ use alert_core::render::slack::mrkdwn::Mrkdwn;
 use alert_core::target::Target;
 use chrono::Utc;
 use futures_util::future::join;
-pub use press::{Came, Presses};
+pub use press::{Came, Presses, Progress};
 use request::Request;
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -48,12 +49,14 @@ use crate::slack_app::SlackApp;
 
 /// Slack waits for 3 s, some of which are the way's and a cold start's. Source: Slack, "Handling user interaction".
 const ANSWER_LIMIT: Duration = Duration::from_millis(2_300);
+/// After a slow start, too, so much is worth a try.
+const ANSWER_MIN: Duration = Duration::from_millis(1_200);
 /// Kept back of it so that the person can be told.
 const TELL_RESERVE: Duration = Duration::from_millis(700);
 /// How long who is in a user group is not asked again.
 const GROUP_KEPT: Duration = Duration::from_mins(5);
 /// Lambda gives the init phase 10 s, but the person waits.
-const START_LIMIT: Duration = Duration::from_millis(1_500);
+const START_LIMIT: Duration = Duration::from_secs(1);
 /// Slack's hosts to tell people something.
 const RESPONSE_HOST: &str = "hooks.slack.com";
 
@@ -68,6 +71,10 @@ pub struct Actions {
     ciphertext: String,
     secret: OnceCell<SigningSecret>,
     signatures: Signatures,
+    /// Nobody knows who may act.
+    is_config_broken: bool,
+    /// When the process began to start, until its first invocation.
+    started: Mutex<Option<Instant>>,
     groups: Mutex<HashMap<String, (Instant, Vec<String>)>>,
     /// The host of Slack's Web API, which may tell people something as well: it gets the token, too.
     api_host: Option<String>,
@@ -79,6 +86,7 @@ impl Actions {
     ///
     /// Fails where nothing could ever be taken. While KMS cannot be had, invocations try again.
     pub async fn start(environment: Environment<'_>) -> Result<Self, StartError> {
+        let started = Instant::now();
         let missing = |name: &str, what: &str| {
             StartError::new("setting_missing", format!("{name} is not set: expected {what}"))
         };
@@ -100,6 +108,7 @@ impl Actions {
         if let Some(warning) = &loaded.broken {
             tracing::error!(error_type = crate::metrics::CONFIG_INVALID, "{warning}");
         }
+        let is_config_broken = loaded.broken.is_some();
         let config = loaded.config;
         let decryptor =
             Decryptor::new(aws::kms(environment, &identity, &http), settings::encrypted_for(environment));
@@ -123,6 +132,8 @@ impl Actions {
             ciphertext,
             secret: OnceCell::new(),
             signatures: Signatures::default(),
+            is_config_broken,
+            started: Mutex::new(Some(started)),
             groups: Mutex::default(),
             metrics: Metrics::from_environment(environment),
         };
@@ -149,7 +160,15 @@ impl Actions {
         Invoked { request_id, account }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
-        let end = Deadline::after(ANSWER_LIMIT.min(deadline.left()));
+        // The person who waits has waited for the start as well.
+        let waited = self
+            .started
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .map_or(Duration::ZERO, |at| at.elapsed());
+        let limit = ANSWER_LIMIT.saturating_sub(waited).max(ANSWER_MIN);
+        let end = Deadline::after(limit.min(deadline.left()));
         let refused = |status: u16, why: &dyn std::fmt::Display| {
             tracing::warn!(request_id, verdict = "refused", why = %why);
             self.metrics.print_press("none", "refused", request_id);
@@ -179,11 +198,12 @@ impl Actions {
             // Slack tells of buttons that open a page, too, and waits for an answer.
             return Ok(answer(200));
         };
-        let acting = self.act(&interaction, button, account, end.less(TELL_RESERVE));
+        let progress = Cell::default();
+        let acting = self.act(&interaction, button, account, &progress, end.less(TELL_RESERVE));
         // Boxed, because it is most of the invocation.
         let came = match timeout(end.less(TELL_RESERVE).left(), Box::pin(acting)).await {
             Ok(came) => came,
-            Err(_) => self.presses.not_taken("the time is over"),
+            Err(_) => self.presses.late(progress.get()),
         };
         let Came { outcome, said, why } = came;
         let by = interaction.by.id.as_str();
@@ -206,7 +226,17 @@ impl Actions {
     }
 
     /// Does what was asked for, or says why not.
-    async fn act(&self, interaction: &Interaction, button: Button, account: &str, end: Deadline) -> Came {
+    async fn act(
+        &self,
+        interaction: &Interaction,
+        button: Button,
+        account: &str,
+        progress: &Cell<Progress>,
+        end: Deadline,
+    ) -> Came {
+        if self.is_config_broken {
+            return self.presses.not_taken("the configuration is broken, and says who may act");
+        }
         let (app, is_allowed) = match self.app(end).await {
             Ok(app) => {
                 let is_allowed = self.is_allowed(&interaction.by.id, &app, end).await;
@@ -229,7 +259,9 @@ impl Actions {
         let mute = async |place: &str, before: &Incident, next: &Incident| {
             self.mute(place, before, next, account, end).await
         };
-        self.presses.take(interaction, button, app.map(Sender::App), mute, Clock::system(), end).await
+        self.presses
+            .take(interaction, button, app.map(Sender::App), mute, progress, Clock::system(), end)
+            .await
     }
 
     /// Lets CloudWatch's own mute rule say what a silence of an alarm says, where that is wished for.
@@ -242,13 +274,12 @@ impl Actions {
         end: Deadline,
     ) -> Result<(), String> {
         let (Some(rules), Some(alarm)) = (&self.mute_rules, Alarm::of(place, account)) else { return Ok(()) };
-        match (&before.silenced, &next.silenced) {
+        let until = |incident: &Incident| incident.silenced.as_ref().and_then(|silenced| silenced.until);
+        match (until(before), until(next)) {
+            (before, after) if before == after => Ok(()),
             // A rule of CloudWatch's has an end; what has none is the table's alone.
-            (None, Some(Silenced { at, until: Some(until), .. })) => {
-                rules.mute(&alarm, *at, *until, end.left()).await
-            }
-            (Some(Silenced { until: Some(_), .. }), None) => rules.unmute(&alarm, end.left()).await,
-            _ => Ok(()),
+            (_, Some(until)) => rules.mute(&alarm, Utc::now(), until, end.left()).await,
+            (_, None) => rules.unmute(&alarm, end.left()).await,
         }
     }
 
@@ -315,8 +346,10 @@ impl Actions {
         let url = Url::parse(url).map_err(|_| "Slack's response_url is no URL".to_owned())?;
         // It is Slack's word, and still nothing goes where Slack is not.
         let is_slack_s = url.scheme() == "https" && url.host_str() == Some(RESPONSE_HOST);
-        let is_of_api = self.api_host.as_ref().is_some_and(|host| *host == authority(&url))
-            && settings::is_safe_for_secrets(&url);
+        let is_of_api = self.api_host.as_ref().is_some_and(|host| {
+            let own = authority(&url);
+            own == *host || own == format!("hooks.{host}")
+        }) && settings::is_safe_for_secrets(&url);
         if !is_slack_s && !is_of_api {
             return Err("the response_url leads to another host than Slack's".to_owned());
         }

@@ -267,8 +267,9 @@ impl Courier {
     }
 
     /// Sends one post of a plan that is carried out, which nobody waits for: one try, and one more for each step down where its
-    /// form is refused, all within [`FOLLOW_UP_LIMIT`]. Whether it has arrived is logged and nobody's trouble.
-    pub async fn follow_up<S: Sends>(&self, plan: &Plan<'_>, post: Post, sender: &S) {
+    /// form is refused, all within [`FOLLOW_UP_LIMIT`]. What was taken in the end; that nothing was is logged and nobody's
+    /// trouble.
+    pub async fn follow_up<S: Sends>(&self, plan: &Plan<'_>, post: Post, sender: &S) -> Option<Post> {
         let end = Deadline::after(FOLLOW_UP_LIMIT);
         let mut post = post;
         let mut is_too_new = false;
@@ -286,9 +287,9 @@ impl Courier {
             match sender.send(&post, end.left()).await.outcome {
                 Outcome::Delivered(_) => {
                     if is_too_new && post.rendering == Rendering::Classic {
-                        self.without_modern().insert(post.target);
+                        self.without_modern().insert(post.target.clone());
                     }
-                    return;
+                    return Some(post);
                 }
                 Outcome::MessageRefused(failure) => match plan.simpler(&post) {
                     Some(simpler) => {
@@ -314,6 +315,7 @@ impl Courier {
             error_type = failure.error_type,
             "what is shown beside an alert was not taken: {failure}"
         );
+        None
     }
 
     fn without_modern(&self) -> MutexGuard<'_, HashSet<Target>> {

@@ -175,8 +175,13 @@ pub async fn add_evidence<S: Sends>(
                 && let Some(Item { alert, .. }) = plan.items.get(item)
                 && let Some(mut hold) = ledger.hold(&question, (alert, receipt), Utc::now()).await
             {
-                hold.shown = plan.kept_content(&edit);
-                courier.follow_up(plan, edit, &sender).await;
+                // Somebody may have acted while it was asked for.
+                let edit = match &hold.incident {
+                    Some(incident) => plan.with_people(edit, incident),
+                    None => edit,
+                };
+                let taken = courier.follow_up(plan, edit, &sender).await;
+                hold.shown = taken.and_then(|post| plan.kept_content(&post));
                 ledger.release(&question, hold, Utc::now()).await;
             }
             if let Some(reply) = reply.filter(|reply| courier.has_room_for(reply)) {

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::http::describe_sdk;
 use crate::ledger::KnownDigest;
 use crate::settings::shown;
-use crate::table::{Claim, Claimed, Record, Store, There, Trouble};
+use crate::table::{Claim, Claimed, Due, Record, Store, There, Trouble};
 
 /// One call: an answer takes some milliseconds, and a new connection, as after each longer pause, some hundred where a small
 /// function has a small share of a processor.
@@ -140,11 +140,17 @@ impl Store for DynamoDbTable {
 
     async fn claim(&self, claim: &Claim<'_>) -> Result<Claimed, Trouble> {
         let Claim { key, owner, deliveries, now, until, expires_at } = claim;
+        let update = "SET lease_owner = :me, lease_until = :until, expires_at = :expires_at";
+        let (update, tried) = match deliveries {
+            // A set is never empty.
+            [] => (update.to_owned(), None),
+            deliveries => {
+                (format!("{update} ADD tried :deliveries"), Some(AttributeValue::Ss(deliveries.to_vec())))
+            }
+        };
         let call = self
             .item(key)
-            .update_expression(
-                "SET lease_owner = :me, lease_until = :until, expires_at = :expires_at ADD tried :deliveries",
-            )
+            .update_expression(update)
             .condition_expression(
                 "attribute_not_exists(lease_until) OR lease_until < :now OR lease_owner = :me",
             )
@@ -152,9 +158,12 @@ impl Store for DynamoDbTable {
             .expression_attribute_values(":until", AttributeValue::N(millis(*until)))
             .expression_attribute_values(":now", AttributeValue::N(millis(*now)))
             .expression_attribute_values(":expires_at", AttributeValue::N(seconds(*expires_at)))
-            .expression_attribute_values(":deliveries", AttributeValue::Ss(deliveries.to_vec()))
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let call = match tried {
+            Some(tried) => call.expression_attribute_values(":deliveries", tried),
+            None => call,
+        };
         Ok(match self.bounded(call).await? {
             Ok(answer) => Claimed::Ours(there(&answer.attributes.unwrap_or_default())),
             Err(item) => Claimed::Others(there(&item)),
@@ -231,6 +240,10 @@ impl Store for DynamoDbTable {
             set.push("shown = :shown");
             call = call.expression_attribute_values(":shown", AttributeValue::S(shown.clone()));
         }
+        if let Some(alert) = &keep.alert {
+            set.push("alert = :alert");
+            call = call.expression_attribute_values(":alert", AttributeValue::S(alert.clone()));
+        }
         if keep.tried.is_empty() {
             remove.push("tried");
         } else {
@@ -266,7 +279,25 @@ impl Store for DynamoDbTable {
         Ok(text(&self.get(message).await?, "shows"))
     }
 
-    async fn due(&self, now: DateTime<Utc>, max: usize) -> Result<Vec<String>, Trouble> {
+    async fn read(&self, key: &str) -> Result<There, Trouble> {
+        Ok(there(&self.get(key).await?))
+    }
+
+    async fn postpone(&self, Due { key, at }: &Due, to: Option<DateTime<Utc>>) -> Result<(), Trouble> {
+        let call = self
+            .item(key)
+            .condition_expression("due_at = :at")
+            .expression_attribute_values(":at", AttributeValue::N(millis(*at)));
+        let call = match to {
+            Some(to) => call
+                .update_expression("SET due_at = :to")
+                .expression_attribute_values(":to", AttributeValue::N(millis(to))),
+            None => call.update_expression("REMOVE due, due_at, held_by"),
+        };
+        self.bounded(call).await.map(|_| ())
+    }
+
+    async fn due(&self, now: DateTime<Utc>, max: usize) -> Result<Vec<Due>, Trouble> {
         let call = self
             .client
             .query()
@@ -278,7 +309,11 @@ impl Store for DynamoDbTable {
             .limit(i32::try_from(max).unwrap_or(i32::MAX));
         let right = "dynamodb:Query on its index due";
         let answer = self.reading(async || call.clone().send().await, right).await?;
-        Ok(answer.items().iter().filter_map(|item| text(item, "pk")).collect())
+        let due = |item: &Attributes| {
+            let at = item.get("due_at")?.as_n().ok()?.parse().ok()?;
+            Some(Due { key: text(item, "pk")?, at: DateTime::from_timestamp_millis(at)? })
+        };
+        Ok(answer.items().iter().filter_map(due).collect())
     }
 }
 
@@ -296,7 +331,7 @@ fn there(item: &Attributes) -> There {
             })
             .ok()
     });
-    There { incident, tried, shown: text(item, "shown") }
+    There { incident, tried, shown: text(item, "shown"), alert: text(item, "alert") }
 }
 
 fn millis(at: DateTime<Utc>) -> String {

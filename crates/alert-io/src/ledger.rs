@@ -3,6 +3,7 @@
 //! Asked before an event is planned, told when it is done with. It never fails: who cannot remember knows nothing.
 
 use alert_core::alert::Alert;
+use alert_core::incident::Incident;
 use alert_core::known::{Known, Question};
 use alert_core::outcome::Receipt;
 use alert_core::report::{Digest, Settled};
@@ -40,6 +41,8 @@ pub struct Hold {
     pub tried: Vec<String>,
     /// Whether it is not over.
     pub is_open: bool,
+    /// What is known of it.
+    pub incident: Option<Incident>,
     /// What its message holds from now on; `None` where that is as it was, or nobody keeps it.
     pub shown: Option<String>,
 }

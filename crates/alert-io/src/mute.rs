@@ -59,8 +59,8 @@ impl MuteRules {
         until: DateTime<Utc>,
         limit: Duration,
     ) -> Result<(), String> {
-        let minutes = until.signed_duration_since(from).num_minutes().max(1);
-        // A rule begins with a minute, and the one that runs has begun: what was asked for lasts as long.
+        // A rule begins with a minute: with the one that runs, and so lasts into the one in which the silence ends.
+        let minutes = until.signed_duration_since(from).num_minutes() + 1;
         let schedule = Schedule::builder()
             .expression(format!("at({})", from.format("%Y-%m-%dT%H:%M")))
             .duration(format!("PT{minutes}M"))

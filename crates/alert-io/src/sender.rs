@@ -47,8 +47,8 @@ pub trait Opens {
         deadline: Deadline,
     ) -> impl Future<Output = Result<Self::Sender, (Closed, Failure)>>;
 
-    /// What is given up for as long as this process lives.
-    fn closed(&self) -> Vec<Closed>;
+    /// What is given up for as long as this process lives, and why.
+    fn closed(&self) -> Vec<(Closed, String)>;
 }
 
 /// One target, opened.

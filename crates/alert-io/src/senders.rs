@@ -269,8 +269,8 @@ impl Opens for Senders {
         Self::sender(self, target, deadline).await
     }
 
-    fn closed(&self) -> Vec<Closed> {
-        self.refused().map(|(closed, _)| closed).collect()
+    fn closed(&self) -> Vec<(Closed, String)> {
+        self.refused().collect()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::table::{Claim, Claimed, KEPT_WHEN_OPEN, Record, Store, There, Trouble
 
 const PAUSE: Duration = Duration::from_millis(150);
 /// A lease outlives the time that its work may take by this much: clocks differ.
-const LEASE_MARGIN: TimeDelta = TimeDelta::seconds(2);
+const LEASE_MARGIN: TimeDelta = TimeDelta::milliseconds(500);
 
 /// Claims alerts of a store for one process.
 #[derive(Debug)]
@@ -58,28 +58,25 @@ impl<S: Store> Single<S> {
         self.store.shown_by(message).await.map_err(|Trouble(why)| why)
     }
 
-    /// Claims an alert under this name, for at most so long; waits for others until `patience` is over.
+    /// Claims an alert for at most so long; waits for others until `patience` is over. Nothing is posted that could be missed.
     pub async fn claim(
         &self,
         place: &str,
-        name: &str,
         work: Duration,
         patience: Duration,
         clock: Clock,
     ) -> Result<Claiming, Trouble> {
         let end = Instant::now() + patience;
-        let deliveries = [name.to_owned()];
         loop {
             let now = clock.now();
             let until = now + TimeDelta::from_std(work).unwrap_or_default() + LEASE_MARGIN;
             let (owner, expires_at) = (self.owner.as_str(), now + KEPT_WHEN_OPEN);
-            let claim = Claim { key: place, owner, deliveries: &deliveries, now, until, expires_at };
+            let claim = Claim { key: place, owner, deliveries: &[], now, until, expires_at };
             match self.store.claim(&claim).await? {
-                Claimed::Ours(There { incident, mut tried, shown }) => {
-                    tried.retain(|other| other != name);
+                Claimed::Ours(There { incident, tried, shown, .. }) => {
                     let Some(incident) = incident else {
                         // Nothing is left behind of what was never there.
-                        let keep = Keep { incident: None, tried, shown: None, new_message: None };
+                        let keep = Keep::only(tried);
                         self.write(place, &keep, now, false).await?;
                         return Ok(Claiming::Unknown);
                     };
@@ -100,9 +97,8 @@ impl<S: Store> Single<S> {
     pub async fn record(&self, held: &Held, is_shown_new: bool, clock: Clock) -> Result<bool, Trouble> {
         let keep = Keep {
             incident: Some(held.incident.clone()),
-            tried: held.tried.clone(),
             shown: held.shown.clone().filter(|_| is_shown_new),
-            new_message: None,
+            ..Keep::only(held.tried.clone())
         };
         self.write(&held.place, &keep, clock.now(), true).await
     }
@@ -112,7 +108,7 @@ impl<S: Store> Single<S> {
         let Held { incident, place, tried, .. } = held;
         let now = clock.now();
         let expires_at = kept_until(Some(&incident), now);
-        let keep = Keep { incident: None, tried, shown: None, new_message: None };
+        let keep = Keep::only(tried);
         let record = Record { key: &place, owner: &self.owner, keep: &keep, expires_at, now, is_kept: false };
         self.store.record(&record).await.map(|_| ())
     }

@@ -50,7 +50,7 @@ pub struct Claim<'c> {
     pub key: &'c str,
     /// The process that claims it.
     pub owner: &'c str,
-    /// The names of the deliveries that it is claimed for: from now on they may have arrived.
+    /// The names of the deliveries that it is claimed for: from now on they may have arrived. None where nothing is posted.
     pub deliveries: &'c [String],
     /// The clock.
     pub now: DateTime<Utc>,
@@ -76,8 +76,19 @@ pub struct There {
     pub incident: Option<Incident>,
     /// The names of deliveries that were tried, and may have arrived.
     pub tried: Vec<String>,
-    /// What its message holds, or would, where people may act on it.
+    /// What its message holds, where people may act on it.
     pub shown: Option<String>,
+    /// The alert in its newest state, where it may be told again.
+    pub alert: Option<String>,
+}
+
+/// An item with which something is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The item.
+    pub key: String,
+    /// Since when.
+    pub at: DateTime<Utc>,
 }
 
 /// What is recorded of a claimed item.
@@ -133,8 +144,14 @@ pub trait Store {
     /// The item that a message shows.
     fn shown_by(&self, message: &str) -> impl Future<Output = Result<Option<String>, Trouble>>;
 
+    /// What an item holds; nobody is kept away from it.
+    fn read(&self, key: &str) -> impl Future<Output = Result<There, Trouble>>;
+
     /// At most so many items with which something is to be done by now, those that wait longest first.
-    fn due(&self, now: DateTime<Utc>, max: usize) -> impl Future<Output = Result<Vec<String>, Trouble>>;
+    fn due(&self, now: DateTime<Utc>, max: usize) -> impl Future<Output = Result<Vec<Due>, Trouble>>;
+
+    /// Lets something be done later with an item, or never, unless that was changed in the meantime.
+    fn postpone(&self, due: &Due, to: Option<DateTime<Utc>>) -> impl Future<Output = Result<(), Trouble>>;
 }
 
 /// A store, and what this process remembers beside it.
@@ -158,6 +175,11 @@ impl<S: Store> Table<S> {
             process: ProcessMemory::default(),
             troubles: AtomicUsize::new(0),
         }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.store
     }
 
     /// How many calls have failed or taken too long since this was last asked.
@@ -207,7 +229,7 @@ impl<S: Store> Table<S> {
     }
 
     /// What people have silenced by rules, as the store has it. Where nobody knows, everything rings.
-    fn silences(&self, known: Result<Option<String>, Trouble>, is_known: bool) -> Silences {
+    fn known_silences(&self, known: Result<Option<String>, Trouble>, is_known: bool) -> Silences {
         let json = known.unwrap_or_else(|trouble| {
             // One trouble is told and counted once.
             if !is_known {
@@ -216,16 +238,7 @@ impl<S: Store> Table<S> {
             None
         });
         let Some(json) = json else { return Silences::default() };
-        let silences = Silences::from_json(&json).unwrap_or_else(|error| {
-            tracing::warn!(
-                "the silences in the table cannot be read, so that nothing is silenced by a rule: {error}"
-            );
-            Silences::default()
-        });
-        for problem in silences.problems() {
-            tracing::warn!("a silence in the table holds nothing: {problem}");
-        }
-        silences
+        read_silences(&json)
     }
 
     /// Whether the next one is worth a call.
@@ -234,16 +247,21 @@ impl<S: Store> Table<S> {
         let expires_at = kept_until(keep.incident.as_ref(), now);
         let key = key::place(settled.receiver, settled.alert);
         let record = Record { key: &key, owner: &self.owner, keep, expires_at, now, is_kept: false };
-        match self.store.record(&record).await {
-            Ok(true) => {
-                if let Some(message) = &keep.new_message
-                    && let Err(trouble) =
-                        self.store.name_message(&key::message(message), &key, expires_at).await
-                {
-                    self.tell(&trouble, ": what is pressed in the message of an alert is not taken");
-                    return false;
-                }
+        // With each change, so that it is there as long as the alert is.
+        let named = async {
+            match &keep.message {
+                Some(message) => self.store.name_message(&key::message(message), &key, expires_at).await,
+                None => Ok(()),
             }
+        };
+        let (recorded, named) = join(self.store.record(&record), named).await;
+        if let Err(trouble) = named
+            && recorded.is_ok()
+        {
+            self.tell(&trouble, ": what is pressed in the message of an alert may not be taken");
+        }
+        match recorded {
+            Ok(true) => {}
             Ok(false) => tracing::warn!(
                 "another process has taken {key} over, because the lease of this one had ended: its messages may be told twice"
             ),
@@ -289,7 +307,7 @@ impl<S: Store> Ledger for Table<S> {
         let others = stream::iter(places).map(&claim).buffer_unordered(CALLS_AT_ONCE);
         let claims = stream::iter(first).then(identity).chain(others).collect::<Vec<_>>();
         let (claims, silences) = join(claims, self.store.silences()).await;
-        answers.silences = self.silences(silences, is_in_trouble.load(Ordering::Relaxed));
+        answers.silences = self.known_silences(silences, is_in_trouble.load(Ordering::Relaxed));
         for (numbers, claimed) in claims {
             let (there, is_ours) = match claimed {
                 Some(Ok(Claimed::Ours(there))) => (there, true),
@@ -327,9 +345,11 @@ impl<S: Store> Ledger for Table<S> {
         match self.store.claim(&claim).await {
             Ok(Claimed::Ours(There { incident, tried, .. })) => {
                 let is_open = incident.as_ref().is_some_and(Incident::is_open);
-                let hold = Hold { tried, is_open, shown: None };
                 let change = Change::of(alert, question.alert, &deliveries[0]);
-                if incident.is_some_and(|incident| incident.still_shows(&change, receipt)) {
+                let is_shown =
+                    incident.as_ref().is_some_and(|incident| incident.still_shows(&change, receipt));
+                let hold = Hold { tried, is_open, incident, shown: None };
+                if is_shown {
                     return Some(hold);
                 }
                 self.release(question, hold, now).await;
@@ -344,10 +364,10 @@ impl<S: Store> Ledger for Table<S> {
     }
 
     async fn release(&self, question: &Question<'_>, hold: Hold, now: DateTime<Utc>) {
-        let Hold { tried, is_open, shown } = hold;
+        let Hold { tried, is_open, shown, .. } = hold;
         let key = key::place(question.receiver, question.alert);
         let expires_at = now + if is_open { KEPT_WHEN_OPEN } else { KEPT_WHEN_OVER };
-        let keep = Keep { incident: None, tried, shown, new_message: None };
+        let keep = Keep { shown, ..Keep::only(tried) };
         // Where somebody else has it by now, it is free of us.
         let record = Record { key: &key, owner: &self.owner, keep: &keep, expires_at, now, is_kept: false };
         if let Err(trouble) = self.store.record(&record).await {
@@ -378,6 +398,20 @@ impl<S: Store> Ledger for Table<S> {
             self.tell(&late, ": what was posted just now is not recorded, and may be told twice");
         }
     }
+}
+
+/// The rules in the table. Those that cannot be read hold nothing.
+pub(crate) fn read_silences(json: &str) -> Silences {
+    let silences = Silences::from_json(json).unwrap_or_else(|error| {
+        tracing::warn!(
+            "the silences in the table cannot be read, so that nothing is silenced by a rule: {error}"
+        );
+        Silences::default()
+    });
+    for problem in silences.problems() {
+        tracing::warn!("a silence in the table holds nothing: {problem}");
+    }
+    silences
 }
 
 /// When what is known may be forgotten. What is silenced is remembered until that is over, and the rest of the time behind it.

@@ -1,50 +1,54 @@
 //! `alert-watch`: what is due though nothing is heard of it. The scheduler wakes it every minute.
 //!
-//! Each thing that is due is claimed as by the relay, so that two of these functions do nothing twice. What fails stays due,
-//! and comes again with the next minute.
+//! An alert whose silence may be over is told again, as it was told last, and goes the relay's own way: the state machine says
+//! what that is to people by now, and it is claimed, posted, handed to stand-ins and recorded like all else. So two of these
+//! functions do nothing twice. What fails comes again some minutes later.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use alert_core::alert::State;
-use alert_core::config::Receiver;
-use alert_core::incident::{self, Incident, Step, Told};
 use alert_core::key;
-use alert_core::outcome::{Failure, Outcome, Receipt};
-use alert_core::relay::{Deployment, Post};
-use alert_core::render::{Message, Options, Rendering};
+use alert_core::outcome::Failure;
+use alert_core::relay::{self, Again, Deployment, Stored};
 use alert_core::silence::Silences;
-use alert_core::target::{Act, Target};
+use alert_core::target::Target;
+use chrono::TimeDelta;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
+use crate::courier::{ALERT_ELSEWHERE, Courier};
 use crate::deadline::Deadline;
+use crate::delivery::{self, Times};
 use crate::dynamodb::DynamoDbTable;
 use crate::lambda::{InvocationError, Invoked};
+use crate::metrics::TABLE_UNAVAILABLE;
 use crate::secret::DecryptFailure;
-use crate::sender::{Opens, Sends as _};
+use crate::sender::Opens;
 use crate::senders::Senders;
 use crate::settings::{ALERT_TABLE, Environment, StartError};
 use crate::setup::Setup;
-use crate::single::{Claiming, Held, Single};
-use crate::table::{Store, Trouble};
+use crate::table::{Due, Store, Table, There, Trouble, read_silences};
 
-/// Things that are asked for at once.
+/// Things that are asked for at once, and told in one plan: many that ring together are a digest.
 const PAGE: usize = 100;
-/// Alerts that are worked on beside each other.
-const AT_ONCE: usize = 8;
-/// One message; Slack answers within a second when it is well.
-const SEND_LIMIT: Duration = Duration::from_secs(5);
-/// What one alert may take.
-const WORK: Duration = Duration::from_secs(20);
+/// Calls of the table beside each other.
+const CALLS_AT_ONCE: usize = 32;
+/// With less time than this nothing more is begun.
+const PAGE_MIN: Duration = Duration::from_secs(10);
+/// Of the time of a page, so much is for recording what was posted.
+const RECORD_RESERVE: Duration = Duration::from_millis(600);
+/// What fails waits so long, so that it stands in nobody's way.
+const AFTER_FAILURE: TimeDelta = TimeDelta::minutes(2);
 
 /// The function, as long as its process lives. Who remembers and who posts are the caller's, so that all of it can be simulated.
 #[derive(Debug)]
 pub struct Watch<T = DynamoDbTable, O = Senders> {
     deployment: Deployment,
     senders: O,
-    table: Single<T>,
+    table: Table<T>,
+    courier: Courier,
 }
 
 /// How much was due, and how much of it was done.
@@ -62,14 +66,16 @@ struct NotDone(&'static str, String);
 
 impl From<Trouble> for NotDone {
     fn from(Trouble(why): Trouble) -> Self {
-        Self(crate::metrics::TABLE_UNAVAILABLE, why)
+        Self(TABLE_UNAVAILABLE, why)
     }
 }
 
-impl From<Failure> for NotDone {
-    fn from(failure: Failure) -> Self {
-        Self(failure.error_type, failure.detail)
-    }
+/// What is to be done with something that is due.
+enum Task {
+    /// It is to be told again.
+    Tell(Box<Again>),
+    /// Nothing now; it is due again at another time, or not at all.
+    Done(&'static str),
 }
 
 impl Watch {
@@ -89,7 +95,7 @@ impl Watch {
         {
             return Err(StartError::new(error_type, detail));
         }
-        Ok(Self::new(deployment, senders, store))
+        Ok(Self::new(deployment, senders, store, Courier::default()))
     }
 
     /// Does what is due now. The event says nothing.
@@ -109,8 +115,8 @@ impl Watch {
 impl<T: Store, O: Opens> Watch<T, O> {
     /// For a deployment, what sends for it, and where its alerts are remembered.
     #[must_use]
-    pub fn new(deployment: Deployment, senders: O, store: T) -> Self {
-        Self { deployment, senders, table: Single::new(store) }
+    pub fn new(deployment: Deployment, senders: O, store: T, courier: Courier) -> Self {
+        Self { deployment, senders, table: Table::new(store), courier }
     }
 
     /// Does what is due now.
@@ -120,233 +126,156 @@ impl<T: Store, O: Opens> Watch<T, O> {
         clock: Clock,
         deadline: Deadline,
     ) -> Result<Looked, InvocationError> {
-        let failed = |NotDone(error_type, message): NotDone| InvocationError { error_type, message };
-        let due = Box::pin(self.table.store.due(clock.now(), PAGE))
-            .await
-            .map_err(|trouble| failed(trouble.into()))?;
-        if due.is_empty() {
-            return Ok(Looked { due: 0, done: 0 });
+        let mut deployment = Cow::Borrowed(&self.deployment);
+        for refused in self.senders.closed() {
+            deployment.to_mut().unavailable.push(refused);
         }
-        let silences = Box::pin(self.silences()).await.map_err(failed)?;
-        let (mut done, mut first) = (0, None);
-        let mut all = stream::iter(&due)
-            .map(async |place| (place, Box::pin(self.attend(place, &silences, clock, deadline)).await))
-            .buffer_unordered(AT_ONCE);
-        while let Some((place, outcome)) = all.next().await {
-            match outcome {
-                Ok(what) => {
-                    done += 1;
-                    tracing::info!(request_id, alert = place.as_str(), outcome = what);
-                }
-                Err(NotDone(error_type, why)) => {
-                    tracing::error!(request_id, alert = place.as_str(), error_type, outcome = "failed", why);
-                    first.get_or_insert((error_type, why));
+        let failed = |Trouble(message): Trouble| InvocationError { error_type: TABLE_UNAVAILABLE, message };
+        let mut looked = Looked { due: 0, done: 0 };
+        let mut first = None;
+        // The index is a little behind: what was done a moment ago may stand in it still.
+        let mut seen: HashSet<String> = HashSet::new();
+        loop {
+            let mut due = Box::pin(self.table.store().due(clock.now(), PAGE)).await.map_err(failed)?;
+            let is_last = due.len() < PAGE;
+            due.retain(|due| seen.insert(due.key.clone()));
+            if due.is_empty() {
+                break;
+            }
+            looked.due += due.len();
+            let outcomes = Box::pin(self.page(&due, &deployment, request_id, clock, deadline)).await;
+            for (due, outcome) in due.iter().zip(outcomes) {
+                let alert = due.key.as_str();
+                match outcome {
+                    Ok(outcome) => {
+                        looked.done += 1;
+                        tracing::info!(request_id, alert, outcome);
+                    }
+                    Err(NotDone(error_type, why)) => {
+                        tracing::error!(request_id, alert, error_type, outcome = "failed", why);
+                        first.get_or_insert((error_type, why));
+                        // Where even that fails it is the first of the next minute.
+                        let later = clock.now() + AFTER_FAILURE;
+                        let _ = Box::pin(self.table.store().postpone(due, Some(later))).await;
+                    }
                 }
             }
+            if is_last || !deadline.allows(PAGE_MIN) {
+                break;
+            }
         }
+        let Looked { due, done } = looked;
         match first {
-            None => Ok(Looked { due: due.len(), done }),
+            None => Ok(looked),
             Some((error_type, why)) => Err(InvocationError {
                 error_type,
-                message: format!(
-                    "{} of {} things that are due were not done: {why}",
-                    due.len() - done,
-                    due.len()
-                ),
+                message: format!("{} of {due} things that are due were not done: {why}", due - done),
             }),
         }
     }
 
-    async fn silences(&self) -> Result<Silences, NotDone> {
-        let Some(json) = self.table.store.silences().await? else { return Ok(Silences::default()) };
-        Ok(Silences::from_json(&json).unwrap_or_else(|error| {
-            tracing::warn!("the silences in the table cannot be read, so that none of them holds: {error}");
-            Silences::default()
-        }))
-    }
-
-    /// Does what is due of one alert; says what that was.
-    async fn attend(
+    /// Does what is due, and says of each what was done.
+    async fn page(
         &self,
-        place: &str,
-        silences: &Silences,
+        due: &[Due],
+        deployment: &Deployment,
+        request_id: &str,
         clock: Clock,
         deadline: Deadline,
-    ) -> Result<&'static str, NotDone> {
-        if !deadline.allows(SEND_LIMIT) {
-            return Err(NotDone("time_over", "the time is over; the next minute does it".to_owned()));
-        }
-        let now = clock.now();
-        // The same for one silence, whoever ends it.
-        let name = |incident: &Incident| {
-            let since = incident.silenced.as_ref().map_or(0, |silenced| silenced.at.timestamp_millis());
-            key::hash(&["silence over", place, &since.to_string()])
+    ) -> Vec<Result<&'static str, NotDone>> {
+        let silences = match self.table.store().silences().await {
+            Ok(json) => json.as_deref().map(read_silences).unwrap_or_default(),
+            Err(Trouble(why)) => {
+                return due.iter().map(|_| Err(NotDone(TABLE_UNAVAILABLE, why.clone()))).collect();
+            }
         };
-        let work = WORK.min(deadline.left());
-        let claim_name = key::hash(&["watch", place, &now.timestamp_millis().to_string()]);
-        let mut held = match self.table.claim(place, &claim_name, work, Duration::ZERO, clock).await? {
-            Claiming::Ours(held) => held,
-            // Whoever has it looks at the time, too.
-            Claiming::Busy => return Ok("busy"),
-            Claiming::Unknown => return Ok("unknown"),
-        };
-        let name = name(&held.incident);
-        let step = incident::silence_over(&held.incident, |id| silences.is_active(id, now), &name, now);
-        let Some(step) = step else {
-            // It is due at another time, which is written anew.
-            self.table.record(&held, false, clock).await?;
-            self.table.release(*held, clock).await?;
-            return Ok("not due");
-        };
-        let is_silent = !step.incident.is_open();
-        self.tell(place, &name, step, &mut held, deadline).await?;
-        if !self.table.record(&held, true, clock).await? {
-            return Err(NotDone("alert_elsewhere", "another process has taken the alert over".to_owned()));
+        let looks = stream::iter(due).map(|due| Box::pin(self.task(due, &silences, clock)));
+        let tasks: Vec<_> = looks.buffered(CALLS_AT_ONCE).collect().await;
+        let (mut all, mut places) = (Vec::new(), Vec::new());
+        for task in tasks {
+            // Either what was done, or the place in the plan.
+            places.push(match task {
+                Ok(Task::Tell(again)) => {
+                    all.push(*again);
+                    Err(all.len() - 1)
+                }
+                Ok(Task::Done(what)) => Ok(Ok(what)),
+                Err(not_done) => Ok(Err(not_done)),
+            });
         }
-        if let Some(message) = &held.incident.receipt {
-            self.table
-                .store
-                .name_message(&key::message(message), place, now + crate::table::KEPT_WHEN_OPEN)
-                .await?;
+        let mut told = Vec::new();
+        if !all.is_empty() {
+            let outcomes = Box::pin(self.tell(all, deployment, request_id, clock, deadline)).await;
+            told.extend(outcomes.into_iter().map(Some));
         }
-        self.table.release(*held, clock).await?;
-        Ok(if is_silent { "silence over, and the alert, too" } else { "silence over, rung" })
+        let unknown = || Err(NotDone("unknown", "it was not planned".to_owned()));
+        let mut of_plan = |place: usize| told.get_mut(place).and_then(Option::take).unwrap_or_else(unknown);
+        places.into_iter().map(|outcome| outcome.unwrap_or_else(&mut of_plan)).collect()
     }
 
-    /// Tells people what a step says; what is held is as it is then.
+    /// What is to be done with one thing that is due.
+    async fn task(&self, due: &Due, silences: &Silences, clock: Clock) -> Result<Task, NotDone> {
+        let now = clock.now();
+        let There { incident, alert, .. } = self.table.store().read(&due.key).await?;
+        let Some(held) = incident.as_ref().and_then(|incident| incident.silenced.as_ref()) else {
+            self.table.store().postpone(due, None).await?;
+            return Ok(Task::Done("nothing is due any more"));
+        };
+        let stored = match alert.as_deref().map(Stored::from_json) {
+            Some(Ok(stored)) => stored,
+            Some(Err(error)) => {
+                let why = format!("what is kept of the alert cannot be read: {error}");
+                return Err(NotDone("alert_unreadable", why));
+            }
+            None => return Err(NotDone("alert_unreadable", "nothing is kept of the alert".to_owned())),
+        };
+        let rule = silences.holding(&stored.alert, now).map(|rule| rule.id.as_str());
+        let holds = match &held.rule {
+            Some(own) => rule == Some(own.as_str()),
+            None => held.holds(now),
+        };
+        if holds {
+            let later = incident.as_ref().and_then(|incident| incident.due_at(now));
+            self.table.store().postpone(due, later).await?;
+            return Ok(Task::Done("silenced still"));
+        }
+        // The same for one silence of one alert, however often it is tried.
+        let until = held.until.map_or(0, |until| until.timestamp_millis());
+        let since = held.at.timestamp_millis();
+        let delivery = key::hash(&["silence over", &due.key, &since.to_string(), &until.to_string()]);
+        let receiver = key::receiver_of(&due.key);
+        Ok(Task::Tell(Box::new(Again { stored, receiver, delivery })))
+    }
+
+    /// Tells alerts again, the relay's way.
     async fn tell(
         &self,
-        place: &str,
-        name: &str,
-        step: Step,
-        held: &mut Held,
+        all: Vec<Again>,
+        deployment: &Deployment,
+        request_id: &str,
+        clock: Clock,
         deadline: Deadline,
-    ) -> Result<(), NotDone> {
-        let acts = step.acts(&self.deployment.config.policy);
-        let Step { mut incident, told, .. } = step;
-        let receiver = self.receiver(place);
-        let target = self.target(&receiver, &incident);
-        let posted = held.shown.clone().unwrap_or_default();
-        let changes = if let Told::SilenceOver { changes } = told { changes } else { 0 };
-        let medium = target.way.medium;
-        let mention = receiver.mention.as_deref().filter(|_| incident.state == State::Firing);
-        let edited = medium.with_people(&posted, &incident, &self.options());
-        for act in acts {
-            let act = act.by(target.way);
-            let rings = || medium.silence_over(&posted, changes, mention, &self.options());
-            let message = match &act {
-                Act::Reply { .. } => rings(),
-                Act::Edit(_) | Act::Supersede(_) => match &edited {
-                    Some(edited) => edited.clone(),
-                    // There are no blocks that could be changed.
-                    None => continue,
-                },
-                // What was held back is said as it would have been.
-                Act::Say => edited.clone().or_else(|| medium.read(&posted)).unwrap_or_else(rings),
-            };
-            let name = key::hash(&[
-                name,
-                if act == Act::Say {
-                    "say"
-                } else if act.is_edit() {
-                    "edit"
-                } else {
-                    "reply"
-                },
-            ]);
-            let is_edit = act.is_edit();
-            match self.send(name, &receiver, &target, act.clone(), message, deadline).await {
-                Ok(receipt) if act == Act::Say => {
-                    incident.target = receipt.is_some().then(|| target.stored());
-                    incident.receipt = receipt;
-                    incident.is_digest = false;
+    ) -> Vec<Result<&'static str, NotDone>> {
+        let count = all.len();
+        let sender = async |target: &Target| self.senders.sender(target, deadline).await;
+        let draft = relay::again(all, deployment, request_id, clock.now());
+        let plan = delivery::prepare(draft, &self.table, &sender, clock.now(), deadline).await;
+        let posting = deadline.less(RECORD_RESERVE.min(deadline.left() / 4));
+        let times = Times { now: clock.now(), posting, deadline };
+        let report = delivery::carry_out(&plan, &self.table, &self.courier, &sender, times).await;
+        let has_failed = self.table.take_troubles() > 0;
+        (0..count)
+            .map(|item| match report.failure_of(&plan, item) {
+                // Whoever works on it tells that the silence is over.
+                Some(Failure { error_type: ALERT_ELSEWHERE, .. }) => Ok("another process has it"),
+                Some(Failure { error_type, detail }) => Err(NotDone(error_type, detail.clone())),
+                None if has_failed => {
+                    Err(NotDone(TABLE_UNAVAILABLE, "the table has failed meanwhile".to_owned()))
                 }
-                Ok(_) => {}
-                // It has rung; what the message says of the silence is mended with the next change.
-                Err(NotDone(error_type, why)) if is_edit => {
-                    tracing::warn!(error_type, "a message says still that it is silenced: {why}");
-                }
-                Err(not_done) => return Err(not_done),
-            }
-        }
-        if let Some(edited) = edited {
-            held.shown = Some(edited.content());
-        }
-        held.incident = incident;
-        Ok(())
-    }
-
-    async fn send(
-        &self,
-        name: String,
-        receiver: &Arc<Receiver>,
-        target: &Target,
-        act: Act,
-        message: Message,
-        deadline: Deadline,
-    ) -> Result<Option<Receipt>, NotDone> {
-        let mut post = Post::aside(name, Arc::clone(receiver), target.clone(), act, message);
-        // A minute ago it may have arrived.
-        post.may_be_repeat = true;
-        let sender = self.senders.sender(target, deadline).await.map_err(|(_, failure)| failure)?;
-        match sender.send(&post, SEND_LIMIT.min(deadline.left())).await.outcome {
-            Outcome::Delivered(receipt) => Ok(receipt),
-            // The message is gone: it is said anew.
-            Outcome::Gone(_) if !post.act.is_edit() && post.act != Act::Say => {
-                post.act = Act::Say;
-                match sender.send(&post, SEND_LIMIT.min(deadline.left())).await.outcome {
-                    Outcome::Delivered(receipt) => Ok(receipt),
-                    outcome => Err(failure(outcome).into()),
-                }
-            }
-            outcome => Err(failure(outcome).into()),
-        }
-    }
-
-    /// The receiver that an alert is remembered for.
-    fn receiver(&self, place: &str) -> Arc<Receiver> {
-        let (name, config) = (key::receiver_of(place), &self.deployment.config);
-        let known = config.receivers.iter().find(|receiver| receiver.name == name);
-        Arc::clone(known.unwrap_or_else(|| config.default_receiver()))
-    }
-
-    /// Where its message stands, and else where its receiver's messages go, or the deployment's where that cannot be had.
-    fn target(&self, receiver: &Receiver, incident: &Incident) -> Target {
-        let own = self.deployment.target_of(receiver);
-        let stands =
-            incident.target.as_deref().and_then(|stored| stored.strip_prefix("app ")).map(Target::channel);
-        let wanted = stands.filter(|_| incident.receipt.is_some()).unwrap_or(own);
-        let closed = self.senders.closed();
-        let is_open = |target: &Target| {
-            let unavailable = self.deployment.unavailable.iter().map(|(closed, _)| closed);
-            !closed.iter().chain(unavailable).any(|closed| closed.covers(target))
-        };
-        let others = [Some(self.deployment.own.clone()), self.deployment.second.clone()];
-        let open = [Some(wanted.clone())].into_iter().chain(others).flatten().find(is_open);
-        open.unwrap_or(wanted)
-    }
-
-    fn options(&self) -> Options<'_> {
-        let config = &self.deployment.config;
-        Options {
-            rendering: config.rendering,
-            has_bar: config.rendering == Rendering::Classic,
-            channel: None,
-            timezone: config.timezone,
-            language: config.language,
-        }
-    }
-}
-
-/// Why something did not arrive.
-fn failure(outcome: Outcome) -> Failure {
-    match outcome {
-        Outcome::Retry { failure, .. }
-        | Outcome::Unsure(failure)
-        | Outcome::Gone(failure)
-        | Outcome::MessageRefused(failure)
-        | Outcome::TargetRefused(failure)
-        | Outcome::SenderRefused(failure) => failure,
-        Outcome::Delivered(_) => Failure::new("unknown", "nothing failed"),
+                None if plan.is_held(item) => Ok("silenced by another rule"),
+                None if report.delivered_at(&plan, item).is_some() => Ok("silence over, and told"),
+                None => Ok("told before"),
+            })
+            .collect()
     }
 }

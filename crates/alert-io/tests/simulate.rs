@@ -22,7 +22,7 @@ use alert_io::deadline::Deadline;
 use alert_io::delivery::{self, Times};
 use alert_io::ledger::KnownDigest;
 use alert_io::sender::{Attempt, Sends};
-use alert_io::table::{Claim, Claimed, Record, Store, Table, There, Trouble};
+use alert_io::table::{Claim, Claimed, Due, Record, Store, Table, There, Trouble};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -100,7 +100,7 @@ impl StoredThere {
     fn there(&self) -> There {
         let incident = self.incident.as_deref();
         let incident = incident.map(|text| alert_core::incident::Incident::from_json(text).unwrap());
-        There { incident, tried: self.tried.clone(), shown: None }
+        There { incident, tried: self.tried.clone(), shown: None, alert: None }
     }
 }
 
@@ -214,7 +214,15 @@ impl Store for Simulated {
         Ok(None)
     }
 
-    async fn due(&self, _: DateTime<Utc>, _: usize) -> Result<Vec<String>, Trouble> {
+    async fn read(&self, key: &str) -> Result<There, Trouble> {
+        self.write(|items, _| items.get(key).map(|item| item.there.there()).unwrap_or_default()).await
+    }
+
+    async fn postpone(&self, _: &Due, _: Option<DateTime<Utc>>) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn due(&self, _: DateTime<Utc>, _: usize) -> Result<Vec<Due>, Trouble> {
         Ok(Vec::new())
     }
 

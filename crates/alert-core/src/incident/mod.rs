@@ -17,7 +17,7 @@ use crate::silence::Rule;
 use crate::target::Act;
 use crate::text::cut;
 
-pub use next::{next, silence_over};
+pub use next::next;
 pub use people::{Acknowledged, Button, Person, Press, Refusal, Silenced, press};
 
 /// Changes that are remembered one by one; more in an hour than [`Policy::flapping_after`] must be among them.
@@ -406,7 +406,7 @@ impl Step {
             },
             Told::Late => (IN_THREAD, false),
             Told::SilenceOver { .. } if self.incident.is_open() => (SHOWN, true),
-            // It is over, or was never told: only what its message says of the silence is to be mended.
+            // It is over: only what its message says of the silence is to be mended.
             Told::SilenceOver { .. } => return self.silent_act().into_iter().collect(),
         };
         let Incident { receipt, is_digest, .. } = &self.incident;

@@ -7,7 +7,6 @@ use super::{
     Incident, Moment, Policy, RECENT_MAX, Repeat, Silenced, Step, Told, short, stored,
 };
 use crate::alert::{Comparison, State};
-use crate::silence::Rule;
 
 /// What a change does to what is known, and what people are told of it.
 ///
@@ -37,8 +36,14 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
     } else {
         match incident.place(change, now) {
             Place::Older(at) => incident.hear_late(change, at),
-            Place::Same => incident.hear_again(change, now),
-            Place::Newer(at) => incident.take(change, at, now, policy),
+            Place::Same => {
+                let told = incident.hear_again(change, now);
+                incident.end_silence(known, told)
+            }
+            Place::Newer(at) => {
+                let told = incident.take(change, at, now, policy);
+                incident.end_silence(known, told)
+            }
         }
     };
     // What rang nowhere was not shown to all.
@@ -62,31 +67,6 @@ fn first(change: &Change<'_>, now: DateTime<Utc>) -> Step {
     incident.be_silenced(change, now);
     let told = if change.is_state { incident.open(change, incident.at, now) } else { Told::News };
     incident.silent(told)
-}
-
-/// What becomes of an alert whose silence is over, with nothing new about it; `None` where it is not.
-///
-/// `is_active` says whether the rule of this id holds still.
-#[must_use]
-pub fn silence_over(
-    known: &Incident,
-    is_active: impl Fn(&str) -> bool,
-    delivery: &str,
-    now: DateTime<Utc>,
-) -> Option<Step> {
-    let silenced = known.silenced.as_ref().filter(|_| !known.is_told(delivery))?;
-    let holds = match &silenced.rule {
-        Some(rule) => is_active(rule),
-        None => silenced.holds(now),
-    };
-    if holds {
-        return None;
-    }
-    let told = Told::SilenceOver { changes: silenced.changes };
-    // What comes on its heels tells nothing new.
-    let mut incident = Incident { silenced: None, heard_at: stored(now), ..known.clone() };
-    incident.remember_delivery(delivery);
-    Some(Step { incident, told, is_silent: false })
 }
 
 /// Where a change stands beside the newest one that is known, and its time.
@@ -146,19 +126,28 @@ impl Incident {
         }
     }
 
-    /// Forgets a silence that is over, and takes over what a rule says, where a person has not silenced it for longer.
+    /// Forgets a silence that is over, and takes over what a rule says. What a person said of this alert alone goes before: when
+    /// it ends, the rule holds.
     fn be_silenced(&mut self, change: &Change<'_>, now: DateTime<Utc>) {
         let before = self.silenced.as_ref();
         let changes = before.map_or(0, |silenced| silenced.changes);
         let of_rule = before.and_then(|silenced| Some((silenced.rule.clone()?, silenced.at)));
         self.silenced =
             self.silenced.take().filter(|silenced| silenced.rule.is_none() && silenced.holds(now));
-        let is_longer = |rule: &&Rule| {
-            self.silenced.as_ref().is_none_or(|own| own.until.is_some_and(|until| until < rule.ends_at))
-        };
-        if let Some(rule) = change.rule.filter(is_longer) {
+        // What is no state cannot ring later, so that only what is no emergency is held.
+        let is_held = change.is_state || change.state == State::Informational;
+        if let Some(rule) = change.rule.filter(|_| is_held && self.silenced.is_none()) {
             let since = of_rule.filter(|(id, _)| *id == rule.id).map_or(now, |(_, since)| since);
             self.silenced = Some(Silenced::by_rule(rule, since, changes));
+        }
+    }
+
+    /// What is told where a silence has ended since the last change: what would ring nobody tells of that at least.
+    fn end_silence(&self, known: &Self, told: Told) -> Told {
+        let Some(ended) = known.silenced.as_ref().filter(|_| self.silenced.is_none()) else { return told };
+        match told {
+            Told::News | Told::New | Told::Again { .. } | Told::Worse | Told::Over { .. } => told,
+            _ => Told::SilenceOver { changes: ended.changes },
         }
     }
 
@@ -313,6 +302,8 @@ impl Incident {
         self.severity = None;
         self.children = 0;
         self.acknowledged = None;
+        // The end that it was to last for was not heard.
+        self.silenced.take_if(|silenced| silenced.until.is_none());
     }
 
     /// Counts a change; `false` where it was counted before.

@@ -176,34 +176,6 @@ impl Medium {
         }
     }
 
-    /// What rings when the silence of an alert is over whose message was posted, or was to be, with this content.
-    #[must_use]
-    pub fn silence_over(
-        self,
-        posted: &str,
-        changes: u64,
-        mention: Option<&str>,
-        options: &Options<'_>,
-    ) -> Message {
-        match self {
-            Self::Slack => Message::Slack(slack::silence_over(posted, changes, mention, options)),
-            Self::Text => {
-                let words = options.language.words();
-                let line = text::one(&page::people::silence_over(changes, words), options.timezone, words);
-                Message::Text(format!("{line}{posted}"))
-            }
-        }
-    }
-
-    /// A message as it was posted, or was to be.
-    #[must_use]
-    pub fn read(self, posted: &str) -> Option<Message> {
-        match self {
-            Self::Slack => slack::Message::read(posted).map(Message::Slack),
-            Self::Text => Some(Message::Text(posted.to_owned())),
-        }
-    }
-
     /// What takes the place of a message that may show what is no longer so, where a newer message tells on.
     #[must_use]
     pub fn superseded(self, page: &Page<'_>, options: &Options<'_>) -> Message {

@@ -2,6 +2,7 @@
 //!
 //! Who remembers and who posts are the caller's, so that all of it can be simulated.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ use crate::table::Store;
 
 /// Slack's answers take some hundred milliseconds.
 const SHOW_MIN: Duration = Duration::from_millis(200);
+/// With less time than this nothing is tried once more.
+const AGAIN_MIN: Duration = Duration::from_millis(600);
+const LET_GO_RESERVE: Duration = Duration::from_millis(150);
 /// For another process that works on the same alert; a post takes less than a second.
 const PATIENCE: Duration = Duration::from_millis(800);
 
@@ -35,6 +39,18 @@ const PATIENCE: Duration = Duration::from_millis(800);
 pub struct Presses<T> {
     pub(super) config: Config,
     table: Single<T>,
+}
+
+/// How far a press has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing was written.
+    #[default]
+    Untouched,
+    /// Nobody knows.
+    Writing,
+    /// It counts.
+    Counts,
 }
 
 /// What came of a press, for the log, the metrics and the person.
@@ -63,13 +79,20 @@ impl<T: Store> Presses<T> {
 
     /// Does what was asked for, or says why not.
     ///
-    /// `app` shows it; without it, it counts all the same. `mute` is done before it counts: where that fails, nothing does.
+    /// `app` shows it; without it, it counts all the same. `mute` is done when it counts: where that fails, it is taken back.
+    ///
+    /// How far it has come is in `progress`, for who has no time to wait until it is shown.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is another's: who asks, who shows, who mutes, and the time"
+    )]
     pub async fn take(
         &self,
         interaction: &Interaction,
         button: Button,
         app: Result<impl Sends, Failure>,
         mute: impl AsyncFn(&str, &Incident, &Incident) -> Result<(), String>,
+        progress: &Cell<Progress>,
         clock: Clock,
         end: Deadline,
     ) -> Came {
@@ -81,7 +104,7 @@ impl<T: Store> Presses<T> {
             Err(why) => return self.not_taken(&why),
         };
         let patience = PATIENCE.min(end.left() / 2);
-        let mut held = match self.table.claim(&place, &interaction.name, end.left(), patience, clock).await {
+        let mut held = match self.table.claim(&place, end.left(), patience, clock).await {
             Ok(Claiming::Ours(held)) => held,
             Ok(Claiming::Busy) => return self.not_taken("the alert changes just now"),
             Ok(Claiming::Unknown) => return self.not_taken(words.unknown_message),
@@ -98,20 +121,35 @@ impl<T: Store> Presses<T> {
                 return Came { outcome: "nothing changed", said: Some(said), why: format!("{refusal:?}") };
             }
         };
-        if let Err(why) = mute(&place, &before, &next).await {
-            self.let_go(*held, clock).await;
-            return self.not_taken(&why);
-        }
         let shown = held.shown.as_deref();
         let edited = shown.and_then(|shown| Medium::Slack.with_people(shown, &next, &self.options()));
+        let shown_before = held.shown.clone();
         held.incident = next;
         if let Some(edited) = &edited {
             held.shown = Some(edited.content());
         }
-        match self.table.record(&held, edited.is_some(), clock).await {
-            Ok(true) => {}
+        progress.set(Progress::Writing);
+        // Where the answer was lost it may be written; the same once more tells.
+        let mut recorded = self.table.record(&held, edited.is_some(), clock).await;
+        if recorded.is_err() && end.allows(AGAIN_MIN) {
+            recorded = self.table.record(&held, edited.is_some(), clock).await;
+        }
+        match recorded {
+            Ok(true) => progress.set(Progress::Counts),
             Ok(false) => return self.not_taken("another process has taken the alert over"),
-            Err(trouble) => return self.not_taken(&trouble.0),
+            Err(trouble) => return self.unknown(&trouble.0),
+        }
+        if let Err(why) = mute(&place, &before, &held.incident).await {
+            held.incident = before;
+            held.shown = shown_before;
+            progress.set(Progress::Writing);
+            return match self.table.record(&held, edited.is_some(), clock).await {
+                Ok(_) => {
+                    self.let_go(*held, clock).await;
+                    self.not_taken(&why)
+                }
+                Err(_) => self.unknown(&why),
+            };
         }
         let shown = match app {
             Ok(app) => self.show(&app, interaction, button, &before, &held.incident, edited, end).await,
@@ -120,10 +158,7 @@ impl<T: Store> Presses<T> {
         self.let_go(*held, clock).await;
         match shown {
             Ok(()) => Came::taken(),
-            Err(failure) => {
-                let said = Mrkdwn::new().text(&fill(words.not_shown, &[&failure.detail]));
-                Came { outcome: "taken, not shown", said: Some(said), why: failure.to_string() }
-            }
+            Err(failure) => self.not_shown(&failure.detail),
         }
     }
 
@@ -169,7 +204,8 @@ impl<T: Store> Presses<T> {
         let edit = edited.map(|edited| post("edit", Act::Edit(message.clone()), edited));
         let reply =
             reply.map(|reply| post("reply", Act::Reply { to: message.clone(), is_shown: false }, reply));
-        let limit = end.left().max(SHOW_MIN);
+        // Some of it is for letting go of the alert.
+        let limit = end.left().saturating_sub(LET_GO_RESERVE).max(SHOW_MIN);
         let send = async |post: Option<Post>| match post {
             None => Ok(()),
             Some(post) => match app.send(&post, limit).await.outcome {
@@ -210,6 +246,28 @@ impl<T> Presses<T> {
 
     fn line(&self, line: &Line<'_>) -> Mrkdwn {
         Mrkdwn::new().spans(line, self.config.timezone, self.words())
+    }
+
+    /// The time is over, and it has come so far.
+    pub(super) fn late(&self, progress: Progress) -> Came {
+        const LATE: &str = "the time is over";
+        match progress {
+            Progress::Untouched => self.not_taken(LATE),
+            Progress::Writing => self.unknown(LATE),
+            Progress::Counts => self.not_shown("Slack did not answer in time"),
+        }
+    }
+
+    /// It counts, and does not stand in the message yet.
+    fn not_shown(&self, why: &str) -> Came {
+        let said = Mrkdwn::new().text(&fill(self.words().not_shown, &[why]));
+        Came { outcome: "taken, not shown", said: Some(said), why: why.to_owned() }
+    }
+
+    /// Nobody knows whether it counts.
+    fn unknown(&self, why: &str) -> Came {
+        let said = Mrkdwn::new().text(&fill(self.words().perhaps_taken, &[why]));
+        Came { outcome: "perhaps taken", said: Some(said), why: why.to_owned() }
     }
 
     pub(super) fn not_taken(&self, why: &str) -> Came {

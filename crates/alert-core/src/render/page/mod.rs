@@ -273,7 +273,10 @@ fn short(text: &str) -> String {
 /// How late the message is, when it is.
 fn lateness(alert: &Alert, context: &Context<'_>) -> Option<TimeDelta> {
     // What is known since is told once more, and not late.
-    if context.story.is_some_and(|step| matches!(step.told, Told::Reminder | Told::Worse)) {
+    if context
+        .story
+        .is_some_and(|step| matches!(step.told, Told::Reminder | Told::Worse | Told::SilenceOver { .. }))
+    {
         return None;
     }
     let late = context.now.signed_duration_since(alert.changed_at?);

@@ -125,14 +125,10 @@ pub fn remark(remark: Remark<'_>, words: &'static Words) -> Line<'static> {
     }
 }
 
-/// That the silence is over, in the thread and for all to see; what still fires stands behind it.
-#[must_use]
-pub fn silence_over(count: u64, words: &'static Words) -> Line<'static> {
-    let mut line = vec![Span::text(words.silence_over)];
-    if count > 0 {
-        line.push(Span::text(format!(" · {}", changes(count, words))));
-    }
-    line
+/// That the silence of what still fires is over.
+pub(super) fn silence_over(count: u64, words: &Words) -> String {
+    let meanwhile = (count > 0).then(|| changes(count, words));
+    [Some(words.silence_over.to_owned()), meanwhile].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// Why a press changed nothing.

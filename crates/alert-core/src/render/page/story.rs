@@ -16,8 +16,9 @@ pub(super) fn story<'a>(alert: &Alert, context: &Context<'a>) -> Option<Line<'a>
         .worst_value
         .map(|worst| fill(words.worst, &[&number::measured(worst, None, &alert.evidence.unit)]));
     let (says, worst) = match step.told {
-        Told::Nothing(_) | Told::News | Told::New | Told::Late | Told::SilenceOver { .. } => {
-            return None;
+        Told::Nothing(_) | Told::News | Told::New | Told::Late => return None,
+        Told::SilenceOver { changes } if incident.is_open() => {
+            (Some(super::people::silence_over(changes, words)), worst)
         }
         Told::Again { nth: ..=1, .. } => (Some(words.fires_now.to_owned()), None),
         Told::Again { nth, within } => {
@@ -32,13 +33,17 @@ pub(super) fn story<'a>(alert: &Alert, context: &Context<'a>) -> Option<Line<'a>
             let pattern = if alert.state == State::NoData { words.still_no_data } else { words.still_firing };
             (lasting(context.now).map(|lasted| fill(pattern, &[&lasted])), worst)
         }
-        Told::Over { lasted } => {
+        Told::Over { .. } | Told::SilenceOver { .. } => {
+            let lasted = match step.told {
+                Told::Over { lasted } => lasted,
+                _ => incident.began_at.zip(incident.ended_at).map(|(began, ended)| ended - began),
+            };
             let over = lasted.map(|lasted| fill(words.over_after, &[&words.span(lasted)]));
             (Some(over.unwrap_or_else(|| words.is_over.to_owned())), worst)
         }
     };
     let fired = match step.told {
-        Told::Over { .. } if incident.fired > 1 => {
+        Told::Over { .. } | Told::SilenceOver { .. } if !incident.is_open() && incident.fired > 1 => {
             Some(fill(words.fired_times, &[&incident.fired.to_string()]))
         }
         _ => None,

@@ -238,6 +238,8 @@ pub struct Words {
     pub unknown_message: &'static str,
     /// Why a press was not taken.
     pub not_taken: &'static str,
+    /// Why nobody knows whether a press was taken.
+    pub perhaps_taken: &'static str,
     /// Who may act.
     pub not_allowed: &'static str,
     /// Why the message does not show what was taken.
@@ -398,6 +400,7 @@ static ENGLISH: Words = Words {
     silenced_by_rule: "Nothing was changed: a rule silences it. It ends by: alertctl silence expire {0}",
     unknown_message: "nothing is remembered of this message",
     not_taken: "This was NOT taken: {0}. Please try again.",
+    perhaps_taken: "It is not known whether this was taken: {0}. Please look at the message in a minute, and try again if it shows nothing.",
     not_allowed: "This was NOT taken: only {0} may act here.",
     not_shown: "This was taken, but the message does not show it yet: {0}.",
 
@@ -542,6 +545,7 @@ static KOREAN: Words = Words {
     silenced_by_rule: "바뀐 것이 없습니다: 규칙이 알림을 껐습니다. 끝내려면: alertctl silence expire {0}",
     unknown_message: "이 메시지에 대한 기록이 없습니다",
     not_taken: "처리되지 않았습니다: {0}. 다시 시도해 주세요.",
+    perhaps_taken: "처리되었는지 알 수 없습니다: {0}. 잠시 뒤 메시지를 확인하고, 바뀐 것이 없으면 다시 시도해 주세요.",
     not_allowed: "처리되지 않았습니다: {0}만 할 수 있습니다.",
     not_shown: "처리되었지만 메시지에 아직 보이지 않습니다: {0}.",
 

@@ -21,7 +21,7 @@ use crate::alert::State;
 use single::color;
 
 pub use digest::{counted, digest};
-pub use people::{SILENCES, remark, silence_over, with_people};
+pub use people::{SILENCES, remark, with_people};
 use single::short;
 pub use single::{lines, page, reply, sparkline, superseded};
 

@@ -110,22 +110,6 @@ pub fn remark(remark: Remark<'_>, options: &Options<'_>) -> Message {
     said(Mrkdwn::new().spans(&people::remark(remark, words), options.timezone, words), options)
 }
 
-/// What is said in the thread of the message that was posted as this JSON, when its silence is over.
-#[must_use]
-pub fn silence_over(posted: &str, changes: u64, mention: Option<&str>, options: &Options<'_>) -> Message {
-    let words = options.language.words();
-    let mut text = Mrkdwn::new().spans(&people::silence_over(changes, words), options.timezone, words);
-    if let Some(message) = Message::read(posted) {
-        // It was written as mrkdwn.
-        text = text.markup(" · ").markup(&message.text);
-    }
-    // Where the message calls somebody, its text does so already.
-    if let Some(mention) = mention.filter(|mention| !text.as_str().contains(mention)) {
-        text = text.markup(" ").markup(mention);
-    }
-    said(text, options)
-}
-
 fn said(text: Mrkdwn, options: &Options<'_>) -> Message {
     let blocks = Block::section(text.clone()).into_iter().collect();
     short(text, blocks, options)

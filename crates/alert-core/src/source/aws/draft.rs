@@ -197,7 +197,7 @@ impl Draft {
                 service: alert.source.as_str().to_owned(),
                 account: alert.account.clone().unwrap_or_default(),
                 region: alert.region.clone().unwrap_or_default(),
-                kind,
+                kind: kind.into(),
                 id,
             });
         }
