@@ -38,11 +38,11 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
             Place::Older(at) => incident.hear_late(change, at),
             Place::Same => {
                 let told = incident.hear_again(change, now);
-                incident.end_silence(known, told)
+                incident.end_silence(known, told, now)
             }
             Place::Newer(at) => {
                 let told = incident.take(change, at, now, policy);
-                incident.end_silence(known, told)
+                incident.end_silence(known, told, now)
             }
         }
     };
@@ -143,12 +143,22 @@ impl Incident {
     }
 
     /// What is told where a silence has ended since the last change: what would ring nobody tells of that at least.
-    fn end_silence(&self, known: &Self, told: Told) -> Told {
+    fn end_silence(&mut self, known: &Self, told: Told, now: DateTime<Utc>) -> Told {
         let Some(ended) = known.silenced.as_ref().filter(|_| self.silenced.is_none()) else { return told };
-        match told {
-            Told::News | Told::New | Told::Again { .. } | Told::Worse | Told::Over { .. } => told,
-            _ => Told::SilenceOver { changes: ended.changes },
+        let is_told = match told {
+            // At least its message says no more of the silence.
+            Told::Nothing(_) => false,
+            Told::Reminder | Told::Blind { is_shown: false } | Told::Flapping { is_shown: false, .. } => {
+                !self.is_open()
+            }
+            _ => true,
+        };
+        if is_told {
+            return told;
         }
+        // What comes on its heels tells nothing new.
+        self.heard_at = now;
+        Told::SilenceOver { changes: ended.changes }
     }
 
     /// The step to this incident, with what a silence does to it.
