@@ -14,7 +14,7 @@ use crate::config::{BrokenConfiguration, Config, Receiver};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
 use crate::evidence::{Findings, Subject};
-use crate::incident::{self, Change, Incident, Policy, Step, Told};
+use crate::incident::{self, Change, Incident, Policy, Silenced, Step, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Found, Kept, Known, Past, Question, Shown};
 use crate::order;
@@ -147,7 +147,9 @@ pub(crate) struct Stepped {
     pub(crate) told: Told,
     /// Whether the message that shows it then is a digest's.
     pub(crate) is_in_digest: bool,
-    /// Somebody has silenced it, and no message shows it.
+    /// Nothing is to be done for it.
+    pub(crate) is_quiet: bool,
+    /// Because somebody has silenced it, and no message shows it.
     pub(crate) is_held: bool,
 }
 
@@ -310,7 +312,16 @@ pub struct Again {
     /// The receiver's name.
     pub receiver: String,
     /// Names this telling of it, the same where it is tried again.
-    pub delivery: String,
+    pub delivery: DeliveryKey,
+}
+
+/// Names the telling that a silence is over of the alert that is kept in this place.
+#[must_use]
+pub fn silence_over(place: &str, silenced: &Silenced) -> DeliveryKey {
+    let Silenced { at, until, .. } = silenced;
+    let until = until.map_or(0, |until| until.timestamp_millis());
+    let parts = ["silence over", place, &at.timestamp_millis().to_string(), &until.to_string()];
+    DeliveryKey { delivery: key::hash(&parts), body: 0, place: 0 }
 }
 
 /// Alerts that are kept, once more: what has become of their silences decides what is told.
@@ -331,7 +342,6 @@ pub fn again<'d>(
             Arc::new(Receiver { name: receiver, ..default })
         });
         let routed = Routed { receiver, route: String::new(), chosen_by: route };
-        let delivery = DeliveryKey { delivery, body: 0, place: 0 };
         let verdict = Verdict::Deliver { receivers: vec![routed] };
         Item { record: index, place: 0, alert, key, delivery, verdict }
     });
@@ -948,8 +958,9 @@ impl Plan<'_> {
             let rule = self.silences.holding(&item.alert, self.now);
             let (step, acts) = life.step(item, rule, target, self.deployment, self.now);
             let (told, is_digest) = (step.told, step.incident.is_digest);
-            let is_held = acts.is_empty() && step.is_held();
-            life.steps.push(Stepped { item: index, told, is_in_digest: is_digest, is_held });
+            let is_quiet = acts.is_empty();
+            let is_held = is_quiet && step.is_held();
+            life.steps.push(Stepped { item: index, told, is_in_digest: is_digest, is_quiet, is_held });
             let receiver = destination.receiver.name.clone();
             if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {
                 destination.may_be_repeat |= has_lost;

@@ -11,7 +11,7 @@ use crate::incident::{self, Incident, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Kept, Shown};
 use crate::outcome::{Failure, Receipt};
-use crate::relay::{Life, Plan, Post, Stepped};
+use crate::relay::{self, Life, Plan, Post, Stepped};
 use crate::target::{Act, Target};
 
 /// A message's content, and an alert, that is kept; far above what [`crate::render::slack`] writes, and far below what an item
@@ -237,6 +237,22 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
     all
 }
 
+/// What a silence holds of an alert, by the items' places and the names of the receivers that they were planned for: where that
+/// was not written down, nobody knows of it.
+#[must_use]
+pub fn held(plan: &Plan<'_>, settled: &Settled<'_>) -> Vec<(usize, String)> {
+    let mut lives = plan.lives().iter();
+    let life = lives.find(|life| {
+        let first = plan.items.get(life.first);
+        life.receiver == settled.receiver && first.is_some_and(|first| first.key == *settled.alert)
+    });
+    let held = life.into_iter().flat_map(|life| {
+        let steps = life.steps.iter().filter(|step| step.is_held);
+        steps.filter_map(|step| Some((step.item, plan.planned_for(&life.receiver, step.item)?.to_owned())))
+    });
+    held.collect()
+}
+
 /// A digest's message, as far as what was posted changes it.
 #[derive(Debug)]
 pub struct Digest<'s> {
@@ -303,7 +319,7 @@ fn keep(
     let Kept { incident, tried, .. } = &life.kept;
     let (mut incident, mut tried) = (incident.clone(), tried.clone());
     let (mut shown, mut alert) = (None, None);
-    for Stepped { item: index, told, is_in_digest, is_held } in &life.steps {
+    for Stepped { item: index, told, is_in_digest, is_quiet, .. } in &life.steps {
         let Some(item) = plan.items.get(*index) else { continue };
         let Some(planned_for) = plan.planned_for(&life.receiver, *index) else { continue };
         let (name, speaker) = (item.delivery.name(), plan.spokesman_for(*index, planned_for));
@@ -320,7 +336,7 @@ fn keep(
             .filter(|arrived| is_here(&arrived.post, speaker))
             .collect();
         let has_arrived = !arrived.is_empty() || is_shared(plan, report, life, speaker);
-        let is_told = has_arrived || *is_held || matches!(told, Told::Nothing(_));
+        let is_told = has_arrived || *is_quiet;
         if has_failed(*index) || has_failed(speaker) || !is_told {
             let is_unsure = report.unsure.iter().any(|(post, _)| is_here(post, speaker));
             if has_arrived || is_unsure {
@@ -361,6 +377,16 @@ fn keep(
             alert = Some(*index);
         }
         incident = Some(next);
+    }
+    // Who looked at the time and did not live to tell does not try it again: something else has.
+    let was_silenced = life.kept.incident.as_ref().and_then(|incident| incident.silenced.as_ref());
+    if let Some(silenced) = was_silenced
+        && incident.as_ref().is_some_and(|incident| incident.silenced.as_ref() != Some(silenced))
+        && let Some(first) = plan.items.get(life.first)
+    {
+        let place = key::place(&life.receiver, &first.key);
+        let name = relay::silence_over(&place, silenced).name();
+        tried.retain(|other| *other != name);
     }
     // A set, and those that are told are no riddle any more.
     tried.sort();

@@ -22,6 +22,7 @@ use crate::backoff;
 use crate::courier::Courier;
 use crate::deadline::Deadline;
 use crate::ledger::{Answers, KnownDigest, Ledger};
+use crate::metrics::TABLE_UNAVAILABLE;
 use crate::sender::Sends;
 
 /// For looking for the messages of processes that did not live to tell of them.
@@ -76,8 +77,17 @@ pub async fn carry_out<'p, S: Sends>(
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
     Times { now, posting, deadline }: Times,
 ) -> Report<'p> {
-    let report = courier.deliver(plan, sender, now, posting).await;
-    ledger.record(&report::settle(plan, &report), now, deadline).await;
+    let mut report = courier.deliver(plan, sender, now, posting).await;
+    let settled = report::settle(plan, &report);
+    let unrecorded = ledger.record(&settled, now, deadline).await;
+    let lost: Vec<_> = unrecorded.iter().flat_map(|place| report::held(plan, &settled[*place])).collect();
+    for place in lost {
+        let failure = Failure::new(
+            TABLE_UNAVAILABLE,
+            "the alert is silenced, and the table has not taken note of it: it comes again, or nothing would ring when the silence ends",
+        );
+        report.failed.entry(place).or_insert(failure);
+    }
     let digests = report::digests(plan, &report);
     if !digests.is_empty() {
         // Boxed, because most invocations have none.

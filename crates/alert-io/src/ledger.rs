@@ -72,11 +72,11 @@ pub trait Ledger {
     /// Lets go of what is held.
     fn release(&self, question: &Question<'_>, hold: Hold, now: DateTime<Utc>) -> impl Future<Output = ()>;
 
-    /// What became of what was claimed, written down by `deadline`.
+    /// What became of what was claimed, written down by `deadline`; the places of what was not.
     fn record(
         &self,
         settled: &[Settled<'_>],
         now: DateTime<Utc>,
         deadline: Deadline,
-    ) -> impl Future<Output = ()>;
+    ) -> impl Future<Output = Vec<usize>>;
 }

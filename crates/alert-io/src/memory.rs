@@ -129,7 +129,7 @@ impl Ledger for ProcessMemory {
         None
     }
 
-    async fn record(&self, settled: &[Settled<'_>], _: DateTime<Utc>, _: Deadline) {
+    async fn record(&self, settled: &[Settled<'_>], _: DateTime<Utc>, _: Deadline) -> Vec<usize> {
         for Settled { receiver, alert, delivered, unsure, shown, is_taken, .. } in settled {
             for (delivery, at) in delivered {
                 self.remember_delivery(receiver, delivery);
@@ -144,6 +144,7 @@ impl Ledger for ProcessMemory {
                 self.remember_shown(receiver, alert, shown.clone());
             }
         }
+        Vec::new()
     }
 }
 

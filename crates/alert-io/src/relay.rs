@@ -79,7 +79,7 @@ impl Ledger for Memory {
         }
     }
 
-    async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>, deadline: Deadline) {
+    async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>, deadline: Deadline) -> Vec<usize> {
         match self {
             Self::Process(memory) => memory.record(settled, now, deadline).await,
             Self::Table(table) => Box::pin(table.record(settled, now, deadline)).await,

@@ -6,9 +6,10 @@
 //!
 //! The calls are in [`dynamodb`](crate::dynamodb).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::convert::identity;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use alert_core::alert::Alert;
@@ -383,13 +384,18 @@ impl<S: Store> Ledger for Table<S> {
         })
     }
 
-    async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>, deadline: Deadline) {
+    async fn record(&self, settled: &[Settled<'_>], now: DateTime<Utc>, deadline: Deadline) -> Vec<usize> {
         self.process.record(settled, now, deadline).await;
         let is_in_trouble = AtomicBool::new(false);
-        let records = stream::iter(settled).map(async |settled| {
+        let done = Mutex::new(HashSet::new());
+        let records = stream::iter(settled.iter().enumerate()).map(async |(place, settled)| {
             // One that hangs says enough: the invocation has an end.
             if !is_in_trouble.load(Ordering::Relaxed) {
-                is_in_trouble.fetch_or(!self.record_one(settled, now).await, Ordering::Relaxed);
+                let is_recorded = self.record_one(settled, now).await;
+                is_in_trouble.fetch_or(!is_recorded, Ordering::Relaxed);
+                if is_recorded {
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(place);
+                }
             }
         });
         let all = records.buffer_unordered(CALLS_AT_ONCE).collect::<()>();
@@ -397,6 +403,8 @@ impl<S: Store> Ledger for Table<S> {
             let late = Trouble("the invocation's time is over before the table has taken all".to_owned());
             self.tell(&late, ": what was posted just now is not recorded, and may be told twice");
         }
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (0..settled.len()).filter(|place| !done.contains(place)).collect()
     }
 }
 

@@ -240,9 +240,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
             return Ok(Task::Done("silenced still"));
         }
         // The same for one silence of one alert, however often it is tried.
-        let until = held.until.map_or(0, |until| until.timestamp_millis());
-        let since = held.at.timestamp_millis();
-        let delivery = key::hash(&["silence over", &due.key, &since.to_string(), &until.to_string()]);
+        let delivery = relay::silence_over(&due.key, held);
         let receiver = key::receiver_of(&due.key);
         Ok(Task::Tell(Box::new(Again { stored, receiver, delivery })))
     }

@@ -396,9 +396,9 @@ impl<'h> Played<'h> {
                 quiet.changes += u64::from(!matches!(told, Told::Nothing(_) | Told::Reminder));
                 Some(quiet).filter(|quiet| is_open || quiet.until.is_some())
             }
-            // What has been held is still to ring, where this says nothing of how it is now.
-            None if is_open && !(told.is_of_incident() && rings(&acts)) => self.plain.silence.take(),
-            None => None,
+            // What has been held is still to ring, or to be said of what is over, where this says nothing of how it is now.
+            None if told.is_of_incident() && (!is_open || rings(&acts)) => None,
+            None => self.plain.silence.take(),
         };
 
         // A change into firing rings where nothing silences it, unless it flaps and has rung lately.

@@ -53,8 +53,10 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
         flapping.shown_at = known.flapping.and_then(|flapping| flapping.shown_at);
     }
     let mut step = incident.silent(told);
-    // What a silence has held rings when it ends. Where this does not, who looks at the time next lets it.
-    if !step.is_silent && step.incident.is_open() && !step.rings(policy) {
+    // What a silence has held rings when it ends, or its message says so where it is over. Where this does not, who looks at
+    // the time next does it.
+    let is_said = if step.incident.is_open() { step.rings(policy) } else { step.told.is_of_incident() };
+    if !step.is_silent && !is_said {
         step.incident.silenced.clone_from(&known.silenced);
     }
     step
