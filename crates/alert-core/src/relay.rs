@@ -162,6 +162,19 @@ impl Life {
         Self { kept, receiver, first, steps: Vec::new(), incident, found: Vec::new(), own: HashSet::new() }
     }
 
+    /// Whether an earlier try of a delivery may have rung, before it was silenced; who looked at the time did so after it.
+    pub(crate) fn was_tried(&self, alert: &AlertKey, delivery: &str) -> bool {
+        let looked = self.look(alert);
+        self.kept.tried.iter().any(|tried| tried == delivery)
+            && looked.is_none_or(|looked| looked != delivery)
+    }
+
+    /// The name under which the end of its silence is told.
+    pub(crate) fn look(&self, alert: &AlertKey) -> Option<String> {
+        let silenced = self.kept.incident.as_ref()?.silenced.as_ref()?;
+        Some(silence_over(&key::place(&self.receiver, alert), silenced).name())
+    }
+
     /// Whether a message of it may stand at the target that nobody finds any more.
     fn has_lost(&self) -> bool {
         let has_message = self.incident.as_ref().is_some_and(|incident| incident.receipt.is_some());
@@ -172,7 +185,7 @@ impl Life {
     fn step(
         &mut self,
         item: &Item,
-        rule: Option<&Rule>,
+        (rule, has_rules): (Option<&Rule>, bool),
         target: &Target,
         deployment: &Deployment,
         now: DateTime<Utc>,
@@ -187,7 +200,8 @@ impl Life {
         }
         let before = self.incident.as_ref().filter(|incident| !incident.is_digest);
         let before = before.and_then(|incident| incident.receipt.clone());
-        let change = Change { rule, ..Change::of(&item.alert, &item.key, &name) };
+        let was_tried = self.was_tried(&item.key, &name);
+        let change = Change { rule, was_tried, ..Change::of(&item.alert, &item.key, &name) };
         let mut step = incident::next(self.incident.as_ref(), &change, now, policy);
         let mut acts = step.acts(policy);
         let own = self.found.iter().position(|found| found.delivery == name);
@@ -221,10 +235,13 @@ impl Life {
                 acts.push(Act::Supersede(receipt));
             }
         }
-        // What a process that did not live to say so has made of the message before, nobody knows.
+        // What a process that did not live to say so has made of the message before, nobody knows. Of this very delivery it was
+        // changed only where a silence had held it, by a rule maybe that is no more.
+        let was_silenced =
+            has_rules || self.kept.incident.as_ref().is_some_and(|incident| incident.silenced.is_some());
         if acts == [Act::Say]
             && step.told == Told::New
-            && self.kept.tried.iter().any(|delivery| *delivery != name)
+            && self.kept.tried.iter().any(|delivery| *delivery != name || was_silenced)
             && let Some(before) = before
             && target.way.can_edit
         {
@@ -956,7 +973,8 @@ impl Plan<'_> {
             let has_lost = life.has_lost();
             let item = &self.items[index];
             let rule = self.silences.holding(&item.alert, self.now);
-            let (step, acts) = life.step(item, rule, target, self.deployment, self.now);
+            let has_rules = self.silences.rules().next().is_some();
+            let (step, acts) = life.step(item, (rule, has_rules), target, self.deployment, self.now);
             let (told, is_digest) = (step.told, step.incident.is_digest);
             let is_quiet = acts.is_empty();
             let is_held = is_quiet && step.is_held();

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use crate::incident::{self, Incident, Told};
+use crate::incident::{self, Change, Incident, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Kept, Shown};
 use crate::outcome::{Failure, Receipt};
-use crate::relay::{self, Life, Plan, Post, Stepped};
+use crate::relay::{Life, Plan, Post, Stepped};
 use crate::target::{Act, Target};
 
 /// A message's content, and an alert, that is kept; far above what [`crate::render::slack`] writes, and far below what an item
@@ -135,6 +135,8 @@ pub struct Keep {
     pub shown: Option<String>,
     /// That message.
     pub message: Option<Receipt>,
+    /// Whether it is another one than before.
+    pub is_message_new: bool,
     /// The alert in its newest state, so that it can be told again; `None` where nobody may want that, or nothing is new.
     pub alert: Option<String>,
 }
@@ -143,7 +145,7 @@ impl Keep {
     /// Nothing but the names of deliveries that may have arrived.
     #[must_use]
     pub fn only(tried: Vec<String>) -> Self {
-        Self { incident: None, tried, shown: None, message: None, alert: None }
+        Self { incident: None, tried, shown: None, message: None, is_message_new: false, alert: None }
     }
 }
 
@@ -212,7 +214,8 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
         // A reply that has arrived is not all of it where the change of the message has failed.
         let has_failed = report.failed.contains_key(&(item, post.planned_for().to_owned()));
         let (settled, item) = (&mut all[place], &plan.items[item]);
-        if !has_failed {
+        // What crosses out an older message tells nothing.
+        if !has_failed && !matches!(post.act, Act::Supersede(_)) {
             settled.delivered.push((&item.delivery, at));
         }
         settled.is_taken |= post.instead_of.is_none();
@@ -344,7 +347,7 @@ fn keep(
             }
             continue;
         }
-        let change = plan.change(item, &name);
+        let change = Change { was_tried: life.was_tried(&item.key, &name), ..plan.change(item, &name) };
         let step = incident::next(incident.as_ref(), &change, plan.now, plan.policy());
         // A copy of what was not told tells of nothing: what it is a copy of comes again.
         if matches!(told, Told::Nothing(_)) && !matches!(step.told, Told::Nothing(_)) {
@@ -380,13 +383,12 @@ fn keep(
     }
     // Who looked at the time and did not live to tell does not try it again: something else has.
     let was_silenced = life.kept.incident.as_ref().and_then(|incident| incident.silenced.as_ref());
-    if let Some(silenced) = was_silenced
-        && incident.as_ref().is_some_and(|incident| incident.silenced.as_ref() != Some(silenced))
+    let is_silenced = incident.as_ref().and_then(|incident| incident.silenced.as_ref());
+    if was_silenced != is_silenced
         && let Some(first) = plan.items.get(life.first)
+        && let Some(look) = life.look(&first.key)
     {
-        let place = key::place(&life.receiver, &first.key);
-        let name = relay::silence_over(&place, silenced).name();
-        tried.retain(|other| *other != name);
+        tried.retain(|other| *other != look);
     }
     // A set, and those that are told are no riddle any more.
     tried.sort();
@@ -394,11 +396,13 @@ fn keep(
     tried.retain(|name| !incident.as_ref().is_some_and(|incident| incident.is_told(name)));
     let shown = shown.filter(|shown| shown.len() <= KEPT_MAX_BYTES);
     let message = incident.as_ref().filter(|_| shown.is_some()).and_then(|incident| incident.receipt.clone());
+    let known = life.kept.incident.as_ref().and_then(|incident| incident.receipt.as_ref());
+    let is_message_new = message.is_some() && message.as_ref() != known;
     // Who may be silenced later has to ring after that.
     let is_silenced = incident.as_ref().is_some_and(|incident| incident.silenced.is_some());
     let alert = alert.filter(|item| is_silenced || plan.may_be_silenced(*item, &life.receiver));
     let alert = alert.and_then(|item| plan.stored(item, &life.receiver));
-    Keep { incident, tried, shown, message, alert }
+    Keep { incident, tried, shown, message, is_message_new, alert }
 }
 
 /// Whether an item came to a target by another receiver's post.

@@ -32,7 +32,8 @@ pub struct Held {
     /// What its message holds.
     pub shown: Option<String>,
     place: String,
-    tried: Vec<String>,
+    /// The names of deliveries that may have arrived.
+    pub tried: Vec<String>,
 }
 
 /// What became of a claim.

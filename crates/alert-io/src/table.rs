@@ -255,7 +255,13 @@ impl<S: Store> Table<S> {
                 None => Ok(()),
             }
         };
-        let (recorded, named) = join(self.store.record(&record), named).await;
+        // A new one before, or who dies in between leaves buttons that nobody minds.
+        let (recorded, named) = if keep.is_message_new {
+            let named = named.await;
+            (self.store.record(&record).await, named)
+        } else {
+            join(self.store.record(&record), named).await
+        };
         if let Err(trouble) = named
             && recorded.is_ok()
         {

@@ -41,9 +41,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Some seconds of `make test`; the other seeds are for `make simulate`.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 2_000;
 /// Seeds that have failed once.
-const FAILED: [u64; 1] = [5_958];
+const FAILED: [u64; 6] = [5_958, 4_211, 6_216, 10_253, 23_382, 26_639];
 const ALARMS: usize = 3;
 const PROCESSES: usize = 2;
 /// An invocation's time.
@@ -230,7 +230,8 @@ impl World {
         // An end in the same event ends what is silenced until then.
         let is_ended = ends.iter().any(|ended| ended == alarm);
         // What fires anew was over, though nobody heard of it yet.
-        let is_over = silenced.until.is_none() && (is_ended || shows.contains("Fires for the"));
+        let is_anew = ["Fires for the", "No data"].iter().any(|words| shows.contains(words));
+        let is_over = silenced.until.is_none() && (is_ended || is_anew);
         if self.holds(&silenced) && !is_over {
             self.wrong.borrow_mut().push(format!("{} {shows} rang while {silenced:?}", self.now()));
         }
@@ -978,7 +979,8 @@ fn check_silences(seed: u64, world: &World, faults: Faults, config: &Config) {
         language: config.language,
     };
     let wrong = world.wrong.borrow();
-    assert!(wrong.is_empty() || failed, "{wrong:#?}: {}", dump());
+    // What cannot be changed any more is said anew.
+    assert!(wrong.is_empty() || failed || has_deleted, "{wrong:#?}: {}", dump());
     // What fired when its silence ended has rung since then.
     let rung = world.rung.borrow();
     for (place, since, silenced) in world.ended.borrow().iter() {

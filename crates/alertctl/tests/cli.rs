@@ -122,7 +122,7 @@ fn the_demo_shows_what_people_do() {
         (
             "The silence ends",
             &[
-                "thread 🔔 The silence has ended, and it still fires · 4 changes meanwhile · 🔴",
+                "thread 🔔 The silence has ended, and it is not over · 4 changes meanwhile · 🔴",
                 "[Silence …]",
             ],
             "the reply",

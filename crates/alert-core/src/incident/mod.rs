@@ -249,6 +249,8 @@ pub struct Change<'a> {
     pub children: usize,
     /// The rule that silences it now.
     pub rule: Option<&'a Rule>,
+    /// An earlier try of it may have rung, before it was silenced.
+    pub was_tried: bool,
 }
 
 impl<'a> Change<'a> {
@@ -275,6 +277,7 @@ impl<'a> Change<'a> {
             comparison: measure.and_then(|measure| measure.comparison),
             children: alert.evidence.children.iter().filter(|child| is_firing(&child.state)).count(),
             rule: None,
+            was_tried: false,
         }
     }
 }

@@ -52,6 +52,7 @@ impl Event {
             comparison: Some(Comparison::Above),
             children: 0,
             rule,
+            was_tried: false,
         }
     }
 }

@@ -22,6 +22,7 @@ fn change(delivery: &str, state: State, at: i64) -> Change<'_> {
         comparison: Some(Comparison::Above),
         children: 0,
         rule: None,
+        was_tried: false,
     }
 }
 
@@ -484,6 +485,7 @@ fn what_an_alert_says() {
         comparison: Some(Comparison::Below),
         children: 2,
         rule: None,
+        was_tried: false,
     };
     assert_eq!(Change::of(&alert, &key, "d"), expected);
     let news = AlertKey::News(crate::key::DeliveryKey::default());

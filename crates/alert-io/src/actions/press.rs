@@ -11,7 +11,7 @@ use alert_core::incident::{self, Button, Incident, Press};
 use alert_core::interaction::Interaction;
 use alert_core::key;
 use alert_core::outcome::{Failure, Outcome};
-use alert_core::relay::Post;
+use alert_core::relay::{self, Post};
 use alert_core::render::page::people::{self, Remark};
 use alert_core::render::page::words::fill;
 use alert_core::render::page::{Line, Words};
@@ -123,6 +123,11 @@ impl<T: Store> Presses<T> {
         };
         let shown = held.shown.as_deref();
         let edited = shown.and_then(|shown| Medium::Slack.with_people(shown, &next, &self.options()));
+        // Who looked at the time and did not live to tell of that silence does not try it again.
+        if let Some(silenced) = before.silenced.as_ref().filter(|_| before.silenced != next.silenced) {
+            let look = relay::silence_over(&place, silenced).name();
+            held.tried.retain(|tried| *tried != look);
+        }
         let shown_before = held.shown.clone();
         held.incident = next;
         if let Some(edited) = &edited {

@@ -39,7 +39,7 @@ async fn an_alarm_that_flaps_under_a_silence_and_rings_when_it_ends() {
     stage.minute().await;
     let ringing = stage.ringing();
     assert_eq!(ringing.len(), 2, "{ringing:?}");
-    let ends = "🔴 cpu: DeliveryErrors 10 &gt; 1 · 000000000000 eu-west-1 · 🔔 The silence has ended, and it still fires · 6 changes meanwhile";
+    let ends = "🔴 cpu: DeliveryErrors 10 &gt; 1 · 000000000000 eu-west-1 · 🔔 The silence has ended, and it is not over · 6 changes meanwhile";
     assert!(ringing[1].starts_with(ends), "{ringing:?}");
     let shown = stage.shows(&ts);
     assert!(!shown.contains("silenced") && shown.contains(r#""action_id":"silence""#), "{shown}");

@@ -342,3 +342,26 @@ fn who_silences_what_a_silence_held_goes_on_counting() {
     assert_eq!(life.press("U2", HOUR, 61), Ok(()));
     assert_eq!(life.known().silenced.as_ref().unwrap().changes, 1);
 }
+
+#[test]
+fn what_may_have_rung_before_it_was_silenced_is_left_to_who_looks_at_the_time() {
+    let mut life = Life::new();
+    check(&mut life, &[(NoData, 0, Told::New, "say 1")]);
+    // Its reply was posted at minute 1, and its process did not live to say so.
+    assert_eq!(life.press("U1", HOUR, 2), Ok(()));
+    let tried = Change { was_tried: true, ..change("", Firing, 1) };
+    assert_eq!(life.hear(tried, minute(63)).1, "shown 1, edit 1");
+    assert_eq!(life.wait(64).unwrap().0, Told::SilenceOver { changes: 0 });
+    assert_eq!(life.wait(65), None);
+}
+
+#[test]
+fn what_is_over_says_that_its_silence_has_ended_though_older_news_comes_first() {
+    let mut life = Life::new();
+    check(&mut life, &[(Firing, 1, Told::New, "say 1")]);
+    assert_eq!(life.press("U1", HOUR, 2), Ok(()));
+    check(&mut life, &[(Resolved, 5, over(4), "edit 1")]);
+    assert_eq!(life.hear(change("", NoData, 3), minute(70)).0, Told::Late);
+    assert_eq!(life.wait(71), Some((Told::SilenceOver { changes: 1 }, vec![Act::Edit(receipt("1"))])));
+    assert_eq!(life.wait(72), None);
+}

@@ -206,7 +206,7 @@ pub struct Words {
     pub leaves_it: &'static str,
     /// Who has ended a silence.
     pub ends_silence: &'static str,
-    /// A silence is over, and its alert is not.
+    /// A silence has ended, and its alert has not.
     pub silence_over: &'static str,
     /// The buttons.
     pub acknowledge: &'static str,
@@ -384,7 +384,7 @@ static ENGLISH: Words = Words {
     takes_it: "👀 {0} is on it",
     leaves_it: "{0} is not on it any more",
     ends_silence: "🔔 {0} has ended the silence",
-    silence_over: "🔔 The silence has ended, and it still fires",
+    silence_over: "🔔 The silence has ended, and it is not over",
     acknowledge: "Acknowledge",
     undo_acknowledge: "Undo: acknowledge",
     silence: "Silence …",
