@@ -233,8 +233,8 @@ impl World {
         let is_anew = ["Fires for the", "No data"].iter().any(|words| shows.contains(words));
         let is_over = silenced.until.is_none() && (is_ended || is_anew);
         // Who began a moment before, and waited for others, does not know of it yet.
-        let is_new = silenced.rule.is_some() && self.now() - silenced.at < TimeDelta::seconds(5);
-        if self.holds(&silenced) && !is_over && !is_new {
+        let is_young = silenced.rule.is_some() && self.now() - silenced.at < TimeDelta::seconds(5);
+        if self.holds(&silenced) && !is_over && !is_young {
             self.wrong.borrow_mut().push(format!("{} {shows} rang while {silenced:?}", self.now()));
         }
     }

@@ -4,6 +4,7 @@
 //! fire by then. Source: CloudWatch User Guide, "Alarm suppression".
 
 use alert_core::incident::Incident;
+use alert_core::relay::Stored;
 use alert_sandbox::Sandbox;
 use alert_sandbox::slack::Call;
 use chrono::{DateTime, SecondsFormat, SubsecRound as _, TimeDelta, Utc};
@@ -91,9 +92,21 @@ pub(super) fn pass(sandbox: &Sandbox, time: TimeDelta) -> Result<(), String> {
             item["due_at"] = json!({"N": due_at.timestamp_millis().to_string()});
         }
         item["incident"]["S"] = incident.to_json().into();
+        if let Some(stored) = item["alert"]["S"].as_str().and_then(|json| Stored::from_json(json).ok()) {
+            item["alert"]["S"] = passed(stored, time).to_json().into();
+        }
         sandbox.dynamodb.put_item(TABLE, &item)?;
     }
     Ok(())
+}
+
+/// The alert as it is told again.
+fn passed(mut stored: Stored, time: TimeDelta) -> Stored {
+    let alert = &mut stored.alert;
+    for moment in [&mut alert.changed_at, &mut alert.starts_at, &mut alert.ends_at].into_iter().flatten() {
+        *moment -= time;
+    }
+    stored
 }
 
 /// The table's items of alerts; one more is there from trying the right to it.
