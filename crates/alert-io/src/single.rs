@@ -55,7 +55,7 @@ impl<S: Store> Single<S> {
     }
 
     /// The alert that a message shows; the error is for people.
-    pub async fn store_shown_by(&self, message: &str) -> Result<Option<String>, String> {
+    pub async fn shown_by(&self, message: &str) -> Result<Option<String>, String> {
         self.store.shown_by(message).await.map_err(|Trouble(why)| why)
     }
 

@@ -98,7 +98,7 @@ impl<T: Store> Presses<T> {
     ) -> Came {
         let words = self.words();
         let message = &interaction.message;
-        let place = match self.table.store_shown_by(&key::message(message)).await {
+        let place = match self.table.shown_by(&key::message(message)).await {
             Ok(Some(place)) => place,
             Ok(None) => return self.not_taken(words.unknown_message),
             Err(why) => return self.not_taken(&why),
@@ -145,6 +145,8 @@ impl<T: Store> Presses<T> {
             Err(trouble) => return self.unknown(&trouble.0),
         }
         if let Err(why) = mute(&place, &before, &held.incident).await {
+            // Where only the answer was lost, it must not stay.
+            let _ = mute(&place, &held.incident, &before).await;
             held.incident = before;
             held.shown = shown_before;
             progress.set(Progress::Writing);
