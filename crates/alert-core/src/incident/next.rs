@@ -55,9 +55,8 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
     let mut step = incident.silent(told);
     // What a silence has held rings when it ends, or its message says so where it is over. Where this does not, who looks at
     // the time next does it.
-    let rings = step.rings(policy) && !change.was_tried;
-    let is_said = if step.incident.is_open() { rings } else { step.told.is_of_incident() };
-    if !step.is_silent && !is_said {
+    let is_said = if step.incident.is_open() { step.rings(policy) } else { step.told.is_of_incident() };
+    if !step.is_silent && (!is_said || change.was_tried) {
         step.incident.silenced.clone_from(&known.silenced);
     }
     step

@@ -351,8 +351,14 @@ fn what_may_have_rung_before_it_was_silenced_is_left_to_who_looks_at_the_time() 
     assert_eq!(life.press("U1", HOUR, 2), Ok(()));
     let tried = Change { was_tried: true, ..change("", Firing, 1) };
     assert_eq!(life.hear(tried, minute(63)).1, "shown 1, edit 1");
-    assert_eq!(life.wait(64).unwrap().0, Told::SilenceOver { changes: 0 });
+    let rung = life.wait(64).unwrap();
+    assert_eq!((rung.0, rung.1.len()), (Told::SilenceOver { changes: 0 }, 2));
     assert_eq!(life.wait(65), None);
+    // So it is with an end, behind which something may come that rang then.
+    assert_eq!(life.press("U1", HOUR, 66), Ok(()));
+    life.hear(Change { was_tried: true, ..change("", Resolved, 65) }, minute(127));
+    life.hear(Change { was_tried: true, ..change("", Firing, 66) }, minute(127));
+    assert_eq!(life.wait(128).unwrap().1, rung.1);
 }
 
 #[test]
