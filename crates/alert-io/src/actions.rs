@@ -36,7 +36,7 @@ use crate::dynamodb::DynamoDbTable;
 use crate::http;
 use crate::lambda::{InvocationError, Invoked};
 use crate::metrics::Metrics;
-use crate::mute::{Alarm, MuteRules};
+use crate::mute::{Alarm, MuteRules, NotMuted};
 use crate::secret::{DecryptFailure, Decryptor};
 use crate::sender::Sender;
 use crate::senders::{Own, Senders};
@@ -160,13 +160,10 @@ impl Actions {
         Invoked { request_id, account }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
-        // The person who waits has waited for the start as well.
-        let waited = self
-            .started
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .map_or(Duration::ZERO, |at| at.elapsed());
+        // The person who waits has waited for the start as well, but for none that was made ahead of them.
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waited =
+            started.map(|at| at.elapsed()).filter(|waited| *waited < ANSWER_LIMIT).unwrap_or_default();
         let limit = ANSWER_LIMIT.saturating_sub(waited).max(ANSWER_MIN);
         let end = Deadline::after(limit.min(deadline.left()));
         let refused = |status: u16, why: &dyn std::fmt::Display| {
@@ -256,8 +253,8 @@ impl Actions {
             }
             Err(why) => return self.presses.not_taken(&why),
         }
-        let mute = async |place: &str, before: &Incident, next: &Incident| {
-            self.mute(place, before, next, account, end).await
+        let mute = async |place: &str, before: &Incident, next: &Incident, limit: Duration| {
+            self.mute(place, before, next, account, limit).await
         };
         self.presses
             .take(interaction, button, app.map(Sender::App), mute, progress, Clock::system(), end)
@@ -271,15 +268,20 @@ impl Actions {
         before: &Incident,
         next: &Incident,
         account: &str,
-        end: Deadline,
-    ) -> Result<(), String> {
+        limit: Duration,
+    ) -> Result<(), NotMuted> {
         let (Some(rules), Some(alarm)) = (&self.mute_rules, Alarm::of(place, account)) else { return Ok(()) };
-        let until = |incident: &Incident| incident.silenced.as_ref().and_then(|silenced| silenced.until);
+        let now = Utc::now();
+        // What has ended meanwhile is no rule any more.
+        let until = |incident: &Incident| {
+            let silenced = incident.silenced.as_ref()?;
+            silenced.until.filter(|until| *until > now)
+        };
         match (until(before), until(next)) {
             (before, after) if before == after => Ok(()),
             // A rule of CloudWatch's has an end; what has none is the table's alone.
-            (_, Some(until)) => rules.mute(&alarm, Utc::now(), until, end.left()).await,
-            (_, None) => rules.unmute(&alarm, end.left()).await,
+            (_, Some(until)) => rules.mute(&alarm, now, until, limit).await,
+            (_, None) => rules.unmute(&alarm, limit).await,
         }
     }
 

@@ -36,6 +36,15 @@ impl Alarm {
     }
 }
 
+/// Why an alarm was not muted, or not let act again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotMuted {
+    /// For the person who asked for it.
+    pub why: String,
+    /// Nobody knows whether it was done all the same.
+    pub is_unsure: bool,
+}
+
 /// Calls for mute rules.
 #[derive(Debug)]
 pub struct MuteRules {
@@ -51,14 +60,14 @@ impl MuteRules {
         Self { http: http.clone(), identity: identity.clone(), endpoints: Endpoints::new(environment) }
     }
 
-    /// Mutes an alarm; the error is for the person who asked for it.
+    /// Mutes an alarm.
     pub async fn mute(
         &self,
         alarm: &Alarm,
         from: DateTime<Utc>,
         until: DateTime<Utc>,
         limit: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), NotMuted> {
         // A rule begins with a minute: with the one that runs, and so lasts into the one in which the silence ends.
         let minutes = until.signed_duration_since(from).num_minutes() + 1;
         let schedule = Schedule::builder()
@@ -81,10 +90,10 @@ impl MuteRules {
     }
 
     /// Lets an alarm act again.
-    pub async fn unmute(&self, alarm: &Alarm, limit: Duration) -> Result<(), String> {
+    pub async fn unmute(&self, alarm: &Alarm, limit: Duration) -> Result<(), NotMuted> {
         let call = self.client(alarm).delete_alarm_mute_rule().alarm_mute_rule_name(&alarm.rule);
         match bounded(call.send(), limit, "cloudwatch:DeleteAlarmMuteRule").await {
-            Err(why) if why.contains("ResourceNotFound") => Ok(()),
+            Err(error) if error.why.contains("ResourceNotFound") => Ok(()),
             done => done,
         }
     }
@@ -98,18 +107,24 @@ async fn bounded<T, E: Error + ProvideErrorMetadata + 'static>(
     call: impl Future<Output = Result<T, SdkError<E>>>,
     limit: Duration,
     right: &str,
-) -> Result<(), String> {
-    match timeout(limit, call).await {
-        Err(_) => Err("CloudWatch did not answer in time".to_owned()),
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => {
-            let code = error.code().map_or_else(|| describe_sdk(&error), str::to_owned);
-            let remedy = if code.starts_with("AccessDenied") {
-                format!("; allow the function's role {right}")
-            } else {
-                String::new()
-            };
-            Err(format!("CloudWatch refused to mute the alarm ({code}{remedy})"))
+) -> Result<(), NotMuted> {
+    let error = match timeout(limit, call).await {
+        Ok(Ok(_)) => return Ok(()),
+        Err(_) => {
+            let why = "CloudWatch did not answer in time".to_owned();
+            return Err(NotMuted { why, is_unsure: true });
         }
-    }
+        Ok(Err(error)) => error,
+    };
+    let is_refused = error.raw_response().is_some_and(|response| response.status().is_client_error());
+    let code = error.code().map_or_else(|| describe_sdk(&error), str::to_owned);
+    let remedy = if code.starts_with("AccessDenied") {
+        format!("; allow the function's role {right}")
+    } else {
+        String::new()
+    };
+    Err(NotMuted {
+        why: format!("CloudWatch refused to mute the alarm ({code}{remedy})"),
+        is_unsure: !is_refused,
+    })
 }

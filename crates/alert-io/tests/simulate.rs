@@ -703,7 +703,7 @@ impl World {
         let press = async || {
             let function = Presses::new(config.clone(), Simulated(Rc::clone(self)));
             let app = Ok(Slack(Rc::clone(self), Vec::new()));
-            let mute = async |_: &str, _: &Incident, _: &Incident| Ok(());
+            let mute = async |_: &str, _: &Incident, _: &Incident, _: Duration| Ok(());
             let (clock, end) = (Clock::at(self.now()), Deadline::after(PRESS_TIMEOUT));
             let progress = Cell::default();
             let came = self

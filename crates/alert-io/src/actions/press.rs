@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alert_core::config::{Config, Receiver};
-use alert_core::incident::{self, Button, Incident, Press};
+use alert_core::incident::{self, Button, Incident, Press, Refusal};
 use alert_core::interaction::Interaction;
 use alert_core::key;
 use alert_core::outcome::{Failure, Outcome};
@@ -22,6 +22,7 @@ use futures_util::future::join;
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
+use crate::mute::NotMuted;
 use crate::sender::Sends;
 use crate::single::{Claiming, Held, Single};
 use crate::table::Store;
@@ -91,7 +92,7 @@ impl<T: Store> Presses<T> {
         interaction: &Interaction,
         button: Button,
         app: Result<impl Sends, Failure>,
-        mute: impl AsyncFn(&str, &Incident, &Incident) -> Result<(), String>,
+        mute: impl AsyncFn(&str, &Incident, &Incident, Duration) -> Result<(), NotMuted>,
         progress: &Cell<Progress>,
         clock: Clock,
         end: Deadline,
@@ -116,6 +117,19 @@ impl<T: Store> Presses<T> {
         let next = match pressed {
             Ok(next) => next,
             Err(refusal) => {
+                // An earlier press may count and not stand in the message; there its *Undo* is missing.
+                let is_shown = matches!(refusal, Refusal::Over(_) | Refusal::NotItsMessage);
+                let stands = held.shown.as_deref().filter(|_| !is_shown);
+                let edited =
+                    stands.and_then(|shown| Medium::Slack.with_people(shown, &before, &self.options()));
+                if let Ok(app) = &app
+                    && let Err(failure) = self.show(app, interaction, edited, None, end).await
+                {
+                    tracing::warn!(
+                        error_type = failure.error_type,
+                        "the message may not show what counts: {failure}"
+                    );
+                }
                 self.let_go(*held, clock).await;
                 let said = self.line(&people::refusal(&refusal, words));
                 return Came { outcome: "nothing changed", said: Some(said), why: format!("{refusal:?}") };
@@ -140,26 +154,37 @@ impl<T: Store> Presses<T> {
             recorded = self.table.record(&held, edited.is_some(), clock).await;
         }
         match recorded {
-            Ok(true) => progress.set(Progress::Counts),
+            Ok(true) => {}
             Ok(false) => return self.not_taken("another process has taken the alert over"),
             Err(trouble) => return self.unknown(&trouble.0),
         }
-        if let Err(why) = mute(&place, &before, &held.incident).await {
+        // The rest is for taking it back, and for the table.
+        if let Err(NotMuted { why, is_unsure }) = mute(&place, &before, &held.incident, end.left() / 2).await
+        {
             // Where only the answer was lost, it must not stay.
-            let _ = mute(&place, &held.incident, &before).await;
+            let is_undone = !is_unsure || mute(&place, &held.incident, &before, end.left() / 2).await.is_ok();
             held.incident = before;
             held.shown = shown_before;
-            progress.set(Progress::Writing);
             return match self.table.record(&held, edited.is_some(), clock).await {
-                Ok(_) => {
+                Ok(_) if is_undone => {
                     self.let_go(*held, clock).await;
                     self.not_taken(&why)
                 }
-                Err(_) => self.unknown(&why),
+                _ => self.unknown(&why),
             };
         }
+        progress.set(Progress::Counts);
+        let remark = match button {
+            Button::Acknowledge => Some(Remark::Acknowledged(&interaction.by)),
+            Button::UndoAcknowledge => Some(Remark::NotAcknowledged(&interaction.by)),
+            Button::Silence(_) => held.incident.silenced.as_ref().map(Remark::Silenced),
+            Button::UndoSilence => {
+                let changes = before.silenced.as_ref().map_or(0, |silenced| silenced.changes);
+                Some(Remark::NotSilenced(&interaction.by, changes))
+            }
+        };
         let shown = match app {
-            Ok(app) => self.show(&app, interaction, button, &before, &held.incident, edited, end).await,
+            Ok(app) => self.show(&app, interaction, edited, remark, end).await,
             Err(failure) => Err(failure),
         };
         self.let_go(*held, clock).await;
@@ -180,27 +205,15 @@ impl<T: Store> Presses<T> {
     }
 
     /// Changes the message, and says in its thread who has done what; the message counts.
-    #[allow(clippy::too_many_arguments, reason = "all of it is known here alone")]
     async fn show(
         &self,
         app: &impl Sends,
         interaction: &Interaction,
-        button: Button,
-        before: &Incident,
-        next: &Incident,
         edited: Option<Message>,
+        remark: Option<Remark<'_>>,
         end: Deadline,
     ) -> Result<(), Failure> {
-        let (by, message) = (&interaction.by, &interaction.message);
-        let remark = match button {
-            Button::Acknowledge => Some(Remark::Acknowledged(by)),
-            Button::UndoAcknowledge => Some(Remark::NotAcknowledged(by)),
-            Button::Silence(_) => next.silenced.as_ref().map(Remark::Silenced),
-            Button::UndoSilence => {
-                let changes = before.silenced.as_ref().map_or(0, |silenced| silenced.changes);
-                Some(Remark::NotSilenced(by, changes))
-            }
-        };
+        let message = &interaction.message;
         let reply = remark.map(|remark| Medium::Slack.remark(remark, &self.options()));
         let receiver = Arc::new(Receiver::named(""));
         let post = |part: &str, act: Act, message: Message| {

@@ -78,7 +78,8 @@ async fn what_changes_nothing_is_told_to_who_pressed() {
     let told = stage.told();
     assert!(told == "This was taken before." || told.contains("is on it since"), "{told}");
     assert_eq!(stage.thread(&ts).len(), 1);
-    assert!(stage.sandbox.slack.calls().len() <= calls + 1);
+    // The message is made to show what counts, and the person is told.
+    assert!(stage.sandbox.slack.calls().len() <= calls + 2);
     // It is over by now, and the button is of before.
     stage.tell("second", "OK", "ALARM", ago(10)).await;
     assert_eq!(stage.send(&silence).await, 200);
@@ -159,8 +160,19 @@ async fn slack_in_trouble_is_answered_in_time() {
     stage.press(&ts, KIM, "acknowledge").await;
     let told = stage.told();
     assert!(told.starts_with("This was taken, but the message does not show it yet: "), "{told}");
+    assert!(!stage.shows(&ts).contains("is on it"), "{}", stage.shows(&ts));
     stage.tell("second", "INSUFFICIENT_DATA", "ALARM", ago(20)).await;
     assert!(stage.shows(&ts).contains("is on it"), "{}", stage.shows(&ts));
+    // Or by the next press, though that changes nothing.
+    let stage = Setup::default().start().await;
+    let ts = stage.alarm().await;
+    stage.sandbox.slack.then_on(Method::Update, Answer::Error("internal_error".to_owned()));
+    stage.press(&ts, KIM, "acknowledge").await;
+    assert!(!stage.shows(&ts).contains("is on it"), "{}", stage.shows(&ts));
+    stage.press(&ts, LEE, "acknowledge").await;
+    assert!(stage.told().starts_with("Nothing was changed: <@U0KIM> is on it"), "{}", stage.told());
+    assert!(stage.shows(&ts).contains("is on it"), "{}", stage.shows(&ts));
+    assert_eq!(stage.thread(&ts).len(), 1, "{:?}", stage.thread(&ts));
     // One that hangs.
     let stage = Setup::default().start().await;
     let ts = stage.alarm().await;

@@ -298,6 +298,15 @@ async fn on_wish_a_silence_is_cloudwatch_s_own_mute_rule() {
         stage.told()
     );
     assert!(!stage.shows(&ts).contains("has silenced it"));
+    // Where its answer comes too late nobody knows, and what may have been done is taken back.
+    stage.sandbox.cloudwatch.set_fault(alert_sandbox::aws::Fault::Delay(std::time::Duration::from_secs(1)));
+    stage.silence(&ts, KIM, "4h").await;
+    assert!(stage.told().contains("did not answer in time"), "{}", stage.told());
+    assert!(!stage.shows(&ts).contains("has silenced it"));
+    stage.sandbox.cloudwatch.set_fault(alert_sandbox::aws::Fault::None);
+    stage.silence(&ts, KIM, "1h").await;
+    assert!(stage.shows(&ts).contains("has silenced it until"), "{}", stage.told());
+    assert_eq!(stage.sandbox.cloudwatch.mute_rules().len(), 1);
 }
 
 #[tokio::test]
