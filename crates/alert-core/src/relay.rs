@@ -149,8 +149,21 @@ pub(crate) struct Stepped {
     pub(crate) is_in_digest: bool,
     /// Nothing is to be done for it.
     pub(crate) is_quiet: bool,
-    /// Because somebody has silenced it, and no message shows it.
-    pub(crate) is_held: bool,
+    /// It rings nowhere and is told when the silence ends, if the table knows of it.
+    pub(crate) is_owed: bool,
+}
+
+impl Stepped {
+    /// Whether somebody has silenced it, and no message shows it.
+    fn is_held(&self) -> bool {
+        self.is_quiet && self.is_owed
+    }
+
+    /// What was told before, and is only to be recorded.
+    fn told(item: usize) -> Self {
+        let told = Told::SilenceOver { changes: 0 };
+        Self { item, told, is_in_digest: false, is_quiet: true, is_owed: false }
+    }
 }
 
 /// A receiver's name, and an alert by the first of its items.
@@ -162,11 +175,12 @@ impl Life {
         Self { kept, receiver, first, steps: Vec::new(), incident, found: Vec::new(), own: HashSet::new() }
     }
 
-    /// Whether an earlier try of a delivery may have rung, before it was silenced; who looked at the time did so after it.
-    pub(crate) fn was_tried(&self, alert: &AlertKey, delivery: &str) -> bool {
-        let looked = self.look(alert);
-        self.kept.tried.iter().any(|tried| tried == delivery)
-            && looked.is_none_or(|looked| looked != delivery)
+    /// A change, with what is known of the delivery that tells it: who looks at the time does so after it was silenced, and
+    /// anybody else may have rung before, in an earlier try.
+    pub(crate) fn told_by<'c>(&self, change: Change<'c>, alert: &AlertKey) -> Change<'c> {
+        let is_look = self.look(alert).is_some_and(|look| look == change.delivery);
+        let was_tried = !is_look && self.kept.tried.iter().any(|tried| tried == change.delivery);
+        Change { was_tried, is_look, ..change }
     }
 
     /// The name under which the end of its silence is told.
@@ -200,8 +214,7 @@ impl Life {
         }
         let before = self.incident.as_ref().filter(|incident| !incident.is_digest);
         let before = before.and_then(|incident| incident.receipt.clone());
-        let was_tried = self.was_tried(&item.key, &name);
-        let change = Change { rule, was_tried, ..Change::of(&item.alert, &item.key, &name) };
+        let change = self.told_by(Change { rule, ..Change::of(&item.alert, &item.key, &name) }, &item.key);
         let mut step = incident::next(self.incident.as_ref(), &change, now, policy);
         let mut acts = step.acts(policy);
         let own = self.found.iter().position(|found| found.delivery == name);
@@ -543,6 +556,14 @@ impl Post {
         self.destination.evidence.as_ref().is_some_and(|found| found.image.is_some())
     }
 
+    /// Whether it must ring nowhere: somebody has silenced its alert, or it only says of what is over that its silence is, too.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.destination.story.as_ref().is_some_and(|step| {
+            step.is_silent || matches!(step.told, Told::SilenceOver { .. }) && !step.incident.is_open()
+        })
+    }
+
     /// The name of the receiver that it was planned for, whoever stands in for it now.
     #[must_use]
     pub fn planned_for(&self) -> &str {
@@ -578,7 +599,7 @@ impl Plan<'_> {
     pub fn is_held(&self, item: usize) -> bool {
         let mut steps =
             self.lives.iter().flat_map(|life| &life.steps).filter(|step| step.item == item).peekable();
-        steps.peek().is_some() && steps.all(|step| step.is_held)
+        steps.peek().is_some() && steps.all(Stepped::is_held)
     }
 
     /// Whether a person may silence an item's alert by its message.
@@ -881,7 +902,16 @@ impl Plan<'_> {
                         self.held.push(Held { item: index, receiver, way, is_elsewhere });
                         continue;
                     }
-                    Past::Delivered => continue,
+                    Past::Delivered => {
+                        let place = (destination.meant_for.name.clone(), self.first_of_alert[index]);
+                        // This process has told that a silence is over, and the table has not heard of that.
+                        if let Some(life) = lives.get_mut(&place)
+                            && life.look(&item.key).is_some_and(|look| look == item.delivery.name())
+                        {
+                            life.steps.push(Stepped::told(index));
+                        }
+                        continue;
+                    }
                 }
                 let place = (destination.meant_for.name.clone(), self.first_of_alert[index]);
                 if let Some(life) = lives.get_mut(&place) {
@@ -977,8 +1007,8 @@ impl Plan<'_> {
             let (step, acts) = life.step(item, (rule, has_rules), target, self.deployment, self.now);
             let (told, is_digest) = (step.told, step.incident.is_digest);
             let is_quiet = acts.is_empty();
-            let is_held = is_quiet && step.is_held();
-            life.steps.push(Stepped { item: index, told, is_in_digest: is_digest, is_quiet, is_held });
+            let is_owed = step.is_silent && !matches!(told, Told::Nothing(_));
+            life.steps.push(Stepped { item: index, told, is_in_digest: is_digest, is_quiet, is_owed });
             let receiver = destination.receiver.name.clone();
             if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {
                 destination.may_be_repeat |= has_lost;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use crate::incident::{self, Change, Incident, Told};
+use crate::incident::{self, Incident, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Kept, Shown};
 use crate::outcome::{Failure, Receipt};
@@ -214,8 +214,8 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
         // A reply that has arrived is not all of it where the change of the message has failed.
         let has_failed = report.failed.contains_key(&(item, post.planned_for().to_owned()));
         let (settled, item) = (&mut all[place], &plan.items[item]);
-        // What crosses out an older message tells nothing.
-        if !has_failed && !matches!(post.act, Act::Supersede(_)) {
+        // What crosses out an older message tells nothing; what rings nowhere counts when the table knows of it.
+        if !has_failed && !matches!(post.act, Act::Supersede(_)) && !post.is_silent() {
             settled.delivered.push((&item.delivery, at));
         }
         settled.is_taken |= post.instead_of.is_none();
@@ -240,7 +240,7 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
     all
 }
 
-/// What a silence holds of an alert, by the items' places and the names of the receivers that they were planned for: where that
+/// What a silence keeps from ringing of an alert, by the items' places and the names of the receivers that they were planned for: where that
 /// was not written down, nobody knows of it.
 #[must_use]
 pub fn held(plan: &Plan<'_>, settled: &Settled<'_>) -> Vec<(usize, String)> {
@@ -250,7 +250,7 @@ pub fn held(plan: &Plan<'_>, settled: &Settled<'_>) -> Vec<(usize, String)> {
         life.receiver == settled.receiver && first.is_some_and(|first| first.key == *settled.alert)
     });
     let held = life.into_iter().flat_map(|life| {
-        let steps = life.steps.iter().filter(|step| step.is_held);
+        let steps = life.steps.iter().filter(|step| step.is_owed);
         steps.filter_map(|step| Some((step.item, plan.planned_for(&life.receiver, step.item)?.to_owned())))
     });
     held.collect()
@@ -347,7 +347,7 @@ fn keep(
             }
             continue;
         }
-        let change = Change { was_tried: life.was_tried(&item.key, &name), ..plan.change(item, &name) };
+        let change = life.told_by(plan.change(item, &name), &item.key);
         let step = incident::next(incident.as_ref(), &change, plan.now, plan.policy());
         // A copy of what was not told tells of nothing: what it is a copy of comes again.
         if matches!(told, Told::Nothing(_)) && !matches!(step.told, Told::Nothing(_)) {
@@ -376,7 +376,11 @@ fn keep(
             }
         }
         // News, late or not, is not what is shown.
-        if told.is_of_incident() {
+        let is_newest = change.is_state
+            && change.state == next.state
+            && change.at.is_none_or(|at| at >= next.at)
+            && next.silenced.is_some();
+        if told.is_of_incident() || is_newest {
             alert = Some(*index);
         }
         incident = Some(next);

@@ -514,6 +514,11 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
             }
             // There is nothing left that could be taken for the newest.
             Outcome::Gone(_) if matches!(parcel.post.act, Act::Supersede(_)) => Next::Done,
+            // Nothing is left that could show it without a sound: it is said when its silence ends.
+            Outcome::Gone(_) if parcel.post.is_silent() => {
+                self.report.arrive(parcel.post, None, self.now());
+                Next::Done
+            }
             Outcome::Gone(_) if parcel.post.act != Act::Say => {
                 self.report.retries += 1;
                 let gone = parcel.post.act.about().cloned();

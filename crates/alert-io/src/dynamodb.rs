@@ -297,6 +297,15 @@ impl Store for DynamoDbTable {
         self.bounded(call).await.map(|_| ())
     }
 
+    async fn put_off(&self, key: &str, to: DateTime<Utc>) -> Result<(), Trouble> {
+        let call = self
+            .item(key)
+            .condition_expression("due_at < :to")
+            .update_expression("SET due_at = :to")
+            .expression_attribute_values(":to", AttributeValue::N(millis(to)));
+        self.bounded(call).await.map(|_| ())
+    }
+
     async fn due(&self, now: DateTime<Utc>, max: usize) -> Result<Vec<Due>, Trouble> {
         let call = self
             .client

@@ -153,6 +153,9 @@ pub trait Store {
 
     /// Lets something be done later with an item, or never, unless that was changed in the meantime.
     fn postpone(&self, due: &Due, to: Option<DateTime<Utc>>) -> impl Future<Output = Result<(), Trouble>>;
+
+    /// Lets nothing be done with an item before a time, whatever was changed in the meantime.
+    fn put_off(&self, key: &str, to: DateTime<Utc>) -> impl Future<Output = Result<(), Trouble>>;
 }
 
 /// A store, and what this process remembers beside it.
@@ -269,9 +272,12 @@ impl<S: Store> Table<S> {
         }
         match recorded {
             Ok(true) => {}
-            Ok(false) => tracing::warn!(
-                "another process has taken {key} over, because the lease of this one had ended: its messages may be told twice"
-            ),
+            Ok(false) => {
+                tracing::warn!(
+                    "another process has taken {key} over, because the lease of this one had ended: its messages may be told twice"
+                );
+                return false;
+            }
             Err(trouble) => {
                 let comes_of_it =
                     format!(": what was posted just now of {key} is not recorded, and may be told twice");

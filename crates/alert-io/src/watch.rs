@@ -136,8 +136,10 @@ impl<T: Store, O: Opens> Watch<T, O> {
         // The index is a little behind: what was done a moment ago may stand in it still.
         let mut seen: HashSet<String> = HashSet::new();
         loop {
-            let mut due = Box::pin(self.table.store().due(clock.now(), PAGE)).await.map_err(failed)?;
-            let is_last = due.len() < PAGE;
+            // Behind what stands there still.
+            let max = PAGE + seen.len();
+            let mut due = Box::pin(self.table.store().due(clock.now(), max)).await.map_err(failed)?;
+            let is_last = due.len() < max;
             due.retain(|due| seen.insert(due.key.clone()));
             if due.is_empty() {
                 break;
@@ -156,7 +158,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
                         first.get_or_insert((error_type, why));
                         // Where even that fails it is the first of the next minute.
                         let later = clock.now() + AFTER_FAILURE;
-                        let _ = Box::pin(self.table.store().postpone(due, Some(later))).await;
+                        let _ = Box::pin(self.table.store().put_off(alert, later)).await;
                     }
                 }
             }
@@ -226,6 +228,11 @@ impl<T: Store, O: Opens> Watch<T, O> {
             Some(Err(error)) => {
                 let why = format!("what is kept of the alert cannot be read: {error}");
                 return Err(NotDone("alert_unreadable", why));
+            }
+            // What is over would only say that its silence is, too.
+            None if incident.as_ref().is_some_and(|incident| !incident.is_open()) => {
+                self.table.store().postpone(due, None).await?;
+                return Ok(Task::Done("over, and nothing is kept of it"));
             }
             None => return Err(NotDone("alert_unreadable", "nothing is kept of the alert".to_owned())),
         };

@@ -346,6 +346,15 @@ impl Store for Simulated {
         .await
     }
 
+    async fn put_off(&self, key: &str, to: DateTime<Utc>) -> Result<(), Trouble> {
+        self.write(|items, _| {
+            if let Some(item) = items.get_mut(key).filter(|item| item.due_at.is_some_and(|at| at < to)) {
+                item.due_at = Some(to);
+            }
+        })
+        .await
+    }
+
     async fn due(&self, now: DateTime<Utc>, max: usize) -> Result<Vec<Due>, Trouble> {
         let due = self.write(|items, _| {
             let due =

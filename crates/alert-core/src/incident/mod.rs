@@ -251,6 +251,8 @@ pub struct Change<'a> {
     pub rule: Option<&'a Rule>,
     /// An earlier try of it may have rung, before it was silenced.
     pub was_tried: bool,
+    /// It brings nothing new: its silence is over, and that is to be told.
+    pub is_look: bool,
 }
 
 impl<'a> Change<'a> {
@@ -278,6 +280,7 @@ impl<'a> Change<'a> {
             children: alert.evidence.children.iter().filter(|child| is_firing(&child.state)).count(),
             rule: None,
             was_tried: false,
+            is_look: false,
         }
     }
 }

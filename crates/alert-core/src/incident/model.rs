@@ -53,6 +53,7 @@ impl Event {
             children: 0,
             rule,
             was_tried: false,
+            is_look: false,
         }
     }
 }
@@ -339,7 +340,7 @@ impl<'h> Played<'h> {
             Deed::RuleEnded => {
                 self.plain.rules.pop();
             }
-            Deed::Heard(event) => self.hear(event, now),
+            Deed::Heard(event) => self.hear(event, now, false),
             Deed::Pressed { button, by, is_old, comes_twice } => {
                 self.press(&format!("p{number}"), *button, *by, (*is_old, *comes_twice), now);
             }
@@ -353,10 +354,11 @@ impl<'h> Played<'h> {
         assert_eq!(silenced, self.plain.silence);
     }
 
-    fn hear(&mut self, event: &'h Event, now: DateTime<Utc>) {
+    fn hear(&mut self, event: &'h Event, now: DateTime<Utc>, is_look: bool) {
         let before = self.known();
         let was = self.newest.map(|last| last.state);
-        let is_newer = self.newest.is_none_or(|last| (event.at, &event.name) > (last.at, &last.name));
+        let is_newer =
+            !is_look && self.newest.is_none_or(|last| (event.at, &event.name) > (last.at, &last.name));
         let is_same = self.newest.is_some_and(|last| (event.at, event.state) == (last.at, last.state));
         let is_change = is_newer && !is_same;
         let is_anew = is_change && (was == Some(State::Resolved) || was == Some(event.state));
@@ -364,7 +366,7 @@ impl<'h> Played<'h> {
         let is_to_end = |quiet: &Quiet| !(is_anew && quiet.until.is_none());
         let quiet = self.plain.heard(now).filter(is_to_end);
         let rule = self.plain.rule(now).cloned();
-        let change = event.under(rule.as_ref());
+        let change = Change { is_look, ..event.under(rule.as_ref()) };
         let step = next(before.as_ref(), &change, now, &self.history.policy);
         let is_silent = step.is_silent;
         let (told, acts) = self.seen.show(step, event, self.history);
@@ -389,13 +391,15 @@ impl<'h> Played<'h> {
         // While it is silenced nothing rings, not even in its thread, and its message shows how it is.
         assert_eq!(is_silent, quiet.is_some());
         let is_open = newest.state != State::Resolved;
+        let begins_none = !is_newer && !is_same && self.plain.silence.is_none();
         self.plain.silence = match quiet {
             Some(mut quiet) => {
                 let has_message = known.receipt.is_some() && !known.is_digest;
                 assert_eq!(acts.len(), usize::from(has_message && told.is_of_incident()));
                 assert!(acts.iter().all(|act| matches!(act, Act::Edit(_))), "{acts:?}");
                 quiet.changes += u64::from(!matches!(told, Told::Nothing(_) | Told::Reminder));
-                Some(quiet).filter(|quiet| is_open || quiet.until.is_some())
+                // Older news is not what could be told again.
+                Some(quiet).filter(|quiet| (is_open || quiet.until.is_some()) && !begins_none)
             }
             // What has been held is still to ring, or to be said of what is over, where this says nothing of how it is now.
             None if told.is_of_incident() && (!is_open || rings(&acts)) => None,
@@ -481,7 +485,7 @@ impl<'h> Played<'h> {
         let rung = self.rung_at.len();
         // It lives as long as the test.
         let again: &'h Event = Box::leak(Box::new(Event { name: name.to_owned(), ..newest.clone() }));
-        self.hear(again, now);
+        self.hear(again, now, true);
         // What still fires rings, and nothing else; once, because nothing is left of the silence.
         let rings = self.rung_at.len() > rung || self.rung_at.contains(&now);
         let is_open = newest.state != State::Resolved;

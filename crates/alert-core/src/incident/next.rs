@@ -29,13 +29,19 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
     }
     incident.remember_delivery(change.delivery);
     incident.be_silenced(change, now);
-    let told = if !change.is_state {
+    let mut is_older = false;
+    let told = if change.is_look {
+        incident.look(known, now)
+    } else if !change.is_state {
         Told::News
     } else if known.state == State::Informational {
         incident.open(change, change.time(now), now)
     } else {
         match incident.place(change, now) {
-            Place::Older(at) => incident.hear_late(change, at),
+            Place::Older(at) => {
+                is_older = true;
+                incident.hear_late(change, at)
+            }
             Place::Same => {
                 let told = incident.hear_again(change, now);
                 incident.end_silence(known, told, now)
@@ -58,6 +64,10 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
     let is_said = if step.incident.is_open() { step.rings(policy) } else { step.told.is_of_incident() };
     if !step.is_silent && (!is_said || change.was_tried) {
         step.incident.silenced.clone_from(&known.silenced);
+    }
+    // Nor does older news begin a silence: it is not what could be told again.
+    if is_older && known.silenced.is_none() {
+        step.incident.silenced = None;
     }
     step
 }
@@ -161,6 +171,20 @@ impl Incident {
         // What comes on its heels tells nothing new.
         self.heard_at = now;
         Told::SilenceOver { changes: ended.changes }
+    }
+
+    /// What is told when its silence is over, whatever was heard of it meanwhile. Another rule may hold it by then, which its
+    /// message says from now on.
+    fn look(&mut self, known: &Self, now: DateTime<Utc>) -> Told {
+        match (&known.silenced, &self.silenced) {
+            (Some(ended), None) => {
+                // What comes on its heels tells nothing new.
+                self.heard_at = now;
+                Told::SilenceOver { changes: ended.changes }
+            }
+            (_, Some(_)) => Told::Reminder,
+            (None, None) => Told::Nothing(Repeat::Delivered),
+        }
     }
 
     /// The step to this incident, with what a silence does to it.

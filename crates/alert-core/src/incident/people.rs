@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Incident, short, stored};
+use crate::alert::State;
 use crate::outcome::Receipt;
 use crate::silence::Rule;
 use crate::text::cut;
@@ -187,7 +188,8 @@ impl Incident {
     /// by somebody whom the list of rules was read too early to hear of.
     #[must_use]
     pub fn due_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let silenced = self.silenced.as_ref()?;
+        // What is no emergency does not ring later, either.
+        let silenced = self.silenced.as_ref().filter(|_| self.state != State::Informational)?;
         let until = silenced.until?;
         Some(if silenced.rule.is_some() { until.min(stored(now) + RULE_LOOKED_AT_EVERY) } else { until })
     }

@@ -23,6 +23,7 @@ fn change(delivery: &str, state: State, at: i64) -> Change<'_> {
         children: 0,
         rule: None,
         was_tried: false,
+        is_look: false,
     }
 }
 
@@ -486,6 +487,7 @@ fn what_an_alert_says() {
         children: 2,
         rule: None,
         was_tried: false,
+        is_look: false,
     };
     assert_eq!(Change::of(&alert, &key, "d"), expected);
     let news = AlertKey::News(crate::key::DeliveryKey::default());

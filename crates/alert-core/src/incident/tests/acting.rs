@@ -37,6 +37,7 @@ impl Life {
         let known = self.known();
         let last = Change {
             rule,
+            is_look: true,
             at: Some(known.at),
             began_at: known.began_at,
             ..change(&delivery, known.state, 0)
@@ -281,6 +282,32 @@ fn a_silence_until_it_is_over_is_over_where_the_end_was_not_heard() {
     assert_eq!(life.press("U1", UNTIL_OVER, 1), Ok(()));
     check(&mut life, &[(Firing, 90, again(2, 90), "shown 1, edit 1")]);
     assert_eq!(life.known().silenced, None);
+}
+
+#[test]
+fn a_silence_ends_whatever_time_its_alert_was_told_with_last() {
+    // Two Grafanas tell one end with two times, and only the first one is kept.
+    let mut life = Life::new();
+    check(&mut life, &[(Firing, 0, Told::New, "say 1")]);
+    assert_eq!(life.press("U1", HOUR, 1), Ok(()));
+    let end = |at| Change { began_at: Some(minute(0)), ..change("", Resolved, at) };
+    assert_eq!(life.hear(end(5), minute(5)).1, "edit 1");
+    assert_eq!(life.hear(end(6), minute(6)), (COPY, String::new()));
+    let look = Change { is_look: true, ..end(5) };
+    assert_eq!(life.hear(look, minute(62)), (Told::SilenceOver { changes: 1 }, "edit 1".to_owned()));
+    assert_eq!(life.known().due_at(minute(62)), None);
+}
+
+#[test]
+fn what_could_not_be_told_again_begins_no_silence_that_somebody_looks_at() {
+    let held = rule("r1", 0, 60);
+    let mut life = Life::new();
+    check(&mut life, &[(Firing, 5, Told::New, "say 1")]);
+    assert_eq!(life.hear(Change { rule: Some(&held), ..change("", NoData, 3) }, minute(6)).1, "");
+    assert_eq!(life.known().silenced, None);
+    let news = Change { is_state: false, rule: Some(&held), ..change("n", Informational, 9) };
+    let step = next(None, &news, minute(9), &life.policy);
+    assert!(step.is_held() && step.incident.due_at(minute(9)).is_none());
 }
 
 #[test]
