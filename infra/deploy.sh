@@ -237,7 +237,10 @@ if [[ $new_secret == yes ]] || has_no_way; then
 fi
 
 authorizer=$(output AuthorizerFunction)
-if [[ -n $authorizer && $authorizer != None ]] && { [[ $new_credential == yes ]] || is_unset KmsEncryptedCredential; }; then
+# Who gives a signing secret alone means it, and not this one.
+asks_for_credential=$new_credential
+if [[ $new_signing_secret == no ]] && is_unset KmsEncryptedCredential; then asks_for_credential=yes; fi
+if [[ -n $authorizer && $authorizer != None && $asks_for_credential == yes ]]; then
     say "The credential of Grafana at $(output IngressUrl)"
     printf '%s\n' 'USER:PASSWORD for Basic, or a token for Bearer; 16 characters at least. Empty: nobody is let in for now.' >&2
     # KMS refuses an empty plaintext, so an empty answer ends here; so does one that the authorizer would not start with.
@@ -248,9 +251,9 @@ if [[ -n $authorizer && $authorizer != None ]] && { [[ $new_credential == yes ]]
             --plaintext fileb:///dev/stdin --query CiphertextBlob --output text
     }) || fail 'the credential was not encrypted (the reason is above)'
     if [[ -n $ciphertext ]]; then set_parameters "KmsEncryptedCredential=$ciphertext"; fi
-    if is_unset KmsEncryptedCredential; then
-        loud 'The ingress lets nobody in: it has no credential. Run infra/deploy.sh --new-credential'
-    fi
+fi
+if [[ -n $authorizer && $authorizer != None ]] && is_unset KmsEncryptedCredential; then
+    loud 'The ingress lets nobody in: it has no credential. Run infra/deploy.sh --new-credential'
 fi
 
 # Asked for together with the token, because another app has another signing secret, or on wish: else each deployment would ask
