@@ -68,6 +68,8 @@ def change(stack, changes):
 def described(stack):
     parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.items()]
     shown = {**OUTPUTS, "SlackActionsUrl": ACTIONS_URL} if stack.get("KmsEncryptedSigningSecret") else OUTPUTS
+    if stack.get("GrafanaIngress") == "enabled":
+        shown = {**shown, "AuthorizerFunction": "alerts-authorizer", "IngressUrl": "https://api2.example.com"}
     outputs = [{"OutputKey": key, "OutputValue": value} for key, value in shown.items()]
     return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Parameters": parameters, "Outputs": outputs}]}
 

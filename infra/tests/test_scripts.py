@@ -209,6 +209,14 @@ def test_an_app_that_is_there_gets_buttons_on_wish_and_loses_them_on_wish(deploy
     assert status == 1 and "Give one of them" in said, said
 
 
+def test_a_signing_secret_alone_is_not_taken_for_grafana_s_credential(deployment):
+    older(deployment, KmsEncryptedBotToken="QUJD==", AlertTable="auto", GrafanaIngress="enabled")
+    status, said = deployment.run("--new-signing-secret", given=SIGNING + "\n")
+    assert status == 0 and "The ingress lets nobody in" in said, said
+    last = deployment.states()[-1]
+    assert (last["KmsEncryptedSigningSecret"], last["KmsEncryptedCredential"]) == ("QUJD==", "")
+
+
 @pytest.mark.parametrize("parameters, arguments, told", [
     ({"KmsEncryptedHookUrl": "QUJD=="}, [], "infra/deploy.sh --new-secret"),
     ({"KmsEncryptedBotToken": "QUJD=="}, [], "--new-signing-secret AlertTable=auto"),
