@@ -100,11 +100,39 @@ async fn what_cannot_ring_now_rings_with_a_later_minute() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_told_keeps_nobody_waiting() {
+    let stage = Setup::default().start().await;
+    let ts = stage.alarm().await;
+    stage.silence(&ts, KIM, "4h").await;
+    stage.let_silence_end();
+    // More than are asked for at once, all due before it, and nothing is kept of them.
+    let own = stage.item();
+    for number in 0..120 {
+        let mut other = own.clone();
+        other.as_object_mut().unwrap().remove("alert");
+        other["pk"] = json!({"S": format!("alert|default|other-{number}")});
+        other["due_at"] = json!({"N": ago(100 + number).timestamp_millis().to_string()});
+        stage.sandbox.dynamodb.put_item(TABLE, &other).unwrap();
+    }
+    let failed = stage.minute().await;
+    assert!(!failed.outcome.is_success());
+    assert!(stage.watch.log().contains("alert_unreadable"), "{}", stage.watch.log());
+    assert_eq!(stage.ringing().len(), 2, "{:?}", stage.ringing());
+    // And they wait for two minutes.
+    let answer = stage.minute().await.outcome.response_json().unwrap();
+    assert_eq!(answer, json!({"due": 0, "done": 0}));
+}
+
+#[tokio::test]
 async fn a_message_that_is_gone_rings_anew_with_buttons() {
     let stage = Setup::default().start().await;
     let ts = stage.alarm().await;
     stage.silence(&ts, KIM, "1h").await;
     assert!(stage.sandbox.slack.delete_message(CHANNEL, &ts));
+    // While it is silenced nothing takes its place.
+    stage.tell("second", "INSUFFICIENT_DATA", "ALARM", ago(20)).await;
+    stage.tell("third", "ALARM", "INSUFFICIENT_DATA", ago(19)).await;
+    assert_eq!(stage.ringing(), Vec::<String>::new());
     stage.let_silence_end();
     let done = stage.minute().await;
     assert!(done.outcome.is_success(), "{done:?}");
