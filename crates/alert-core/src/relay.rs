@@ -2,6 +2,7 @@
 //!
 //! The planning is pure, so that the function, `alertctl explain` and the tests see the same plan.
 
+use std::borrow::Cow;
 use std::collections::hash_map;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
 use crate::render::{Entry, Message, Options, Rendering};
 use crate::report::{Digest, KEPT_MAX_BYTES};
-use crate::silence::{Rule, Silences};
+use crate::silence::Silences;
 use crate::source;
 use crate::target::{APP, Act, Closed, Target, WEBHOOK, Way};
 
@@ -62,6 +63,16 @@ impl Deployment {
             channel: None,
             has_buttons: false,
         }
+    }
+
+    /// The deployment, with what else is given up.
+    #[must_use]
+    pub fn without(&self, closed: Vec<(Closed, String)>) -> Cow<'_, Self> {
+        let mut deployment = Cow::Borrowed(self);
+        if !closed.is_empty() {
+            deployment.to_mut().unavailable.extend(closed);
+        }
+        deployment
     }
 
     /// Where a receiver's messages go.
@@ -198,14 +209,15 @@ impl Life {
     /// What one of its items does, and the acts for it at this target.
     fn step(
         &mut self,
-        item: &Item,
-        (rule, has_rules): (Option<&Rule>, bool),
+        alert: &AlertKey,
+        change: Change<'_>,
+        has_rules: bool,
         target: &Target,
-        deployment: &Deployment,
+        policy: &Policy,
         now: DateTime<Utc>,
     ) -> (Step, Vec<Act>) {
-        let policy = &deployment.config.policy;
-        let name = item.delivery.name();
+        let change = self.told_by(change, alert);
+        let name = change.delivery;
         // A message elsewhere is none: there nobody looks any more.
         if let Some(incident) = &mut self.incident
             && incident.target.as_ref().is_some_and(|other| *other != target.stored())
@@ -214,7 +226,6 @@ impl Life {
         }
         let before = self.incident.as_ref().filter(|incident| !incident.is_digest);
         let before = before.and_then(|incident| incident.receipt.clone());
-        let change = self.told_by(Change { rule, ..Change::of(&item.alert, &item.key, &name) }, &item.key);
         let mut step = incident::next(self.incident.as_ref(), &change, now, policy);
         let mut acts = step.acts(policy);
         let own = self.found.iter().position(|found| found.delivery == name);
@@ -1002,12 +1013,13 @@ impl Plan<'_> {
             };
             let has_lost = life.has_lost();
             let item = &self.items[index];
-            let rule = self.silences.holding(&item.alert, self.now);
+            let name = item.delivery.name();
+            let change = self.change(item, &name);
             let has_rules = self.silences.rules().next().is_some();
-            let (step, acts) = life.step(item, (rule, has_rules), target, self.deployment, self.now);
+            let (step, acts) = life.step(&item.key, change, has_rules, target, self.policy(), self.now);
             let (told, is_digest) = (step.told, step.incident.is_digest);
             let is_quiet = acts.is_empty();
-            let is_owed = step.is_silent && !matches!(told, Told::Nothing(_));
+            let is_owed = step.is_owed();
             life.steps.push(Stepped { item: index, told, is_in_digest: is_digest, is_quiet, is_owed });
             let receiver = destination.receiver.name.clone();
             if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {

@@ -58,17 +58,7 @@ impl DynamoDbTable {
         &self,
         call: UpdateItemFluentBuilder,
     ) -> Result<Result<UpdateItemOutput, Attributes>, Trouble> {
-        let answer = async {
-            match call.clone().send().await {
-                // A connection that died while the process was frozen is no fault of the table's: once more, on a new one.
-                Err(SdkError::DispatchFailure(_)) => call.send().await,
-                answer => answer,
-            }
-        };
-        let Ok(answer) = timeout(CALL_LIMIT, answer).await else {
-            return Err(self.late());
-        };
-        let error = match answer {
+        let error = match self.within(async || call.clone().send().await).await? {
             Ok(answer) => return Ok(Ok(answer)),
             Err(error) => error,
         };
@@ -86,16 +76,23 @@ impl DynamoDbTable {
         call: impl AsyncFn() -> Result<T, SdkError<E>>,
         right: &str,
     ) -> Result<T, Trouble> {
+        self.within(call).await?.map_err(|error| self.refused(&error, right))
+    }
+
+    /// What a call is answered within its limit.
+    async fn within<T, E>(
+        &self,
+        call: impl AsyncFn() -> Result<T, SdkError<E>>,
+    ) -> Result<Result<T, SdkError<E>>, Trouble> {
         let answer = async {
             match call().await {
+                // A connection that died while the process was frozen is no fault of the table's: once more, on a new one.
                 Err(SdkError::DispatchFailure(_)) => call().await,
                 answer => answer,
             }
         };
-        match timeout(CALL_LIMIT, answer).await {
-            Ok(answer) => answer.map_err(|error| self.refused(&error, right)),
-            Err(_) => Err(self.late()),
-        }
+        let late = |_| self.trouble(&format!("no answer within {} ms", CALL_LIMIT.as_millis()), "");
+        timeout(CALL_LIMIT, answer).await.map_err(late)
     }
 
     async fn get(&self, key: &str) -> Result<Attributes, Trouble> {
@@ -120,10 +117,6 @@ impl DynamoDbTable {
             _ => String::new(),
         };
         self.trouble(&code, &remedy)
-    }
-
-    fn late(&self) -> Trouble {
-        self.trouble(&format!("no answer within {} ms", CALL_LIMIT.as_millis()), "")
     }
 
     fn trouble(&self, why: &str, remedy: &str) -> Trouble {

@@ -1,6 +1,5 @@
 //! `cloudwatch-to-slack`: from an event to Slack's answers, and from these to the answer for Lambda.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use alert_core::alert::Alert;
@@ -27,6 +26,7 @@ use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{Metrics, Tally};
 use crate::secret::DecryptFailure;
+use crate::sender::Opens as _;
 use crate::senders::Senders;
 use crate::settings::{Environment, StartError};
 use crate::setup::Setup;
@@ -135,10 +135,7 @@ impl Relay {
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
         let started_at = Utc::now();
-        let mut deployment = Cow::Borrowed(&self.deployment);
-        for refused in self.senders.refused() {
-            deployment.to_mut().unavailable.push(refused);
-        }
+        let deployment = self.deployment.without(self.senders.closed());
         let decoded = envelope::decode(event);
         let reply = decoded.reply;
         let draft = relay::draft(decoded, &deployment, request_id, Utc::now());

@@ -113,14 +113,6 @@ impl Senders {
         }
     }
 
-    /// What is given up for as long as this process lives, and why.
-    pub fn refused(&self) -> impl Iterator<Item = (Closed, String)> {
-        let hooks =
-            self.hooks.iter().map(|(target, sealed)| (Closed::Target(target.clone()), sealed.refusal()));
-        let token = self.token.iter().map(|sealed| (Closed::Way(APP), sealed.refusal()));
-        hooks.chain(token).filter_map(|(closed, refusal)| Some((closed, refusal?.detail.clone())))
-    }
-
     /// Decrypts everything, and says why what nothing could be delivered without cannot be had.
     ///
     /// The last resorts are waited for until one of them is there, or all are refused. All else has a stand-in, and nobody
@@ -270,7 +262,12 @@ impl Opens for Senders {
     }
 
     fn closed(&self) -> Vec<(Closed, String)> {
-        self.refused().collect()
+        let hooks =
+            self.hooks.iter().map(|(target, sealed)| (Closed::Target(target.clone()), sealed.refusal()));
+        let token = self.token.iter().map(|sealed| (Closed::Way(APP), sealed.refusal()));
+        let refused =
+            hooks.chain(token).filter_map(|(closed, refusal)| Some((closed, refusal?.detail.clone())));
+        refused.collect()
     }
 }
 

@@ -4,7 +4,6 @@
 //! what that is to people by now, and it is claimed, posted, handed to stand-ins and recorded like all else. So two of these
 //! functions do nothing twice. What fails comes again some minutes later.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -126,10 +125,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
         clock: Clock,
         deadline: Deadline,
     ) -> Result<Looked, InvocationError> {
-        let mut deployment = Cow::Borrowed(&self.deployment);
-        for refused in self.senders.closed() {
-            deployment.to_mut().unavailable.push(refused);
-        }
+        let deployment = self.deployment.without(self.senders.closed());
         let failed = |Trouble(message): Trouble| InvocationError { error_type: TABLE_UNAVAILABLE, message };
         let mut looked = Looked { due: 0, done: 0 };
         let mut first = None;

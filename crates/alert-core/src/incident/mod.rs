@@ -436,10 +436,10 @@ impl Step {
         receipt.clone().filter(|_| shows).map(Act::Edit)
     }
 
-    /// Whether it is kept from people for now: there is no message that could be changed without a sound.
+    /// Whether it rings nowhere, and has to be known when the silence ends.
     #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.is_silent && !matches!(self.told, Told::Nothing(_)) && self.silent_act().is_none()
+    pub fn is_owed(&self) -> bool {
+        self.is_silent && !matches!(self.told, Told::Nothing(_))
     }
 }
 

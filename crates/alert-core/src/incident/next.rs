@@ -31,7 +31,10 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
     incident.be_silenced(change, now);
     let mut is_older = false;
     let told = if change.is_look {
-        incident.look(known, now)
+        // Whatever was heard of it meanwhile. Another rule may hold it by now, which its message says from now on.
+        let told =
+            if incident.silenced.is_some() { Told::Reminder } else { Told::Nothing(Repeat::Delivered) };
+        incident.end_silence(known, told, now)
     } else if !change.is_state {
         Told::News
     } else if known.state == State::Informational {
@@ -171,20 +174,6 @@ impl Incident {
         // What comes on its heels tells nothing new.
         self.heard_at = now;
         Told::SilenceOver { changes: ended.changes }
-    }
-
-    /// What is told when its silence is over, whatever was heard of it meanwhile. Another rule may hold it by then, which its
-    /// message says from now on.
-    fn look(&mut self, known: &Self, now: DateTime<Utc>) -> Told {
-        match (&known.silenced, &self.silenced) {
-            (Some(ended), None) => {
-                // What comes on its heels tells nothing new.
-                self.heard_at = now;
-                Told::SilenceOver { changes: ended.changes }
-            }
-            (_, Some(_)) => Told::Reminder,
-            (None, None) => Told::Nothing(Repeat::Delivered),
-        }
     }
 
     /// The step to this incident, with what a silence does to it.

@@ -67,6 +67,13 @@ impl Life {
     }
 }
 
+impl Step {
+    /// Whether it is kept from people for now: there is no message that could be changed without a sound.
+    fn is_held(&self) -> bool {
+        self.is_owed() && self.silent_act().is_none()
+    }
+}
+
 fn rule(id: &str, from: i64, until: i64) -> Rule {
     Rule {
         id: id.to_owned(),
