@@ -20,6 +20,9 @@ pub const MUTED: &str = "muted";
 /// The verdict's rule when a composite alarm's actions are suppressed.
 pub const ACTIONS_SUPPRESSED: &str = "actions suppressed";
 
+/// The verdict's rule when what comes was sent by the second way.
+pub const SECOND_WAY: &str = "second way";
+
 /// How far in the future an alert may begin and still count as young: clocks differ, and event times lack fractions.
 const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
 
@@ -81,6 +84,15 @@ pub fn decide_relay(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Verdi
         Some(dropped) => Verdict::Drop(dropped),
         None => Verdict::Deliver { receivers: routed(config, alert) },
     }
+}
+
+/// Why nobody gets what comes from the second way's own topic, to which somebody has subscribed the relay: it is for people,
+/// and what the relay could not post would come back without an end.
+#[must_use]
+pub fn from_second_way(config: &Config, topic_arn: Option<&str>) -> Option<Dropped> {
+    let second_way = config.second_way.as_ref()?;
+    let why = "it comes from the topic of second_way, to which this function must not be subscribed";
+    (topic_arn? == second_way.address).then(|| Dropped { rule: SECOND_WAY.to_owned(), why: why.to_owned() })
 }
 
 /// What the filter does with an alert: `None` passes it on, drop rules alone can keep it.

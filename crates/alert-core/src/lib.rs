@@ -20,6 +20,7 @@ mod json;
 pub mod key;
 pub mod known;
 pub mod matcher;
+pub mod note;
 pub mod number;
 mod order;
 pub mod outcome;

@@ -33,6 +33,30 @@ impl<'a> Arn<'a> {
         (!arn.partition.is_empty() && !arn.service.is_empty() && !arn.resource.is_empty()).then_some(arn)
     }
 
+    /// Takes a topic's ARN apart; `None` where the text is none, or that of a subscription.
+    ///
+    /// Source: Amazon SNS API Reference, CreateTopic: names have 1 to 256 letters, digits, `_` and `-`, and may end in `.fifo`.
+    #[must_use]
+    pub fn of_topic(text: &'a str) -> Option<Self> {
+        let is_name = |name: &str| {
+            let name = name.strip_suffix(".fifo").unwrap_or(name);
+            (1..=256).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        };
+        let is_word = |part: &str| {
+            let is_sound = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            !part.is_empty() && part.bytes().all(is_sound)
+        };
+        Self::parse(text).filter(|arn| {
+            let is_account = arn.account.len() == 12 && arn.account.bytes().all(|b| b.is_ascii_digit());
+            arn.service == "sns"
+                && is_word(arn.partition)
+                && is_word(arn.region)
+                && is_account
+                && is_name(arn.resource)
+        })
+    }
+
     /// The alarm's name in a CloudWatch alarm's ARN.
     #[must_use]
     pub fn alarm_name(&self) -> Option<&'a str> {

@@ -39,7 +39,8 @@ pub struct Deployment {
     pub problems: Vec<String>,
     /// Where the alerts go of receivers that name no target.
     pub own: Target,
-    /// The second way: where alerts go when neither their receiver's target nor [`own`](Self::own) takes them.
+    /// Where alerts go when neither their receiver's target nor [`own`](Self::own) takes them, before
+    /// [`Config::second_way`].
     pub second: Option<Target>,
     /// Targets that cannot be had, and why; who stands in for their receivers gets their alerts.
     pub unavailable: Vec<(Closed, String)>,
@@ -126,6 +127,8 @@ pub struct Post {
     pub message: Message,
     /// An earlier try of it may have arrived.
     pub may_be_repeat: bool,
+    /// When it was planned.
+    pub at: DateTime<Utc>,
     /// For a digest, what its alerts have in common.
     destination: Box<Destination>,
 }
@@ -404,8 +407,12 @@ pub fn draft<'d>(
     for (index, record) in decoded.records.iter_mut().enumerate() {
         let at = record.sent_at.unwrap_or(now);
         let first = DeliveryKey::of(record, request_id);
+        let from_second_way = decide::from_second_way(&deployment.config, record.topic_arn.as_deref());
         for (place, mut alert) in source::interpret(record).into_iter().enumerate() {
-            let verdict = decide::decide_relay(&deployment.config, &alert, at);
+            let verdict = match &from_second_way {
+                Some(dropped) => Verdict::Drop(dropped.clone()),
+                None => decide::decide_relay(&deployment.config, &alert, at),
+            };
             let delivery = DeliveryKey { place, ..first.clone() };
             let key = alert.key.take().unwrap_or_else(|| AlertKey::News(delivery.clone()));
             items.push(Item { record: index, place, alert, key, delivery, verdict });
@@ -532,7 +539,14 @@ struct Due {
 impl Post {
     /// A post that tells of no event: of what a person has done, or of what is due.
     #[must_use]
-    pub fn aside(name: String, receiver: Arc<Receiver>, target: Target, act: Act, message: Message) -> Self {
+    pub fn aside(
+        name: String,
+        receiver: Arc<Receiver>,
+        target: Target,
+        act: Act,
+        message: Message,
+        at: DateTime<Utc>,
+    ) -> Self {
         let destination = Destination {
             receiver: Arc::clone(&receiver),
             meant_for: Arc::clone(&receiver),
@@ -557,6 +571,7 @@ impl Post {
             rendering: Rendering::Classic,
             message,
             may_be_repeat: false,
+            at,
             destination: Box::new(destination),
         }
     }
@@ -1082,7 +1097,10 @@ impl Plan<'_> {
     fn posts_of(&self, act: &Act, items: &[(usize, &Destination)]) -> Vec<Post> {
         let Some((_, first)) = items.first() else { return Vec::new() };
         // One thread is no place for many messages at once.
-        let singles_max = if *act == Act::Say { self.deployment.config.digest_after } else { 1 };
+        let singles_max = match act {
+            Act::Say => first.target.way.digest_after.unwrap_or(self.deployment.config.digest_after),
+            _ => 1,
+        };
         if items.len() <= singles_max {
             return items.iter().map(|(index, destination)| self.single(*index, destination, act)).collect();
         }
@@ -1124,6 +1142,7 @@ impl Plan<'_> {
                     rendering: rendering.min(Rendering::Classic),
                     message,
                     may_be_repeat: destination.may_be_repeat,
+                    at: self.now,
                     destination: Box::new(destination.clone()),
                 };
                 if rendering == Rendering::Plain { Self::plain(&post).unwrap_or(post) } else { post }
@@ -1228,7 +1247,8 @@ impl Plan<'_> {
         let deployment = self.deployment;
         let default = deployment.config.default_receiver();
         let by_own = || Receiver { target: None, channel: None, ..Receiver::clone(default) };
-        let second = deployment.second.clone().map(|second| (Arc::clone(receiver), second));
+        let second = [&deployment.second, &deployment.config.second_way];
+        let second = second.into_iter().flatten().map(|second| (Arc::clone(receiver), second.clone()));
         let candidates = [
             (Arc::clone(default), deployment.target_of(default)),
             (Arc::new(by_own()), deployment.own.clone()),
@@ -1264,6 +1284,7 @@ impl Plan<'_> {
                 Act::Supersede(_) => medium.superseded(&page, &options),
             },
             may_be_repeat: destination.may_be_repeat,
+            at: self.now,
             destination: Box::new(destination.clone()),
         }
     }

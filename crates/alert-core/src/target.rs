@@ -34,6 +34,8 @@ pub struct Way {
     pub burst: u32,
     /// See `burst`.
     pub pace: Duration,
+    /// More messages than this that are due at once come as one, where the way has a number of its own.
+    pub digest_after: Option<usize>,
     /// How many messages may be changed in a minute, at all its targets together.
     pub edits_a_minute: usize,
     /// The stable type of a failure: it asked for a pause that is too long.
@@ -52,6 +54,7 @@ pub const WEBHOOK: Way = Way {
     // Source: Slack, "Rate limits", incoming webhooks: one a second, and short bursts.
     burst: 10,
     pace: Duration::from_secs(1),
+    digest_after: None,
     edits_a_minute: 0,
     rate_limited: answer::RATE_LIMITED,
     timeout: answer::TIMEOUT,
@@ -68,7 +71,29 @@ pub const APP: Way = Way {
     ..WEBHOOK
 };
 
+/// Topics of SNS, whose subscribers are people: by mail, by SMS; the address is the topic's ARN.
+pub const TOPIC: Way = Way {
+    name: "topic",
+    service: "SNS",
+    medium: Medium::Text,
+    can_reply: false,
+    can_edit: false,
+    burst: 10,
+    pace: Duration::from_secs(1),
+    // Nobody wants a mail for each.
+    digest_after: Some(1),
+    edits_a_minute: 0,
+    rate_limited: answer::topic::THROTTLED,
+    timeout: answer::topic::UNAVAILABLE,
+};
+
 impl Target {
+    /// A topic of SNS.
+    #[must_use]
+    pub fn topic(arn: impl Into<String>) -> Self {
+        Self { way: TOPIC, address: arn.into() }
+    }
+
     /// A channel of the deployment's Slack app.
     #[must_use]
     pub fn channel(channel: impl Into<String>) -> Self {
@@ -85,6 +110,7 @@ impl Target {
             WEBHOOK if self.address.is_empty() => "the deployment's webhook".to_owned(),
             WEBHOOK => "its own webhook".to_owned(),
             APP => format!("channel {} of the Slack app", self.address),
+            TOPIC => format!("the SNS topic {}", self.address),
             way => format!("{} {}", way.name, self.address),
         }
     }

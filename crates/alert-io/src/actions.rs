@@ -116,9 +116,10 @@ impl Actions {
         // Only the app is spoken to.
         deployment.own = Target::channel("");
         deployment.config.receivers.clear();
+        deployment.config.second_way = None;
         let own = Own { webhook: None, token: Some(token) };
         let api_host = Url::parse(&api).ok().map(|url| authority(&url));
-        let senders = Senders::new(http.clone(), decryptor.clone(), api, &deployment, own);
+        let senders = Senders::new(http.clone(), decryptor.clone(), api, &deployment, own, None);
         let store = DynamoDbTable::new(aws::dynamodb(environment, &identity, &http), table);
         let mute_rules = (config.actions.silence_with == SilenceWith::CloudWatch)
             .then(|| MuteRules::new(environment, &identity, &http));
@@ -157,7 +158,7 @@ impl Actions {
     pub async fn handle(
         &self,
         event: &[u8],
-        Invoked { request_id, account }: Invoked<'_>,
+        Invoked { request_id, account, clock }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
         // The person who waits has waited for the start as well, but for none that was made ahead of them.
@@ -183,7 +184,7 @@ impl Actions {
             }
         };
         let (timestamp, signature) = (request.timestamp.as_deref(), request.signature.as_deref());
-        let now = Utc::now().timestamp();
+        let now = clock.now().timestamp();
         if let Err(denial) = self.signatures.check(secret, timestamp, signature, &request.body, now) {
             return refused(401, &denial);
         }
@@ -196,7 +197,7 @@ impl Actions {
             return Ok(answer(200));
         };
         let progress = Cell::default();
-        let acting = self.act(&interaction, button, account, &progress, end.less(TELL_RESERVE));
+        let acting = self.act(&interaction, button, (account, clock), &progress, end.less(TELL_RESERVE));
         // Boxed, because it is most of the invocation.
         let came = match timeout(end.less(TELL_RESERVE).left(), Box::pin(acting)).await {
             Ok(came) => came,
@@ -227,7 +228,7 @@ impl Actions {
         &self,
         interaction: &Interaction,
         button: Button,
-        account: &str,
+        (account, clock): (&str, Clock),
         progress: &Cell<Progress>,
         end: Deadline,
     ) -> Came {
@@ -256,9 +257,7 @@ impl Actions {
         let mute = async |place: &str, before: &Incident, next: &Incident, limit: Duration| {
             self.mute(place, before, next, account, limit).await
         };
-        self.presses
-            .take(interaction, button, app.map(Sender::App), mute, progress, Clock::system(), end)
-            .await
+        self.presses.take(interaction, button, app.map(Sender::App), mute, progress, clock, end).await
     }
 
     /// Lets CloudWatch's own mute rule say what a silence of an alarm says, where that is wished for.
@@ -288,7 +287,9 @@ impl Actions {
     async fn app(&self, end: Deadline) -> Result<SlackApp, Failure> {
         match self.senders.sender(&Target::channel(""), end).await {
             Ok(Sender::App(app)) => Ok(app),
-            Ok(Sender::Webhook { .. }) => Err(Failure::new("bot_token_missing", "there is no Slack app")),
+            Ok(Sender::Webhook { .. } | Sender::Topic(_)) => {
+                Err(Failure::new("bot_token_missing", "there is no Slack app"))
+            }
             Err((_, failure)) => Err(failure),
         }
     }

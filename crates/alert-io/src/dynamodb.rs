@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::http::describe_sdk;
 use crate::ledger::KnownDigest;
 use crate::settings::shown;
-use crate::table::{Claim, Claimed, Due, Record, Store, There, Trouble};
+use crate::table::{Claim, Claimed, Due, Noted, Record, Store, There, Trouble};
 
 /// One call: an answer takes some milliseconds, and a new connection, as after each longer pause, some hundred where a small
 /// function has a small share of a processor.
@@ -35,7 +35,7 @@ const SILENCES: &str = "silences";
 type Attributes = HashMap<String, AttributeValue>;
 
 /// A table of DynamoDB.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DynamoDbTable {
     client: Client,
     name: String,
@@ -93,6 +93,27 @@ impl DynamoDbTable {
         };
         let late = |_| self.trouble(&format!("no answer within {} ms", CALL_LIMIT.as_millis()), "");
         timeout(CALL_LIMIT, answer).await.map_err(late)
+    }
+
+    /// A call that holds where this is written down; whether it was carried out. `new` is what is there then.
+    async fn if_noted(
+        &self,
+        call: UpdateItemFluentBuilder,
+        was: Option<&str>,
+        new: Option<&String>,
+    ) -> Result<bool, Trouble> {
+        let call = match was {
+            Some(was) => call
+                .condition_expression("note = :was")
+                .expression_attribute_values(":was", AttributeValue::S(was.to_owned())),
+            None => call.condition_expression("attribute_not_exists(note)"),
+        };
+        let call = call.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(match self.bounded(call).await? {
+            Ok(_) => true,
+            // The answer was lost, and the second call found what the first had written.
+            Err(item) => text(&item, "note").as_ref() == new,
+        })
     }
 
     async fn get(&self, key: &str) -> Result<Attributes, Trouble> {
@@ -276,6 +297,35 @@ impl Store for DynamoDbTable {
         Ok(there(&self.get(key).await?))
     }
 
+    async fn note(&self, key: &str) -> Result<Option<String>, Trouble> {
+        Ok(text(&self.get(key).await?, "note"))
+    }
+
+    async fn put_note(&self, key: &str, noted: &Noted, was: Option<&str>) -> Result<bool, Trouble> {
+        let Noted { text: new, due_at, expires_at } = noted;
+        let set = "SET note = :note, expires_at = :expires_at";
+        let update = match due_at {
+            Some(_) => format!("{set}, due = :due, due_at = :due_at"),
+            None => format!("{set} REMOVE due, due_at"),
+        };
+        let mut call = self
+            .item(key)
+            .update_expression(update)
+            .expression_attribute_values(":note", AttributeValue::S(new.clone()))
+            .expression_attribute_values(":expires_at", AttributeValue::N(seconds(*expires_at)));
+        if let Some(due_at) = due_at {
+            call = call
+                .expression_attribute_values(":due", AttributeValue::S(DUE.to_owned()))
+                .expression_attribute_values(":due_at", AttributeValue::N(millis(*due_at)));
+        }
+        self.if_noted(call, was, Some(new)).await
+    }
+
+    async fn drop_note(&self, key: &str, was: &str) -> Result<bool, Trouble> {
+        // The item itself is forgotten by its time to live.
+        self.if_noted(self.item(key).update_expression("REMOVE note, due, due_at"), Some(was), None).await
+    }
+
     async fn postpone(&self, Due { key, at }: &Due, to: Option<DateTime<Utc>>) -> Result<(), Trouble> {
         let call = self
             .item(key)
@@ -333,7 +383,13 @@ fn there(item: &Attributes) -> There {
             })
             .ok()
     });
-    There { incident, tried, shown: text(item, "shown"), alert: text(item, "alert") }
+    There {
+        incident,
+        tried,
+        shown: text(item, "shown"),
+        alert: text(item, "alert"),
+        note: text(item, "note"),
+    }
 }
 
 fn millis(at: DateTime<Utc>) -> String {

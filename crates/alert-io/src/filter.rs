@@ -71,10 +71,10 @@ impl Filter {
     pub async fn handle(
         &self,
         event: &[u8],
-        Invoked { request_id, .. }: Invoked<'_>,
+        Invoked { request_id, clock, .. }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
-        let started_at = Utc::now();
+        let started_at = clock.now();
         let decoded = envelope::decode(event);
         let reply = decoded.reply;
         let plan = filter::plan(decoded, &self.config, self.warning.as_deref(), request_id, started_at);
@@ -100,7 +100,7 @@ impl Filter {
             }
         }
         let outcomes = outcomes(&plan, &report);
-        log(&plan, &outcomes, request_id, started_at);
+        log(&plan, &outcomes, request_id, (started_at, clock.now()));
         self.metrics.print(&tally(&plan, &report, &outcomes, self.warning.is_some()), request_id);
         let failed: Vec<_> = plan
             .items
@@ -116,26 +116,8 @@ impl Filter {
 }
 
 /// The region in a topic's ARN, after a look at the whole of it.
-///
-/// Source: Amazon SNS API Reference, CreateTopic: names have 1 to 256 letters, digits, `_` and `-`, and may end in `.fifo`.
 fn topic_region(topic_arn: &str) -> Result<String, StartError> {
-    let is_name = |name: &str| {
-        let name = name.strip_suffix(".fifo").unwrap_or(name);
-        (1..=256).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    Arn::parse(topic_arn)
-        .filter(|arn| {
-            let is_account = arn.account.len() == 12 && arn.account.bytes().all(|b| b.is_ascii_digit());
-            let is_word = |part: &str| {
-                !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            };
-            arn.service == "sns"
-                && is_word(arn.partition)
-                && is_word(arn.region)
-                && is_account
-                && is_name(arn.resource)
-        })
+    Arn::of_topic(topic_arn)
         .map(|arn| arn.region.to_owned())
         .ok_or_else(|| {
             // What is no ARN may be a secret that was meant for another setting.
@@ -199,8 +181,12 @@ fn tally(plan: &Plan, report: &Report, outcomes: &[ItemOutcome<'_>], is_config_i
 }
 
 /// One line for each alert: what it was, what was decided, what became of it.
-fn log(plan: &Plan, outcomes: &[ItemOutcome<'_>], request_id: &str, started_at: DateTime<Utc>) {
-    let ended_at = Utc::now();
+fn log(
+    plan: &Plan,
+    outcomes: &[ItemOutcome<'_>],
+    request_id: &str,
+    (started_at, ended_at): (DateTime<Utc>, DateTime<Utc>),
+) {
     for (item, outcome) in plan.items.iter().zip(outcomes) {
         let fate = match (&item.dropped, outcome.failure) {
             (Some(dropped), _) => Fate::Dropped(dropped),

@@ -12,6 +12,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::settings::{self, AWS_LAMBDA_FUNCTION_NAME, AWS_LAMBDA_RUNTIME_API, Environment, StartError};
 use crate::{http, log};
@@ -33,6 +34,8 @@ pub struct Invoked<'i> {
     pub request_id: &'i str,
     /// The function's own account, twelve digits; empty where it is not known.
     pub account: &'i str,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// Runs a function: `start` once, then `handle` for every event, until Lambda ends the process.
@@ -59,7 +62,8 @@ pub async fn run<T>(
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let deadline = Deadline::of_invocation(event.context.deadline());
         let account = Arn::parse(&event.context.invoked_function_arn).map_or("", |arn| arn.account);
-        let invoked = Invoked { request_id: &event.context.request_id, account };
+        let clock = Clock::system();
+        let invoked = Invoked { request_id: &event.context.request_id, account, clock };
         handle(function, event.payload.get().as_bytes(), invoked, deadline).await
     });
     match lambda_runtime::run(service).await {

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use alert_core::answer::topic::{self, REFUSED, Refusal, THROTTLED, UNAVAILABLE};
 use alert_core::key::AlertKey;
 use alert_core::outcome::Failure;
 use alert_core::render::sns::{Attribute, AttributeValue, SnsMessage, batches};
@@ -17,13 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::backoff;
 use crate::deadline::Deadline;
 use crate::http::describe_sdk;
-
-/// SNS refuses for good: the topic, the right or the message.
-pub const REFUSED: &str = "sns_refused";
-/// SNS asks for fewer calls.
-pub const THROTTLED: &str = "sns_throttled";
-/// No answer, or a fault of SNS's own.
-pub const UNAVAILABLE: &str = "sns_unavailable";
+use crate::settings::SNS_TOPIC_ARN;
 
 /// One call; SNS answers within a second when it is well.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
@@ -279,7 +274,7 @@ fn put<'m>(mut parcel: Parcel<'m>, verdict: Verdict, again: &mut Vec<Parcel<'m>>
 
 fn classify_entry(code: &str, sender_fault: bool, message: Option<&str>, sent: &Parcel<'_>) -> Verdict {
     let text = message.unwrap_or_default();
-    if is_throttling(code) {
+    if topic::is_throttling(code) {
         return Verdict::Again(Failure::new(THROTTLED, format!("SNS asks for fewer calls ({code})")));
     }
     if !sender_fault {
@@ -299,62 +294,14 @@ fn classify_call(error: &SdkError<PublishBatchError>, topic_arn: &str, batch: &[
         let why = describe_sdk(error);
         return Verdict::Again(Failure::new(UNAVAILABLE, format!("SNS could not be reached ({why})")));
     };
-    let code = error.code().unwrap_or("no answer");
-    if is_throttling(code) {
-        return Verdict::Again(Failure::new(THROTTLED, format!("SNS asks for fewer calls ({code})")));
-    }
-    if inner.raw().status().as_u16() >= 500 || error.code().is_none() {
-        return Verdict::Again(Failure::new(UNAVAILABLE, format!("SNS has a fault of its own ({code})")));
-    }
-    if is_about_content(code) {
+    let status = inner.raw().status().as_u16();
+    match topic::refusal(status, error.code(), error.message(), topic_arn, SNS_TOPIC_ARN) {
+        Refusal::Passing(failure) => Verdict::Again(failure),
         // One bad message takes no other along.
-        return match batch {
-            [only] => classify_entry(code, true, error.message(), only),
-            _ => Verdict::Alone(Failure::new(REFUSED, format!("SNS refuses the batch ({code})"))),
-        };
+        Refusal::Content(failure) => match batch {
+            [only] => classify_entry(error.code().unwrap_or_default(), true, error.message(), only),
+            _ => Verdict::Alone(failure),
+        },
+        Refusal::Topic(failure) => Verdict::Failed(failure),
     }
-    let remedy = match code {
-        "NotFound" | "NotFoundException" => "the topic does not exist: check SNS_TOPIC_ARN".to_owned(),
-        "AuthorizationError" | "AuthorizationErrorException" | "AccessDenied" | "AccessDeniedException" => {
-            "the function's role may not publish: allow sns:Publish on the topic, and check the topic's own policy".to_owned()
-        }
-        code if code.starts_with("KMS") => {
-            "the topic's key cannot be used: allow the function's role kms:GenerateDataKey* and kms:Decrypt on it, and check that it is enabled".to_owned()
-        }
-        _ => error.message().unwrap_or("see the Amazon SNS API Reference, PublishBatch, for this error").to_owned(),
-    };
-    Verdict::Failed(Failure::new(
-        REFUSED,
-        format!("SNS refuses to publish to {topic_arn} ({code}): {remedy}"),
-    ))
-}
-
-/// Errors of a whole call that one of its messages may be the cause of. Source: Amazon SNS API Reference, PublishBatch.
-fn is_about_content(code: &str) -> bool {
-    [
-        "InvalidParameter",
-        "InvalidParameterException",
-        "InvalidParameterValue",
-        "ParameterValueInvalid",
-        "BatchRequestTooLong",
-        "BatchRequestTooLongException",
-        "ValidationException",
-        "ValidationError",
-    ]
-    .contains(&code)
-}
-
-/// Source: Amazon SNS API Reference, Common Errors; the SDKs' lists of throttling codes.
-fn is_throttling(code: &str) -> bool {
-    [
-        "Throttled",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "KMSThrottling",
-        "KMSThrottlingException",
-        "RequestThrottled",
-        "TooManyRequestsException",
-    ]
-    .contains(&code)
 }

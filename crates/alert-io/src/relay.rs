@@ -131,20 +131,20 @@ impl Relay {
     pub async fn handle(
         &self,
         event: &[u8],
-        Invoked { request_id, account }: Invoked<'_>,
+        Invoked { request_id, account, clock }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
-        let started_at = Utc::now();
+        let started_at = clock.now();
         let deployment = self.deployment.without(self.senders.closed());
         let decoded = envelope::decode(event);
         let reply = decoded.reply;
-        let draft = relay::draft(decoded, &deployment, request_id, Utc::now());
+        let draft = relay::draft(decoded, &deployment, request_id, clock.now());
         let sender = async |target: &Target| self.senders.sender(target, deadline).await;
-        let (ledger, now) = (&self.ledger, Utc::now());
+        let (ledger, now) = (&self.ledger, clock.now());
         let plan = delivery::prepare(draft, ledger, &sender, now, deadline).await;
-        let times = Times { now: Utc::now(), posting: self.ledger.less(deadline), deadline };
+        let times = Times { now: clock.now(), posting: self.ledger.less(deadline), deadline };
         let report = delivery::carry_out(&plan, ledger, &self.courier, &sender, times).await;
-        log(&plan, &report, request_id, started_at);
+        log(&plan, &report, request_id, (started_at, clock.now()));
         let tally = Tally {
             table_unavailable: self.ledger.take_troubles(),
             ..tally(&plan, &report, deployment.config.fail_open)
@@ -153,7 +153,7 @@ impl Relay {
         if let Some(evidence) = &self.evidence {
             // Last of all: whatever becomes of it, what was delivered is recorded and logged. Boxed, because most ask for nothing.
             let gather = async |subject: &Subject, end| {
-                Box::pin(evidence.gather(subject, account, Utc::now(), end)).await
+                Box::pin(evidence.gather(subject, account, clock.now(), end)).await
             };
             Box::pin(delivery::add_evidence(
                 &plan,
@@ -227,8 +227,12 @@ fn tally(plan: &Plan<'_>, report: &Report<'_>, is_config_invalid: bool) -> Tally
 }
 
 /// One line for each alert: what it was, what was decided, what became of it.
-fn log(plan: &Plan<'_>, report: &Report<'_>, request_id: &str, started_at: DateTime<Utc>) {
-    let ended_at = Utc::now();
+fn log(
+    plan: &Plan<'_>,
+    report: &Report<'_>,
+    request_id: &str,
+    (started_at, ended_at): (DateTime<Utc>, DateTime<Utc>),
+) {
     for (index, item) in plan.items.iter().enumerate() {
         let delivered_at = report.delivered_at(plan, index);
         let names: Vec<&str> = match &item.verdict {

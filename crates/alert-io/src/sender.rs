@@ -11,6 +11,7 @@ use alert_core::target::{Closed, Target};
 use crate::deadline::Deadline;
 use crate::http::{describe, read_body};
 use crate::slack_app::SlackApp;
+use crate::topic::Topic;
 use crate::webhook::WebhookUrl;
 
 /// A webhook's answers are a word; more than this is a page of somebody in between.
@@ -29,6 +30,11 @@ pub struct Attempt {
 pub trait Sends {
     /// Sends a post, once and within `limit`.
     fn send(&self, post: &Post, limit: Duration) -> impl Future<Output = Attempt>;
+
+    /// Sends a post whose turn it is, where messages wait for theirs; all else as [`send`](Self::send) does.
+    fn send_in_turn(&self, post: &Post, limit: Duration) -> impl Future<Output = Attempt> {
+        self.send(post, limit)
+    }
 
     /// The messages of these names at a target, where the target can be asked.
     fn find(&self, target: &Target, names: &[String], limit: Duration)
@@ -63,27 +69,40 @@ pub enum Sender {
     },
     /// A Slack app.
     App(SlackApp),
+    /// A topic of SNS.
+    Topic(Topic),
 }
 
 impl Sends for Sender {
     async fn send(&self, post: &Post, limit: Duration) -> Attempt {
-        let Message::Slack(message) = &post.message else {
-            let failure = Failure::new(answer::MESSAGE_REFUSED, "the message is not written for Slack");
-            return Attempt { outcome: Outcome::MessageRefused(failure), connection_lost: false };
-        };
-        match self {
-            Self::Webhook { http, url } => {
+        match (self, &post.message) {
+            (Self::Webhook { http, url }, Message::Slack(message)) => {
                 let request = http.post(url.expose()).body(message.to_json());
                 request_slack(request, limit, ANSWER_MAX_BYTES, answer::webhook::classify).await
             }
             // Rarely used by most, and larger than all the rest.
-            Self::App(app) => Box::pin(app.send(post, message, limit)).await,
+            (Self::App(app), Message::Slack(message)) => Box::pin(app.send(post, message, limit)).await,
+            (Self::Topic(topic), Message::Mail(mail)) => {
+                Box::pin(topic.send(&post.name, mail, post.at, limit)).await
+            }
+            (Self::Webhook { .. } | Self::App(_), Message::Mail(_)) | (Self::Topic(_), Message::Slack(_)) => {
+                let failure =
+                    Failure::new(answer::MESSAGE_REFUSED, "the message is written for another target");
+                Attempt { outcome: Outcome::MessageRefused(failure), connection_lost: false }
+            }
+        }
+    }
+
+    async fn send_in_turn(&self, post: &Post, limit: Duration) -> Attempt {
+        match (self, &post.message) {
+            (Self::Topic(topic), Message::Mail(mail)) => topic.publish(mail, limit).await,
+            _ => self.send(post, limit).await,
         }
     }
 
     async fn find(&self, target: &Target, names: &[String], limit: Duration) -> Vec<Sighting> {
         match self {
-            Self::Webhook { .. } => Vec::new(),
+            Self::Webhook { .. } | Self::Topic(_) => Vec::new(),
             Self::App(app) => app.find(&target.address, names, limit).await,
         }
     }

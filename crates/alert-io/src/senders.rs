@@ -5,9 +5,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use alert_core::answer::topic::REFUSED;
 use alert_core::outcome::Failure;
 use alert_core::relay::Deployment;
-use alert_core::target::{APP, Closed, Target, WEBHOOK};
+use alert_core::target::{APP, Closed, TOPIC, Target, WEBHOOK};
 use futures_util::future::{join, join_all, select};
 use tokio::sync::{Notify, OnceCell};
 use tokio::time::{Instant, sleep, timeout};
@@ -18,6 +19,7 @@ use crate::secret::{DecryptFailure, Decryptor, Secret};
 use crate::sender::{Opens, Sender};
 use crate::settings::{KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL};
 use crate::slack_app::SlackApp;
+use crate::topic::Topic;
 use crate::webhook::WebhookUrl;
 
 /// Lambda gives the init phase 10 s; KMS may use this much of it before the first invocation tries again.
@@ -41,6 +43,8 @@ pub struct Senders {
     api: String,
     hooks: Vec<(Target, Sealed<WebhookUrl>)>,
     token: Option<Sealed<BotToken>>,
+    /// The topic of the second way.
+    topic: Option<Topic>,
     /// Opened once, because it learns the ids of channels.
     app: OnceCell<SlackApp>,
     /// Without the last of these nothing arrives: the deployment's own target, and then the second way.
@@ -86,6 +90,7 @@ impl Senders {
         api: String,
         deployment: &Deployment,
         own: Own,
+        topic: Option<Topic>,
     ) -> Self {
         let webhook = own.webhook.map(|ciphertext| Sealed::new(KMS_ENCRYPTED_HOOK_URL, ciphertext));
         let mut hooks: Vec<_> = webhook.into_iter().map(|sealed| (Target::OWN_WEBHOOK, sealed)).collect();
@@ -103,12 +108,14 @@ impl Senders {
             decryptor,
             api,
             hooks,
+            topic,
             token: own.token.map(|ciphertext| Sealed::new(KMS_ENCRYPTED_BOT_TOKEN, ciphertext)),
             app: OnceCell::new(),
-            last_resorts: [Some(deployment.own.clone()), deployment.second.clone()]
+            last_resorts: [&Some(deployment.own.clone()), &deployment.second, &deployment.config.second_way]
                 .into_iter()
                 .flatten()
                 .filter(|target| !deployment.unavailable.iter().any(|(closed, _)| closed.covers(target)))
+                .cloned()
                 .collect(),
         }
     }
@@ -122,7 +129,8 @@ impl Senders {
         let last_resorts = async {
             let opened = join_all(self.last_resorts.iter().map(async |target| {
                 let failure = self.open(target, START_LIMIT).await.err();
-                if failure.is_none() {
+                // What needs no secret says nothing of the others.
+                if failure.is_none() && target.way != TOPIC {
                     is_decided.notify_one();
                 }
                 failure
@@ -182,6 +190,13 @@ impl Senders {
             let url = self.decrypt(hook, target, limit).await?;
             return Ok(Sender::Webhook { http: self.http.clone(), url });
         }
+        if target.way == TOPIC {
+            let topic = self.topic.clone().map(Sender::Topic);
+            return topic.ok_or_else(|| DecryptFailure::Permanent {
+                error_type: REFUSED,
+                detail: "the second way has no topic".to_owned(),
+            });
+        }
         match &self.token {
             Some(token) if target.way == APP => {
                 Ok(Sender::App(self.app(self.decrypt(token, target, limit).await?)))
@@ -212,7 +227,8 @@ impl Senders {
     fn refusal(&self, target: &Target) -> Option<&Failure> {
         match self.hook(target) {
             Some(hook) => hook.refusal(),
-            None => self.token.as_ref()?.refusal(),
+            None if target.way == APP => self.token.as_ref()?.refusal(),
+            None => None,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing is decrypted here, and nobody is called.
 
+use alert_core::region::Arn;
 use alert_core::relay::Deployment;
 use alert_core::target::{APP, Closed, Target};
 
@@ -16,6 +17,7 @@ use crate::settings::{
     self, ALERT_TABLE, Environment, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_API,
     SLACK_CHANNEL, StartError,
 };
+use crate::topic::Topic;
 
 /// A deployment, and what speaks to the world for it.
 #[derive(Debug)]
@@ -85,7 +87,12 @@ impl Setup {
                 SLACK_API.to_owned()
             }
         };
-        let senders = Senders::new(http.clone(), decryptor, api, &deployment, own);
+        let topic = deployment.config.second_way.as_ref().and_then(|Target { address, .. }| {
+            let region = Arn::of_topic(address)?.region;
+            let sns = aws::sns(environment, &identity, &http, region);
+            Some(Topic::new(sns, address.clone(), table.clone()))
+        });
+        let senders = Senders::new(http.clone(), decryptor, api, &deployment, own, topic);
         Ok(Self { deployment, senders, table, http, identity, metrics })
     }
 }

@@ -81,6 +81,19 @@ pub struct There {
     pub shown: Option<String>,
     /// The alert in its newest state, where it may be told again.
     pub alert: Option<String>,
+    /// What is written down, where it is no alert.
+    pub note: Option<String>,
+}
+
+/// Something to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// The stored form of a [`Note`](alert_core::note::Note).
+    pub text: String,
+    /// When something is to be done about it.
+    pub due_at: Option<DateTime<Utc>>,
+    /// When it may be forgotten.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// An item with which something is to be done.
@@ -150,6 +163,20 @@ pub trait Store {
 
     /// At most so many items with which something is to be done by now, those that wait longest first.
     fn due(&self, now: DateTime<Utc>, max: usize) -> impl Future<Output = Result<Vec<Due>, Trouble>>;
+
+    /// What is written down under a name.
+    fn note(&self, key: &str) -> impl Future<Output = Result<Option<String>, Trouble>>;
+
+    /// Writes something down, if nothing but `was` is there; whether it did.
+    fn put_note(
+        &self,
+        key: &str,
+        noted: &Noted,
+        was: Option<&str>,
+    ) -> impl Future<Output = Result<bool, Trouble>>;
+
+    /// Forgets what is written down, if it is `was` still; whether it did.
+    fn drop_note(&self, key: &str, was: &str) -> impl Future<Output = Result<bool, Trouble>>;
 
     /// Lets something be done later with an item, or never, unless that was changed in the meantime.
     fn postpone(&self, due: &Due, to: Option<DateTime<Utc>>) -> impl Future<Output = Result<(), Trouble>>;

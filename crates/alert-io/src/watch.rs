@@ -4,15 +4,20 @@
 //! what that is to people by now, and it is claimed, posted, handed to stand-ins and recorded like all else. So two of these
 //! functions do nothing twice. What fails comes again some minutes later.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alert_core::key;
-use alert_core::outcome::Failure;
-use alert_core::relay::{self, Again, Deployment, Stored};
+use alert_core::note::Note;
+use alert_core::outcome::{Failure, Outcome};
+use alert_core::relay::{self, Again, Deployment, Post, Stored};
+use alert_core::render::Message;
+use alert_core::render::sns::Mail;
 use alert_core::silence::Silences;
-use alert_core::target::Target;
-use chrono::TimeDelta;
+use alert_core::target::{Act, Target};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
@@ -23,8 +28,9 @@ use crate::delivery::{self, Times};
 use crate::dynamodb::DynamoDbTable;
 use crate::lambda::{InvocationError, Invoked};
 use crate::metrics::TABLE_UNAVAILABLE;
+use crate::outbox::{self, Turned};
 use crate::secret::DecryptFailure;
-use crate::sender::Opens;
+use crate::sender::{Opens, Sends as _};
 use crate::senders::Senders;
 use crate::settings::{ALERT_TABLE, Environment, StartError};
 use crate::setup::Setup;
@@ -38,6 +44,8 @@ const CALLS_AT_ONCE: usize = 32;
 const PAGE_MIN: Duration = Duration::from_secs(10);
 /// Of the time of a page, so much is for recording what was posted.
 const RECORD_RESERVE: Duration = Duration::from_millis(600);
+/// One mail, with its second try.
+const SEND_LIMIT: Duration = Duration::from_secs(5);
 /// What fails waits so long, so that it stands in nobody's way.
 const AFTER_FAILURE: TimeDelta = TimeDelta::minutes(2);
 
@@ -60,7 +68,7 @@ pub struct Looked {
 }
 
 /// Why something due was not done, with a stable type for the log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct NotDone(&'static str, String);
 
 impl From<Trouble> for NotDone {
@@ -73,8 +81,19 @@ impl From<Trouble> for NotDone {
 enum Task {
     /// It is to be told again.
     Tell(Box<Again>),
+    /// A mail waits for its turn.
+    Send(Waiting),
     /// Nothing now; it is due again at another time, or not at all.
     Done(&'static str),
+}
+
+/// A mail that waits, as it is written down.
+struct Waiting {
+    due: Due,
+    note: String,
+    topic: String,
+    at: DateTime<Utc>,
+    mail: Mail,
 }
 
 impl Watch {
@@ -103,10 +122,10 @@ impl Watch {
     pub async fn handle(
         &self,
         _event: &[u8],
-        Invoked { request_id, .. }: Invoked<'_>,
+        Invoked { request_id, clock, .. }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
-        let Looked { due, done } = self.look(request_id, Clock::system(), deadline).await?;
+        let Looked { due, done } = self.look(request_id, clock, deadline).await?;
         Ok(json!({"due": due, "done": done}))
     }
 }
@@ -189,32 +208,102 @@ impl<T: Store, O: Opens> Watch<T, O> {
         };
         let looks = stream::iter(due).map(|due| Box::pin(self.task(due, &silences, clock)));
         let tasks: Vec<_> = looks.buffered(CALLS_AT_ONCE).collect().await;
+        let unknown = || Err(NotDone("unknown", "it was not planned".to_owned()));
+        let mut outcomes: Vec<_> = tasks.iter().map(|_| unknown()).collect();
+        // What is to be done together, each with its place.
         let (mut all, mut places) = (Vec::new(), Vec::new());
-        for task in tasks {
-            // Either what was done, or the place in the plan.
-            places.push(match task {
+        let mut mails: BTreeMap<String, Vec<(usize, Waiting)>> = BTreeMap::new();
+        for (place, task) in tasks.into_iter().enumerate() {
+            match task {
                 Ok(Task::Tell(again)) => {
                     all.push(*again);
-                    Err(all.len() - 1)
+                    places.push(place);
                 }
-                Ok(Task::Done(what)) => Ok(Ok(what)),
-                Err(not_done) => Ok(Err(not_done)),
-            });
+                Ok(Task::Send(waiting)) => {
+                    mails.entry(waiting.topic.clone()).or_default().push((place, waiting));
+                }
+                Ok(Task::Done(what)) => outcomes[place] = Ok(what),
+                Err(not_done) => outcomes[place] = Err(not_done),
+            }
         }
-        let mut told = Vec::new();
         if !all.is_empty() {
-            let outcomes = Box::pin(self.tell(all, deployment, request_id, clock, deadline)).await;
-            told.extend(outcomes.into_iter().map(Some));
+            let told = Box::pin(self.tell(all, deployment, request_id, clock, deadline)).await;
+            for (place, outcome) in places.into_iter().zip(told) {
+                outcomes[place] = outcome;
+            }
         }
-        let unknown = || Err(NotDone("unknown", "it was not planned".to_owned()));
-        let mut of_plan = |place: usize| told.get_mut(place).and_then(Option::take).unwrap_or_else(unknown);
-        places.into_iter().map(|outcome| outcome.unwrap_or_else(&mut of_plan)).collect()
+        for (topic, mails) in mails {
+            let (places, mails): (Vec<_>, Vec<_>) = mails.into_iter().unzip();
+            let sent = Box::pin(self.send(&topic, mails, deployment, clock, deadline)).await;
+            for (place, outcome) in places.into_iter().zip(sent) {
+                outcomes[place] = outcome;
+            }
+        }
+        outcomes
+    }
+
+    /// Sends mails that waited as one, if it is their turn.
+    async fn send(
+        &self,
+        topic: &str,
+        mails: Vec<Waiting>,
+        deployment: &Deployment,
+        clock: Clock,
+        deadline: Deadline,
+    ) -> Vec<Result<&'static str, NotDone>> {
+        let all = |outcome: Result<&'static str, NotDone>, mails: &[Waiting]| {
+            mails.iter().map(|_| outcome.clone()).collect::<Vec<_>>()
+        };
+        let store = self.table.store();
+        match outbox::turn(store, topic, clock.now()).await {
+            Ok(Turned::Send) => {}
+            Ok(Turned::Waits(until)) => {
+                let waits = mails.iter().map(async |waiting| {
+                    store.postpone(&waiting.due, Some(until)).await?;
+                    Ok("a mail waits for its turn")
+                });
+                return join_all(waits).await;
+            }
+            Err(Trouble(why)) => return all(Err(NotDone(TABLE_UNAVAILABLE, why)), &mails),
+        }
+        let mut in_order: Vec<&Waiting> = mails.iter().collect();
+        in_order.sort_by_key(|waiting| waiting.at);
+        let texts: Vec<Mail> = in_order.into_iter().map(|waiting| waiting.mail.clone()).collect();
+        let Some(mail) = Mail::together(&texts, deployment.config.language.words()) else {
+            return Vec::new();
+        };
+        let target = Target::topic(topic);
+        let sender = match self.senders.sender(&target, deadline).await {
+            Ok(sender) => sender,
+            Err((_, Failure { error_type, detail })) => return all(Err(NotDone(error_type, detail)), &mails),
+        };
+        let receiver = Arc::clone(deployment.config.default_receiver());
+        let post = Post::aside(String::new(), receiver, target, Act::Say, Message::Mail(mail), clock.now());
+        match sender.send_in_turn(&post, SEND_LIMIT.min(deadline.left())).await.outcome {
+            Outcome::Delivered(_) => {}
+            Outcome::Retry { failure, .. }
+            | Outcome::Unsure(failure)
+            | Outcome::Gone(failure)
+            | Outcome::MessageRefused(failure)
+            | Outcome::TargetRefused(failure)
+            | Outcome::SenderRefused(failure) => {
+                return all(Err(NotDone(failure.error_type, failure.detail)), &mails);
+            }
+        }
+        let forgets = mails.iter().map(async |waiting| {
+            store.drop_note(&waiting.due.key, &waiting.note).await?;
+            Ok("sent by the second way")
+        });
+        join_all(forgets).await
     }
 
     /// What is to be done with one thing that is due.
     async fn task(&self, due: &Due, silences: &Silences, clock: Clock) -> Result<Task, NotDone> {
         let now = clock.now();
-        let There { incident, alert, .. } = self.table.store().read(&due.key).await?;
+        let There { incident, alert, note, .. } = self.table.store().read(&due.key).await?;
+        if let Some(note) = note {
+            return Self::note(due, note);
+        }
         let Some(held) = incident.as_ref().and_then(|incident| incident.silenced.as_ref()) else {
             self.table.store().postpone(due, None).await?;
             return Ok(Task::Done("nothing is due any more"));
@@ -246,6 +335,20 @@ impl<T: Store, O: Opens> Watch<T, O> {
         let delivery = relay::silence_over(&due.key, held);
         let receiver = key::receiver_of(&due.key);
         Ok(Task::Tell(Box::new(Again { stored, receiver, delivery })))
+    }
+
+    /// What is to be done about something that is written down.
+    fn note(due: &Due, text: String) -> Result<Task, NotDone> {
+        match Note::from_json(&text) {
+            Ok(Note::Mail { topic, at, mail }) => {
+                Ok(Task::Send(Waiting { due: due.clone(), note: text, topic, at, mail }))
+            }
+            Ok(Note::Pace { .. }) => Ok(Task::Done("nothing is due any more")),
+            Err(error) => {
+                let why = format!("what is written down cannot be read: {error}");
+                Err(NotDone("note_unreadable", why))
+            }
+        }
     }
 
     /// Tells alerts again, the relay's way.

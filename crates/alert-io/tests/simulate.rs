@@ -30,7 +30,7 @@ use alert_io::deadline::Deadline;
 use alert_io::delivery::{self, Times};
 use alert_io::ledger::KnownDigest;
 use alert_io::sender::{Attempt, Opens, Sends};
-use alert_io::table::{Claim, Claimed, Due, Record, Store, Table, There, Trouble};
+use alert_io::table::{Claim, Claimed, Due, Noted, Record, Store, Table, There, Trouble};
 use alert_io::watch::Watch;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{join, join_all};
@@ -129,6 +129,7 @@ struct StoredThere {
     tried: Vec<String>,
     shown: Option<String>,
     alert: Option<String>,
+    note: Option<String>,
 }
 
 impl StoredThere {
@@ -138,6 +139,7 @@ impl StoredThere {
             tried: self.tried.clone(),
             shown: self.shown.clone(),
             alert: self.alert.clone(),
+            note: self.note.clone(),
         }
     }
 
@@ -351,6 +353,34 @@ impl Store for Simulated {
             if let Some(item) = items.get_mut(key).filter(|item| item.due_at.is_some_and(|at| at < to)) {
                 item.due_at = Some(to);
             }
+        })
+        .await
+    }
+
+    async fn note(&self, key: &str) -> Result<Option<String>, Trouble> {
+        self.write(|items, _| items.get(key).and_then(|item| item.there.note.clone())).await
+    }
+
+    async fn put_note(&self, key: &str, noted: &Noted, was: Option<&str>) -> Result<bool, Trouble> {
+        self.write(|items, _| {
+            let item = items.entry(key.to_owned()).or_default();
+            let is_there = item.there.note.as_deref() == was;
+            if is_there {
+                (item.there.note, item.due_at) = (Some(noted.text.clone()), noted.due_at);
+            }
+            is_there
+        })
+        .await
+    }
+
+    async fn drop_note(&self, key: &str, was: &str) -> Result<bool, Trouble> {
+        self.write(|items, _| {
+            let item = items.entry(key.to_owned()).or_default();
+            let is_there = item.there.note.as_deref() == Some(was);
+            if is_there {
+                (item.there.note, item.due_at) = (None, None);
+            }
+            is_there
         })
         .await
     }

@@ -3,6 +3,7 @@
 //! One module for each kind of target; all of them speak of an [`Outcome`].
 
 pub mod app;
+pub mod topic;
 pub mod webhook;
 
 use std::time::Duration;

@@ -63,6 +63,8 @@ pub struct Config {
     pub language: Language,
     /// What people may do to alerts from their messages.
     pub actions: Actions,
+    /// Another way to people than the receivers' own: for what these refuse, and for what must be heard for sure.
+    pub second_way: Option<Target>,
     /// Whether this stands in for a configuration that could not be read: then nothing at all is dropped.
     pub fail_open: bool,
 }
@@ -118,6 +120,7 @@ impl Default for Config {
             policy: Policy::default(),
             language: Language::default(),
             actions: Actions::default(),
+            second_way: None,
             publish: Publish::Auto,
             fail_open: false,
         }

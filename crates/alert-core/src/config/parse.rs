@@ -33,7 +33,7 @@ pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
 /// How deep lists and mappings may be nested; a route takes two levels.
 pub const NESTING_MAX: usize = 32;
 
-const CONFIG_KEYS: [&str; 13] = [
+const CONFIG_KEYS: [&str; 14] = [
     "drop",
     "time_intervals",
     "route",
@@ -46,6 +46,7 @@ const CONFIG_KEYS: [&str; 13] = [
     "messages",
     "evidence",
     "actions",
+    "second_way",
     "language",
 ];
 const MESSAGES_KEYS: [&str; 5] = ["rendering", "reopen_within", "flapping_after", "reminder", "end"];
@@ -53,6 +54,7 @@ const DROP_KEYS: [&str; 4] = ["name", "matchers", "active_time_intervals", "youn
 const RECEIVER_KEYS: [&str; 6] = ["name", "webhook", "slack", "channel", "mention", "evidence"];
 const EVIDENCE_KEYS: [&str; 2] = ["chart", "logs"];
 const ACTIONS_KEYS: [&str; 2] = ["allow", "silence_with"];
+const SECOND_WAY_KEYS: [&str; 1] = ["sns"];
 const LOGS_KEYS: [&str; 1] = ["lines"];
 const SLACK_KEYS: [&str; 1] = ["channel"];
 
@@ -116,6 +118,7 @@ impl Reader<'_> {
         let messages = fields.get("messages").and_then(|(node, path)| self.messages(node, &path));
         let (rendering, policy) = messages.unwrap_or_default();
         let actions = fields.get("actions").and_then(|(node, path)| self.actions(node, &path));
+        let second_way = fields.get("second_way").and_then(|(node, path)| self.second_way(node, &path));
         let language =
             fields.get("language").and_then(|(node, path)| self.value(node, &path, &value::LANGUAGE));
         Some(Config {
@@ -132,6 +135,7 @@ impl Reader<'_> {
             policy,
             language: language.unwrap_or_default(),
             actions: actions.unwrap_or_default(),
+            second_way,
             fail_open: false,
         })
     }
@@ -331,6 +335,12 @@ impl Reader<'_> {
         });
         let silence_with = self.optional(&fields, "silence_with", &value::SILENCE_WITH).unwrap_or_default();
         Some(Actions { allow: allow.unwrap_or_default(), silence_with })
+    }
+
+    fn second_way(&mut self, node: &Node, path: &str) -> Option<Target> {
+        let fields = self.fields(node, path, &SECOND_WAY_KEYS)?;
+        let (node, path) = self.required(&fields, "sns")?;
+        self.value(node, &path, &value::TOPIC).map(Target::topic)
     }
 
     fn digest_after(&mut self, node: &Node, path: &str) -> Option<usize> {

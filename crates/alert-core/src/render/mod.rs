@@ -83,17 +83,17 @@ pub struct Entry<'a> {
 pub enum Message {
     /// For Slack.
     Slack(slack::Message),
-    /// As text.
-    Text(String),
+    /// For people whom SNS reaches.
+    Mail(sns::Mail),
 }
 
 impl Message {
-    /// What a target of the medium takes: JSON for Slack, the text itself otherwise.
+    /// What people get to see: Slack's JSON, a mail's text.
     #[must_use]
     pub fn content(&self) -> String {
         match self {
             Self::Slack(message) => message.to_json(),
-            Self::Text(text) => text.clone(),
+            Self::Mail(mail) => mail.text.clone(),
         }
     }
 
@@ -102,7 +102,7 @@ impl Message {
     pub fn plain(&self) -> Option<Self> {
         match self {
             Self::Slack(message) => Some(Self::Slack(message.plain())),
-            Self::Text(_) => None,
+            Self::Mail(mail) => mail.without_subject().map(Self::Mail),
         }
     }
 }
@@ -122,7 +122,7 @@ impl Medium {
     pub fn page(self, page: &Page<'_>, options: &Options<'_>) -> Message {
         match self {
             Self::Slack => Message::Slack(slack::page(page, options)),
-            Self::Text => Message::Text(text::page(page, options.timezone, options.language.words())),
+            Self::Text => Message::Mail(mail(page, options, text::page)),
         }
     }
 
@@ -131,7 +131,7 @@ impl Medium {
     pub fn reply(self, page: &Page<'_>, options: &Options<'_>) -> Message {
         match self {
             Self::Slack => Message::Slack(slack::reply(page, options)),
-            Self::Text => Message::Text(text::reply(page, options.timezone, options.language.words())),
+            Self::Text => Message::Mail(mail(page, options, text::reply)),
         }
     }
 
@@ -140,7 +140,7 @@ impl Medium {
     pub fn lines(self, lines: &Lines, options: &Options<'_>) -> Message {
         match self {
             Self::Slack => Message::Slack(slack::lines(lines, options)),
-            Self::Text => Message::Text(text::lines(lines, options.language.words())),
+            Self::Text => Message::Mail(said(&text::lines(lines, options.language.words()))),
         }
     }
 
@@ -171,7 +171,7 @@ impl Medium {
             Self::Slack => Message::Slack(slack::remark(remark, options)),
             Self::Text => {
                 let words = options.language.words();
-                Message::Text(text::one(&page::people::remark(remark, words), options.timezone, words))
+                Message::Mail(said(&text::one(&page::people::remark(remark, words), options.timezone, words)))
             }
         }
     }
@@ -181,7 +181,9 @@ impl Medium {
     pub fn superseded(self, page: &Page<'_>, options: &Options<'_>) -> Message {
         match self {
             Self::Slack => Message::Slack(slack::superseded(page, options)),
-            Self::Text => Message::Text(fill(options.language.words().superseded, &[&page.headline.name])),
+            Self::Text => {
+                Message::Mail(said(&fill(options.language.words().superseded, &[&page.headline.name])))
+            }
         }
     }
 
@@ -198,15 +200,35 @@ impl Medium {
                 .into_iter()
                 .map(|(message, items)| (Message::Slack(message), items))
                 .collect(),
-            // A text has no limit that a storm would meet.
             Self::Text => {
-                let pages = alerts.iter().map(|entry| {
-                    let context = Context { overtaken: entry.overtaken, ..*context };
-                    text::page(&Page::new(entry.alert, &context), options.timezone, context.words())
-                });
-                let text = pages.collect::<Vec<_>>().join("\n");
-                vec![(Message::Text(text), alerts.iter().map(|entry| entry.item).collect())]
+                let mails: Vec<_> = alerts
+                    .iter()
+                    .map(|entry| {
+                        let context = Context { overtaken: entry.overtaken, ..*context };
+                        mail(&Page::new(entry.alert, &context), options, text::page)
+                    })
+                    .collect();
+                let together = sns::Mail::together(&mails, context.words());
+                let items = alerts.iter().map(|entry| entry.item).collect();
+                together.map(|mail| (Message::Mail(mail), items)).into_iter().collect()
             }
         }
     }
+}
+
+/// A page as a mail; `write` says how much of it is its text.
+fn mail(
+    page: &Page<'_>,
+    options: &Options<'_>,
+    write: impl Fn(&Page<'_>, Tz, &page::Words) -> String,
+) -> sns::Mail {
+    let words = options.language.words();
+    let line = |line| text::line(line, options.timezone, words);
+    let why = page.warnings.first().map(line);
+    sns::Mail::new(&line(&page.headline.short()), why.as_deref(), &write(page, options.timezone, words))
+}
+
+/// A mail of nothing but a text.
+fn said(text: &str) -> sns::Mail {
+    sns::Mail::new(text.lines().next().unwrap_or_default(), None, text)
 }

@@ -123,7 +123,7 @@ impl<T: Store> Presses<T> {
                 let edited =
                     stands.and_then(|shown| Medium::Slack.with_people(shown, &before, &self.options()));
                 if let Ok(app) = &app
-                    && let Err(failure) = self.show(app, interaction, edited, None, end).await
+                    && let Err(failure) = self.show(app, interaction, edited, None, (clock, end)).await
                 {
                     tracing::warn!(
                         error_type = failure.error_type,
@@ -184,7 +184,7 @@ impl<T: Store> Presses<T> {
             }
         };
         let shown = match app {
-            Ok(app) => self.show(&app, interaction, edited, remark, end).await,
+            Ok(app) => self.show(&app, interaction, edited, remark, (clock, end)).await,
             Err(failure) => Err(failure),
         };
         self.let_go(*held, clock).await;
@@ -211,7 +211,7 @@ impl<T: Store> Presses<T> {
         interaction: &Interaction,
         edited: Option<Message>,
         remark: Option<Remark<'_>>,
-        end: Deadline,
+        (clock, end): (Clock, Deadline),
     ) -> Result<(), Failure> {
         let message = &interaction.message;
         let reply = remark.map(|remark| Medium::Slack.remark(remark, &self.options()));
@@ -219,7 +219,7 @@ impl<T: Store> Presses<T> {
         let post = |part: &str, act: Act, message: Message| {
             let name = key::hash(&[&interaction.name, part]);
             let target = Target::channel(&*interaction.message.place);
-            Post::aside(name, Arc::clone(&receiver), target, act, message)
+            Post::aside(name, Arc::clone(&receiver), target, act, message, clock.now())
         };
         let edit = edited.map(|edited| post("edit", Act::Edit(message.clone()), edited));
         let reply =

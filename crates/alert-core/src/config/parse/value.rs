@@ -6,6 +6,7 @@ use saphyr_parser::ScalarStyle;
 use super::super::{AlarmState, Allowed, Publish, SilenceWith, is_channel};
 use crate::evidence::LINES_MAX;
 use crate::incident::{End, RECENT_MAX, Reminder};
+use crate::region::Arn;
 use crate::render::Rendering;
 use crate::render::page::Language;
 use crate::{text, time};
@@ -53,6 +54,10 @@ pub(super) const ALLOWED: Parse<Allowed> = Parse {
 };
 pub(super) const SILENCE_WITH: Parse<SilenceWith> =
     Parse { expected: "cloudwatch or table", parse: silence_with };
+pub(super) const TOPIC: Parse<String> = Parse {
+    expected: "the ARN of a standard SNS topic (a FIFO topic has no mail and no SMS), arn:aws:sns:REGION:ACCOUNT:NAME",
+    parse: topic,
+};
 pub(super) const PUBLISH: Parse<Publish> = Parse { expected: "auto, alert or group", parse: publish };
 
 /// A message that turned red again after a longer time stands too far up.
@@ -271,6 +276,11 @@ fn language(text: &str, _: ScalarStyle) -> Result<Language, String> {
         "ko" => Ok(Language::Korean),
         _ => Err(excerpt(text)),
     }
+}
+
+fn topic(text: &str, _: ScalarStyle) -> Result<String, String> {
+    let topic = Arn::of_topic(text.trim()).filter(|arn| arn.resource.strip_suffix(".fifo").is_none());
+    topic.map(|_| text.trim().to_owned()).ok_or_else(|| excerpt(text))
 }
 
 fn publish(text: &str, _: ScalarStyle) -> Result<Publish, String> {

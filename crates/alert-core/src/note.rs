@@ -1,0 +1,107 @@
+//! What is written down beside the alerts themselves, so that somebody who looks at the time finds it: the stored forms.
+//!
+//! What comes of a note is decided where it belongs to; who stores it is the caller's.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::key::hash;
+use crate::render::sns::Mail;
+
+/// One mail in this time for one topic: a storm is one mail and not a hundred, and nobody waits longer than that.
+pub const MAILS_EVERY: TimeDelta = TimeDelta::minutes(5);
+
+/// Something that is written down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Note {
+    /// When the next mail may go to a topic.
+    Pace {
+        /// When.
+        #[serde(with = "chrono::serde::ts_milliseconds")]
+        next_at: DateTime<Utc>,
+        /// Who has the turn until then: of two that write at once only one is right.
+        by: String,
+    },
+    /// A mail that waits for its turn.
+    Mail {
+        /// The topic.
+        topic: String,
+        /// When it was to go.
+        #[serde(with = "chrono::serde::ts_milliseconds")]
+        at: DateTime<Utc>,
+        /// What it says.
+        mail: Mail,
+    },
+}
+
+impl Note {
+    /// Reads the stored form. Another version of the program may have written another one.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The form to be stored.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Texts, numbers and lists of them are always JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Names the pace of a topic.
+#[must_use]
+pub fn pace(topic: &str) -> String {
+    format!("pace|{}", hash(&[topic]))
+}
+
+/// Names a mail that waits: the same for the same message to the same topic.
+#[must_use]
+pub fn mail(topic: &str, post: &str) -> String {
+    format!("mail|{}", hash(&[topic, post]))
+}
+
+/// What becomes of a mail at this time, by what is written down of its topic's pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It goes, and the next one not before this.
+    Now(DateTime<Utc>),
+    /// It waits until this.
+    At(DateTime<Utc>),
+}
+
+impl Turn {
+    /// Whether a mail may go.
+    #[must_use]
+    pub fn of(pace: Option<&Note>, now: DateTime<Utc>) -> Self {
+        match pace {
+            // What lies further ahead was written by a clock that has been set since.
+            Some(Note::Pace { next_at, .. }) if now < *next_at && *next_at - now <= MAILS_EVERY => {
+                Self::At(*next_at)
+            }
+            _ => Self::Now(now + MAILS_EVERY),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_mail_in_its_time() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let now = at("2026-09-13T03:00:00Z");
+        let pace = |next_at| Note::Pace { next_at: at(next_at), by: "p".to_owned() };
+        for (pace, expected) in [
+            (None, Turn::Now(at("2026-09-13T03:05:00Z"))),
+            (Some(pace("2026-09-13T03:00:00Z")), Turn::Now(at("2026-09-13T03:05:00Z"))),
+            (Some(pace("2026-09-13T03:04:59Z")), Turn::At(at("2026-09-13T03:04:59Z"))),
+            (Some(pace("2026-09-13T04:04:00Z")), Turn::Now(at("2026-09-13T03:05:00Z"))),
+        ] {
+            assert_eq!(Turn::of(pace.as_ref(), now), expected);
+            let Some(pace) = pace else { continue };
+            assert_eq!(Note::from_json(&pace.to_json()).unwrap(), pace);
+        }
+    }
+}

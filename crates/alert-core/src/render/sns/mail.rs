@@ -1,0 +1,132 @@
+//! A page for people who get it by a topic of SNS: as a mail, and its first line as an SMS.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{MESSAGE_MAX_BYTES, safe};
+use crate::render::page::Words;
+use crate::render::page::words::fill;
+use crate::text::cut;
+
+/// A text longer than this is cut; what JSON makes of it has room in [`MESSAGE_MAX_BYTES`].
+const TEXT_MAX_BYTES: usize = 100_000;
+/// The subject's limit counts UTF-16 units, of which an emblem takes one more than it has characters.
+const EMBLEMS_UNITS: usize = 4;
+/// SNS splits an SMS into parts of 70 to 160 characters, each of which costs. Source: Amazon SNS Developer Guide, "Publishing SMS messages".
+const SMS_MAX_CHARS: usize = 300;
+
+/// A message that SNS brings to people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mail {
+    /// One line; `None` where nothing of it is left, or SNS has refused it.
+    pub subject: Option<String>,
+    /// The whole; never empty.
+    pub text: String,
+    /// What fits on a telephone.
+    pub sms: String,
+}
+
+impl Mail {
+    /// A mail of this first line, what is wrong in a line, and the whole text.
+    #[must_use]
+    pub fn new(headline: &str, why: Option<&str>, text: &str) -> Self {
+        let mut whole = safe::text(text);
+        if whole.len() > TEXT_MAX_BYTES {
+            safe::cut_bytes(&mut whole, TEXT_MAX_BYTES);
+            whole.push_str("…\n");
+        }
+        let headline = headline.trim();
+        let sms = why.map_or_else(|| headline.to_owned(), |why| format!("{headline} · {why}"));
+        Self {
+            subject: safe::subject(headline),
+            // SNS takes no empty message.
+            text: if whole.trim().is_empty() { "(no text)\n".to_owned() } else { whole },
+            sms: cut(&safe::one_line(&sms, usize::MAX), SMS_MAX_CHARS).into_owned(),
+        }
+    }
+
+    /// Several as one, in their order; the subject is that of the first, and says how many more there are.
+    #[must_use]
+    pub fn together(mails: &[Self], words: &Words) -> Option<Self> {
+        let (first, more) = mails.split_first()?;
+        if more.is_empty() {
+            return Some(first.clone());
+        }
+        let headline = first.subject.as_deref().or(first.text.lines().next()).unwrap_or_default();
+        // What is cut off is never how many there are.
+        let count = more.len().to_string();
+        let room = super::SUBJECT_MAX_CHARS
+            .saturating_sub(fill(words.and_more, &["", &count]).chars().count() + EMBLEMS_UNITS);
+        let subject = fill(words.and_more, &[&cut(headline, room), &count]);
+        let text = mails.iter().map(|mail| mail.text.trim_end()).collect::<Vec<_>>().join("\n\n");
+        Some(Self::new(&subject, None, &text))
+    }
+
+    /// The same without its subject.
+    #[must_use]
+    pub fn without_subject(&self) -> Option<Self> {
+        self.subject.is_some().then(|| Self { subject: None, ..self.clone() })
+    }
+
+    /// What `Publish` takes as a message whose structure is `json`: a text for each protocol.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let of = |text: &str| json!({"default": text, "sms": self.sms}).to_string();
+        let json = of(&self.text);
+        if json.len() <= MESSAGE_MAX_BYTES {
+            return json;
+        }
+        // What is all control characters and quotes takes six bytes for each.
+        let mut text = self.text.clone();
+        safe::cut_bytes(&mut text, MESSAGE_MAX_BYTES / 8);
+        of(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::render::page::Language;
+
+    #[test]
+    fn a_mail_is_what_sns_takes() {
+        let words = Language::English.words();
+        let mail = Mail::new("🔴 cpu: 97 %\n", Some("Slack refuses"), "🔴 cpu: 97 %\nwhere: here\n");
+        assert_eq!(mail.subject.as_deref(), Some("🔴 cpu: 97 %"));
+        assert_eq!(mail.sms, "🔴 cpu: 97 % · Slack refuses");
+        assert_eq!(mail.without_subject().and_then(|mail| mail.without_subject()), None);
+        for text in [
+            "x".repeat(400_000),
+            "\u{1}".repeat(400_000),
+            "\"".repeat(400_000),
+            "가".repeat(200_000),
+            String::new(),
+        ] {
+            let mail = Mail::new(&text, None, &text);
+            let both = Mail::together(&[mail.clone(), mail.clone()], words).unwrap();
+            for mail in [mail, both] {
+                let json = mail.to_json();
+                assert!(json.len() <= MESSAGE_MAX_BYTES, "{}", json.len());
+                let read: Value = serde_json::from_str(&json).unwrap();
+                assert!(!read["default"].as_str().unwrap().is_empty());
+                assert!(mail.subject.is_none_or(|subject| subject.encode_utf16().count() <= 99));
+            }
+        }
+    }
+
+    #[test]
+    fn many_are_one() {
+        let words = Language::English.words();
+        let one = |n: usize| {
+            Mail::new(&format!("🔴 alarm {n} {}", "long ".repeat(40)), None, &format!("alarm {n}\n"))
+        };
+        let all: Vec<_> = (0..3).map(one).collect();
+        let mail = Mail::together(&all, words).unwrap();
+        assert_eq!(mail.text, "alarm 0\n\nalarm 1\n\nalarm 2");
+        assert!(mail.subject.unwrap().ends_with("… and 2 more"));
+        assert_eq!(Mail::together(&all[..1], words).as_ref(), Some(&all[0]));
+        assert_eq!(Mail::together(&[], words), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! A sandbox with a Slack app, a table and a topic for people, functions in this process, and a clock that the test sets.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use alert_io::clock::Clock;
+use alert_io::deadline::Deadline;
+use alert_io::lambda::{InvocationError, Invoked};
+use alert_io::relay::Relay;
+use alert_io::watch::Watch;
+use alert_sandbox::slack::App;
+use alert_sandbox::sns::Published;
+use alert_sandbox::{Sandbox, SandboxOptions};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+pub(crate) const CHANNEL: &str = "ops";
+const RELAY: &str = "relay";
+const TIME: Duration = Duration::from_secs(20);
+
+pub(crate) struct Stage {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) app: App,
+    /// The topic of the second way.
+    pub(crate) topic: String,
+    settings: HashMap<String, String>,
+    now: Cell<DateTime<Utc>>,
+    count: Cell<usize>,
+}
+
+impl Stage {
+    /// With this configuration, to which the second way is added.
+    pub(crate) async fn start(mut config: Value) -> Self {
+        let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        let app = sandbox.slack.app("relay", &["chat:write", "chat:write.public", "channels:history"]);
+        sandbox.slack.channel(CHANNEL);
+        sandbox.slack.set_member(CHANNEL, &app, true);
+        let topic = sandbox.sns.create_topic("second-way");
+        config["second_way"] = json!({ "sns": topic });
+        let token = sandbox.kms.encrypt(&app.token, &[("LambdaFunctionName", RELAY)]);
+        let own = [
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "ASIA".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_NAME", RELAY.to_owned()),
+            ("kmsEncryptedBotToken", token),
+            ("slackChannel", sandbox.slack.channel(CHANNEL).id),
+            ("ALERT_TABLE", sandbox.dynamodb.create_table("alerts")),
+            ("SLACK_BUTTONS", "enabled".to_owned()),
+            ("ALERT_CONFIG", config.to_string()),
+        ];
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let settings = sandbox.environment().into_iter().chain(own).collect();
+        let now = Cell::new("2026-11-25T02:00:00Z".parse().unwrap());
+        Self { sandbox, app, topic, settings, now, count: Cell::new(0) }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.now.get()
+    }
+
+    /// So many minutes pass, during which nobody looks at the time.
+    pub(crate) fn sleep(&self, minutes: i64) {
+        self.now.set(self.now.get() + TimeDelta::minutes(minutes));
+    }
+
+    /// So many minutes pass, in each of which the function looks at the time.
+    pub(crate) async fn pass(&self, minutes: i64) {
+        for _ in 0..minutes {
+            self.sleep(1);
+            self.look().await.unwrap();
+        }
+    }
+
+    fn invoked(&self) -> Invoked<'static> {
+        Invoked { request_id: "r-1", account: "111122223333", clock: Clock::at(self.now.get()) }
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        self.settings.get(name).cloned()
+    }
+
+    /// A new process looks at the time.
+    pub(crate) async fn look(&self) -> Result<Value, InvocationError> {
+        let watch = self.watch().await;
+        watch.handle(b"{}", self.invoked(), Deadline::after(TIME)).await
+    }
+
+    /// A process that may look at the time.
+    pub(crate) async fn watch(&self) -> Watch {
+        Watch::start(&|name| self.setting(name)).await.unwrap()
+    }
+
+    pub(crate) async fn look_by(&self, watch: &Watch) -> Result<Value, InvocationError> {
+        watch.handle(b"{}", self.invoked(), Deadline::after(TIME)).await
+    }
+
+    /// A new process of the relay gets an event.
+    pub(crate) async fn relays(&self, event: &Value) -> Result<Value, InvocationError> {
+        let relay = Relay::start(&|name| self.setting(name)).await.unwrap();
+        relay.handle(event.to_string().as_bytes(), self.invoked(), Deadline::after(TIME)).await
+    }
+
+    /// An alarm changes, and SNS hands it to the relay.
+    pub(crate) async fn alarm(&self, name: &str, state: &str) {
+        self.relays(&self.changed(name, state)).await.unwrap();
+    }
+
+    /// What SNS hands to the relay when an alarm changes now.
+    pub(crate) fn changed(&self, name: &str, state: &str) -> Value {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cloudwatch/walkthrough.sns.json");
+        let mut event: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let sns = &mut event["Records"][0]["Sns"];
+        let mut alarm: Value = serde_json::from_str(sns["Message"].as_str().unwrap()).unwrap();
+        alarm["AlarmName"] = name.into();
+        alarm["NewStateValue"] = state.into();
+        alarm["OldStateValue"] = if state == "OK" { "ALARM" } else { "OK" }.into();
+        alarm["StateChangeTime"] = self.now().format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string().into();
+        self.count.set(self.count.get() + 1);
+        sns["MessageId"] = format!("m-{}", self.count.get()).into();
+        sns["Timestamp"] = self.now().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into();
+        sns["Subject"] = Value::Null;
+        sns["Message"] = alarm.to_string().into();
+        event
+    }
+
+    /// What people got by the second way since this was last asked: the subjects and the texts.
+    pub(crate) fn mails(&self) -> Vec<(String, String)> {
+        let mails = self.sandbox.sns.take_published().into_iter();
+        let mails = mails.filter(|published| published.topic_arn == self.topic);
+        mails
+            .map(|Published { message, .. }| {
+                let texts: Value = serde_json::from_str(&message.message).unwrap();
+                (message.subject.unwrap_or_default(), texts["default"].as_str().unwrap().to_owned())
+            })
+            .collect()
+    }
+
+    /// The first words of the channel's messages, those of threads indented.
+    pub(crate) fn channel(&self) -> Vec<String> {
+        let messages = self.sandbox.slack.messages(CHANNEL).into_iter();
+        messages
+            .map(|message| {
+                let line = message.shown.text.lines().next().unwrap_or_default().to_owned();
+                let shown = if message.reply_broadcast { "  (shown) " } else { "  " };
+                if message.thread_ts.is_some() { format!("{shown}{line}") } else { line }
+            })
+            .collect()
+    }
+}
