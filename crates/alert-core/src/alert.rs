@@ -113,6 +113,17 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Warning => "warning",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
     /// What a word means; `None` for any other.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
@@ -148,6 +159,8 @@ pub enum Source {
     Alertmanager,
     /// Another AWS service, by the name people know (`GuardDuty`).
     Aws(String),
+    /// The stack itself: what it minds, and nobody sends.
+    Own,
     /// Nothing here understood it; it is delivered as it came.
     Unknown,
 }
@@ -161,6 +174,7 @@ impl Source {
             Self::Grafana => "Grafana",
             Self::Alertmanager => "Alertmanager",
             Self::Aws(service) => service,
+            Self::Own => "alert relay",
             Self::Unknown => "unknown source",
         }
     }

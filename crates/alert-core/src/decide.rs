@@ -9,7 +9,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alert::{Alert, Cause, Hush, Source, State};
-use crate::config::{AlarmState, Config, DropRule, Receiver, Route};
+use crate::config::{AlarmState, Config, DropRule, Heartbeat, Receiver, Route};
+use crate::heartbeat;
 
 /// The verdict's rule when `notify_on`, written or by default, leaves the state out.
 pub const NOTIFY_ON: &str = "notify_on";
@@ -95,9 +96,23 @@ pub fn from_second_way(config: &Config, topic_arn: Option<&str>) -> Option<Dropp
     (topic_arn? == second_way.address).then(|| Dropped { rule: SECOND_WAY.to_owned(), why: why.to_owned() })
 }
 
+/// Why nobody gets a sign of life.
+#[must_use]
+pub fn sign_of_life(heartbeat: &Heartbeat) -> Dropped {
+    let every = duration(heartbeat.every);
+    Dropped {
+        rule: format!("heartbeat {}", heartbeat.name),
+        why: format!("a sign of life, of which one is expected every {every}"),
+    }
+}
+
 /// What the filter does with an alert: `None` passes it on, drop rules alone can keep it.
 #[must_use]
 pub fn decide_filter(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Option<Dropped> {
+    // The relay waits for it.
+    if heartbeat::of(config, alert).next().is_some() {
+        return None;
+    }
     dropped_by(config, alert, now)
 }
 

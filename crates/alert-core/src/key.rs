@@ -52,6 +52,13 @@ pub enum AlertKey {
         /// Its ARN or name.
         id: String,
     },
+    /// Something that the stack itself minds.
+    Own {
+        /// What kind of thing: `heartbeat`.
+        kind: Cow<'static, str>,
+        /// Its name, unique among these.
+        name: String,
+    },
     /// Something that happened and is no state: each has a key of its own.
     News(DeliveryKey),
 }
@@ -62,7 +69,7 @@ impl AlertKey {
     /// An event of another service may be news of a known thing as well, so that each of them counts.
     #[must_use]
     pub fn is_of_one_alert(&self) -> bool {
-        matches!(self, Self::Alarm { .. } | Self::Rule { .. })
+        matches!(self, Self::Alarm { .. } | Self::Rule { .. } | Self::Own { .. })
     }
 }
 
@@ -79,6 +86,7 @@ impl fmt::Display for AlertKey {
             Self::Resource { service, account, region, kind, id } => {
                 ["resource", service, account, region, kind, id]
             }
+            Self::Own { kind, name } => ["own", kind, name, "", "", ""],
             Self::News(DeliveryKey { delivery, body, place }) => {
                 (number, body_hash) = (place.to_string(), format!("{body:016x}"));
                 ["news", delivery, &body_hash, &number, "", ""]

@@ -5,6 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::heartbeat::Beat;
 use crate::key::hash;
 use crate::render::sns::Mail;
 
@@ -15,6 +16,8 @@ pub const MAILS_EVERY: TimeDelta = TimeDelta::minutes(5);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Note {
+    /// What is known of a heartbeat.
+    Heartbeat(Beat),
     /// When the next mail may go to a topic.
     Pace {
         /// When.
@@ -47,6 +50,12 @@ impl Note {
         // Texts, numbers and lists of them are always JSON.
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// Names what is known of a heartbeat.
+#[must_use]
+pub fn heartbeat(name: &str) -> String {
+    format!("heartbeat|{}", hash(&[name]))
 }
 
 /// Names the pace of a topic.

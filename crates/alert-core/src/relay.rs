@@ -11,15 +11,17 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Evidence};
-use crate::config::{BrokenConfiguration, Config, Receiver};
+use crate::config::{BrokenConfiguration, Config, Receiver, SECOND_WAY_RECEIVER};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
 use crate::evidence::{Findings, Subject};
+use crate::heartbeat::{self, Heard};
 use crate::incident::{self, Change, Incident, Policy, Silenced, Step, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Found, Kept, Known, Past, Question, Shown};
 use crate::order;
 use crate::outcome::Receipt;
+use crate::own::Own;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
 use crate::render::{Entry, Message, Options, Rendering};
@@ -48,6 +50,8 @@ pub struct Deployment {
     pub channel: Option<String>,
     /// Somebody takes what people press in messages of the app.
     pub has_buttons: bool,
+    /// Somebody looks at the time, and remembers.
+    pub is_minded: bool,
 }
 
 impl Deployment {
@@ -63,6 +67,7 @@ impl Deployment {
             unavailable: Vec::new(),
             channel: None,
             has_buttons: false,
+            is_minded: false,
         }
     }
 
@@ -299,6 +304,8 @@ pub struct Plan<'d> {
     pub records: Vec<Record>,
     /// Every alert of every record, in their order.
     pub items: Vec<Item>,
+    /// Signs of life among the items.
+    pub heard: Vec<Heard>,
     /// The messages to post, in order.
     pub posts: Vec<Post>,
     /// What is not posted, because the last try may have arrived and is too fresh.
@@ -348,15 +355,27 @@ impl Stored {
     }
 }
 
-/// An alert that is kept, for a receiver, once more.
+/// Something that is told though no event tells of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Again {
+pub struct Telling {
     /// The alert.
-    pub stored: Stored,
-    /// The receiver's name.
-    pub receiver: String,
-    /// Names this telling of it, the same where it is tried again.
-    pub delivery: DeliveryKey,
+    pub own: Own,
+    /// Who is told.
+    pub to: Recipients,
+}
+
+/// Who is told of something that no event tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipients {
+    /// The receiver of this name, whom this route chose.
+    Receiver {
+        /// The name.
+        name: String,
+        /// The route.
+        route: String,
+    },
+    /// Whom the routes choose, and by the second way everybody as well: it must be heard for sure.
+    Everybody,
 }
 
 /// Names the telling that a silence is over of the alert that is kept in this place.
@@ -368,28 +387,41 @@ pub fn silence_over(place: &str, silenced: &Silenced) -> DeliveryKey {
     DeliveryKey { delivery: key::hash(&parts), body: 0, place: 0 }
 }
 
-/// Alerts that are kept, once more: what has become of their silences decides what is told.
+/// Decides who is told of what no event tells. Of alerts that are kept, what has become of their silences decides what is told.
 #[must_use]
-pub fn again<'d>(
-    all: Vec<Again>,
+pub fn tell<'d>(
+    all: Vec<Telling>,
     deployment: &'d Deployment,
     request_id: &str,
     now: DateTime<Utc>,
 ) -> Draft<'d> {
+    let config = &deployment.config;
     let records = all.iter().map(|_| Record::new(Body::Text(String::new()))).collect();
-    let items = all.into_iter().enumerate().map(|(index, Again { stored, receiver, delivery })| {
-        let Stored { alert, key, route } = stored;
-        let known = deployment.config.receivers.iter().find(|known| known.name == receiver);
-        // One that the configuration does not name any more is remembered by its name, and reached as the default one is.
-        let receiver = known.cloned().unwrap_or_else(|| {
-            let default = Receiver::clone(deployment.config.default_receiver());
-            Arc::new(Receiver { name: receiver, ..default })
+    let items =
+        all.into_iter().enumerate().map(|(index, Telling { own: Own { alert, key, delivery }, to })| {
+            let receivers = match to {
+                Recipients::Receiver { name, route } => {
+                    let known = config.receivers.iter().find(|known| known.name == name).cloned();
+                    // One that the configuration does not name any more is remembered by its name, and reached as the default one is.
+                    let receiver = known.unwrap_or_else(|| {
+                        let default = Receiver::clone(config.default_receiver());
+                        Arc::new(Receiver { name, ..default })
+                    });
+                    vec![Routed { receiver, route: String::new(), chosen_by: route }]
+                }
+                Recipients::Everybody => {
+                    let second = config.second_way_receiver().map(|receiver| Routed {
+                        receiver,
+                        route: String::new(),
+                        chosen_by: String::new(),
+                    });
+                    decide::routed(config, &alert).into_iter().chain(second).collect()
+                }
+            };
+            let verdict = Verdict::Deliver { receivers };
+            Item { record: index, place: 0, alert, key, delivery, verdict }
         });
-        let routed = Routed { receiver, route: String::new(), chosen_by: route };
-        let verdict = Verdict::Deliver { receivers: vec![routed] };
-        Item { record: index, place: 0, alert, key, delivery, verdict }
-    });
-    Draft::of(records, items.collect(), deployment, request_id, now)
+    Draft::of(records, items.collect(), Vec::new(), deployment, request_id, now)
 }
 
 /// Decides what an event asks for.
@@ -404,14 +436,21 @@ pub fn draft<'d>(
 ) -> Draft<'d> {
     // Most records have one alert.
     let mut items = Vec::with_capacity(decoded.records.len());
+    let mut heard = Vec::new();
     for (index, record) in decoded.records.iter_mut().enumerate() {
         let at = record.sent_at.unwrap_or(now);
         let first = DeliveryKey::of(record, request_id);
         let from_second_way = decide::from_second_way(&deployment.config, record.topic_arn.as_deref());
         for (place, mut alert) in source::interpret(record).into_iter().enumerate() {
-            let verdict = match &from_second_way {
-                Some(dropped) => Verdict::Drop(dropped.clone()),
-                None => decide::decide_relay(&deployment.config, &alert, at),
+            let before = heard.len();
+            if deployment.is_minded && from_second_way.is_none() {
+                let heartbeats = heartbeat::of(&deployment.config, &alert).cloned();
+                heard.extend(heartbeats.map(|heartbeat| Heard { heartbeat, at, item: items.len() }));
+            }
+            let verdict = match (&from_second_way, heard.get(before)) {
+                (Some(dropped), _) => Verdict::Drop(dropped.clone()),
+                (None, Some(heard)) => Verdict::Drop(decide::sign_of_life(&heard.heartbeat)),
+                (None, None) => decide::decide_relay(&deployment.config, &alert, at),
             };
             let delivery = DeliveryKey { place, ..first.clone() };
             let key = alert.key.take().unwrap_or_else(|| AlertKey::News(delivery.clone()));
@@ -420,7 +459,7 @@ pub fn draft<'d>(
         // Its alerts hold what counts; ten thousand bodies would be the larger part of the memory.
         record.body = Body::Text(String::new());
     }
-    Draft::of(decoded.records, items, deployment, request_id, now)
+    Draft::of(decoded.records, items, heard, deployment, request_id, now)
 }
 
 /// Plans an event of which nothing is known; see [`draft`].
@@ -438,6 +477,7 @@ impl<'d> Draft<'d> {
     fn of(
         records: Vec<Record>,
         items: Vec<Item>,
+        heard: Vec<Heard>,
         deployment: &'d Deployment,
         request_id: &str,
         now: DateTime<Utc>,
@@ -446,6 +486,7 @@ impl<'d> Draft<'d> {
             records,
             first_of_alert: first_of_alert(&items),
             items,
+            heard,
             posts: Vec::new(),
             held: Vec::new(),
             twins: BTreeMap::new(),
@@ -1245,6 +1286,10 @@ impl Plan<'_> {
         closed: &[Closed],
     ) -> Option<(Arc<Receiver>, Target)> {
         let deployment = self.deployment;
+        // The others are told already: what counts is that it fails, so that somebody mends it.
+        if receiver.name == SECOND_WAY_RECEIVER {
+            return None;
+        }
         let default = deployment.config.default_receiver();
         let by_own = || Receiver { target: None, channel: None, ..Receiver::clone(default) };
         let second = [&deployment.second, &deployment.config.second_way];

@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod dynamodb;
 pub mod evidence;
 pub mod filter;
+pub mod heartbeats;
 pub mod http;
 pub mod lambda;
 pub mod ledger;

@@ -7,7 +7,7 @@ use alert_core::decide::Verdict;
 use alert_core::envelope;
 use alert_core::evidence::{Subject, Wish};
 use alert_core::known::Question;
-use alert_core::outcome::Receipt;
+use alert_core::outcome::{Failure, Receipt};
 use alert_core::relay::{self, Deployment, Plan};
 use alert_core::report::{Digest, Report, Settled};
 use alert_core::target::Target;
@@ -15,11 +15,13 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join;
 use serde_json::{Value, json};
 
+use crate::clock::Clock;
 use crate::courier::{ALERT_ELSEWHERE, Courier};
 use crate::deadline::Deadline;
 use crate::delivery::{self, Times};
 use crate::dynamodb::DynamoDbTable;
 use crate::evidence::Evidence;
+use crate::heartbeats;
 use crate::lambda::{self, InvocationError, Invoked};
 use crate::ledger::{Answers, Hold, KnownDigest, Ledger};
 use crate::log::{AlertLine, Fate};
@@ -143,7 +145,9 @@ impl Relay {
         let (ledger, now) = (&self.ledger, clock.now());
         let plan = delivery::prepare(draft, ledger, &sender, now, deadline).await;
         let times = Times { now: clock.now(), posting: self.ledger.less(deadline), deadline };
-        let report = delivery::carry_out(&plan, ledger, &self.courier, &sender, times).await;
+        let carry_out = delivery::carry_out(&plan, ledger, &self.courier, &sender, times);
+        let (mut report, unheard) = join(carry_out, self.hear(&plan, clock)).await;
+        report.failed.extend(unheard.into_iter().map(|(item, name, failure)| ((item, name), failure)));
         log(&plan, &report, request_id, (started_at, clock.now()));
         let tally = Tally {
             table_unavailable: self.ledger.take_troubles(),
@@ -174,6 +178,18 @@ impl Relay {
             .collect();
         let done = json!({"alerts": plan.items.len(), "posts": plan.posts.len()});
         lambda::answer(reply, &plan.records, plan.items.len(), &failed, done)
+    }
+}
+
+impl Relay {
+    /// Writes down who has given a sign of life, and says of which items that has failed.
+    async fn hear(&self, plan: &Plan<'_>, clock: Clock) -> Vec<(usize, String, Failure)> {
+        match &self.ledger {
+            Memory::Table(table) if !plan.heard.is_empty() => {
+                Box::pin(heartbeats::record(table.store(), &plan.heard, clock.now())).await
+            }
+            Memory::Table(_) | Memory::Process(_) => Vec::new(),
+        }
     }
 }
 
@@ -243,8 +259,8 @@ fn log(
         };
         let receivers = names.join(", ");
         let fate = match (&item.verdict, report.failure_of(plan, index)) {
-            (Verdict::Drop(dropped), _) => Fate::Dropped(dropped),
-            (Verdict::Deliver { .. }, Some(failure)) => Fate::Failed(failure),
+            (_, Some(failure)) => Fate::Failed(failure),
+            (Verdict::Drop(dropped), None) => Fate::Dropped(dropped),
             (Verdict::Deliver { .. }, None) => Fate::Done {
                 outcome: if delivered_at.is_some() {
                     "delivered"

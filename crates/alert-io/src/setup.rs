@@ -67,6 +67,14 @@ impl Setup {
         let mut deployment = Deployment::new(loaded.config);
         // What nobody remembers nobody can act upon.
         deployment.has_buttons = table.is_some() && settings::has_buttons(environment);
+        deployment.is_minded = table.is_some();
+        if !deployment.is_minded && !deployment.config.heartbeats.is_empty() {
+            let problem = format!(
+                "heartbeats are set, and nobody waits for them: they need the table of alerts ({ALERT_TABLE})"
+            );
+            tracing::error!(error_type = "heartbeats_unminded", "{problem}");
+            deployment.problems.push(problem);
+        }
         deployment.broken = loaded.broken;
         let channel = settings::slack_channel(environment).unwrap_or_else(|problem| {
             tracing::error!(error_type = "channel_malformed", "{problem}");

@@ -4,14 +4,17 @@
 //! what that is to people by now, and it is claimed, posted, handed to stand-ins and recorded like all else. So two of these
 //! functions do nothing twice. What fails comes again some minutes later.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use alert_core::heartbeat::Look;
 use alert_core::key;
 use alert_core::note::Note;
 use alert_core::outcome::{Failure, Outcome};
-use alert_core::relay::{self, Again, Deployment, Post, Stored};
+use alert_core::own::Own;
+use alert_core::relay::{self, Deployment, Post, Recipients, Stored, Telling};
 use alert_core::render::Message;
 use alert_core::render::sns::Mail;
 use alert_core::silence::Silences;
@@ -26,6 +29,7 @@ use crate::courier::{ALERT_ELSEWHERE, Courier};
 use crate::deadline::Deadline;
 use crate::delivery::{self, Times};
 use crate::dynamodb::DynamoDbTable;
+use crate::heartbeats;
 use crate::lambda::{InvocationError, Invoked};
 use crate::metrics::TABLE_UNAVAILABLE;
 use crate::outbox::{self, Turned};
@@ -34,7 +38,7 @@ use crate::sender::{Opens, Sends as _};
 use crate::senders::Senders;
 use crate::settings::{ALERT_TABLE, Environment, StartError};
 use crate::setup::Setup;
-use crate::table::{Due, Store, Table, There, Trouble, read_silences};
+use crate::table::{Due, Noted, Store, Table, There, Trouble, read_silences};
 
 /// Things that are asked for at once, and told in one plan: many that ring together are a digest.
 const PAGE: usize = 100;
@@ -46,6 +50,10 @@ const PAGE_MIN: Duration = Duration::from_secs(10);
 const RECORD_RESERVE: Duration = Duration::from_millis(600);
 /// One mail, with its second try.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
+/// Whoever has it does it.
+const ELSEWHERE: &str = "another process has it";
+/// What needs a configuration waits so long for a sound one.
+const WHILE_BROKEN: TimeDelta = TimeDelta::minutes(10);
 /// What fails waits so long, so that it stands in nobody's way.
 const AFTER_FAILURE: TimeDelta = TimeDelta::minutes(2);
 
@@ -56,6 +64,8 @@ pub struct Watch<T = DynamoDbTable, O = Senders> {
     senders: O,
     table: Table<T>,
     courier: Courier,
+    /// It has not looked yet.
+    is_new: Cell<bool>,
 }
 
 /// How much was due, and how much of it was done.
@@ -79,12 +89,18 @@ impl From<Trouble> for NotDone {
 
 /// What is to be done with something that is due.
 enum Task {
-    /// It is to be told again.
-    Tell(Box<Again>),
+    /// It is to be told; when that is done, what is written down changes.
+    Tell(Box<Telling>, Option<Then>),
     /// A mail waits for its turn.
     Send(Waiting),
     /// Nothing now; it is due again at another time, or not at all.
     Done(&'static str),
+}
+
+/// What is written down when something was told.
+struct Then {
+    was: String,
+    next: Noted,
 }
 
 /// A mail that waits, as it is written down.
@@ -134,7 +150,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
     /// For a deployment, what sends for it, and where its alerts are remembered.
     #[must_use]
     pub fn new(deployment: Deployment, senders: O, store: T, courier: Courier) -> Self {
-        Self { deployment, senders, table: Table::new(store), courier }
+        Self { deployment, senders, table: Table::new(store), courier, is_new: Cell::new(true) }
     }
 
     /// Does what is due now.
@@ -146,6 +162,13 @@ impl<T: Store, O: Opens> Watch<T, O> {
     ) -> Result<Looked, InvocationError> {
         let deployment = self.deployment.without(self.senders.closed());
         let failed = |Trouble(message): Trouble| InvocationError { error_type: TABLE_UNAVAILABLE, message };
+        if self.is_new.get() && !deployment.config.fail_open {
+            let now = clock.now();
+            Box::pin(heartbeats::wait_for_all(self.table.store(), &deployment.config, now))
+                .await
+                .map_err(failed)?;
+            self.is_new.set(false);
+        }
         let mut looked = Looked { due: 0, done: 0 };
         let mut first = None;
         // The index is a little behind: what was done a moment ago may stand in it still.
@@ -215,9 +238,9 @@ impl<T: Store, O: Opens> Watch<T, O> {
         let mut mails: BTreeMap<String, Vec<(usize, Waiting)>> = BTreeMap::new();
         for (place, task) in tasks.into_iter().enumerate() {
             match task {
-                Ok(Task::Tell(again)) => {
-                    all.push(*again);
-                    places.push(place);
+                Ok(Task::Tell(telling, then)) => {
+                    all.push(*telling);
+                    places.push((place, then));
                 }
                 Ok(Task::Send(waiting)) => {
                     mails.entry(waiting.topic.clone()).or_default().push((place, waiting));
@@ -228,8 +251,17 @@ impl<T: Store, O: Opens> Watch<T, O> {
         }
         if !all.is_empty() {
             let told = Box::pin(self.tell(all, deployment, request_id, clock, deadline)).await;
-            for (place, outcome) in places.into_iter().zip(told) {
-                outcomes[place] = outcome;
+            for ((place, then), outcome) in places.into_iter().zip(told) {
+                outcomes[place] = match (then, outcome) {
+                    // Who tells it writes it down.
+                    (_, Ok(ELSEWHERE)) => Ok(ELSEWHERE),
+                    (Some(Then { was, next }), Ok(outcome)) => {
+                        let put = self.table.store().put_note(&due[place].key, &next, Some(&was)).await;
+                        // Where it is another note by now, that has a time of its own.
+                        put.map(|_| outcome).map_err(NotDone::from)
+                    }
+                    (_, outcome) => outcome,
+                };
             }
         }
         for (topic, mails) in mails {
@@ -302,7 +334,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
         let now = clock.now();
         let There { incident, alert, note, .. } = self.table.store().read(&due.key).await?;
         if let Some(note) = note {
-            return Self::note(due, note);
+            return self.note(due, note, clock).await;
         }
         let Some(held) = incident.as_ref().and_then(|incident| incident.silenced.as_ref()) else {
             self.table.store().postpone(due, None).await?;
@@ -333,17 +365,43 @@ impl<T: Store, O: Opens> Watch<T, O> {
         }
         // The same for one silence of one alert, however often it is tried.
         let delivery = relay::silence_over(&due.key, held);
-        let receiver = key::receiver_of(&due.key);
-        Ok(Task::Tell(Box::new(Again { stored, receiver, delivery })))
+        let Stored { alert, key, route } = stored;
+        let to = Recipients::Receiver { name: key::receiver_of(&due.key), route };
+        Ok(Task::Tell(Box::new(Telling { own: Own { alert, key, delivery }, to }), None))
     }
 
     /// What is to be done about something that is written down.
-    fn note(due: &Due, text: String) -> Result<Task, NotDone> {
-        match Note::from_json(&text) {
+    async fn note(&self, due: &Due, was: String, clock: Clock) -> Result<Task, NotDone> {
+        let now = clock.now();
+        match Note::from_json(&was) {
             Ok(Note::Mail { topic, at, mail }) => {
-                Ok(Task::Send(Waiting { due: due.clone(), note: text, topic, at, mail }))
+                Ok(Task::Send(Waiting { due: due.clone(), note: was, topic, at, mail }))
             }
             Ok(Note::Pace { .. }) => Ok(Task::Done("nothing is due any more")),
+            // What a broken configuration does not name may well be there.
+            Ok(Note::Heartbeat(_)) if self.deployment.config.fail_open => {
+                self.table.store().postpone(due, Some(now + WHILE_BROKEN)).await?;
+                Ok(Task::Done("the configuration is broken"))
+            }
+            Ok(Note::Heartbeat(beat)) => match beat.look(&self.deployment.config, now) {
+                Look::Later(at) => {
+                    self.table.store().postpone(due, Some(at)).await?;
+                    Ok(Task::Done("alive"))
+                }
+                Look::Wait => {
+                    self.table.store().postpone(due, None).await?;
+                    Ok(Task::Done("missing still"))
+                }
+                Look::Forget => {
+                    self.table.store().drop_note(&due.key, &was).await?;
+                    Ok(Task::Done("no heartbeat of the configuration any more"))
+                }
+                Look::Tell { own, next, due_at } => {
+                    let telling = Telling { own: *own, to: Recipients::Everybody };
+                    let next = heartbeats::noted(next, due_at, now);
+                    Ok(Task::Tell(Box::new(telling), Some(Then { was, next })))
+                }
+            },
             Err(error) => {
                 let why = format!("what is written down cannot be read: {error}");
                 Err(NotDone("note_unreadable", why))
@@ -354,7 +412,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
     /// Tells alerts again, the relay's way.
     async fn tell(
         &self,
-        all: Vec<Again>,
+        all: Vec<Telling>,
         deployment: &Deployment,
         request_id: &str,
         clock: Clock,
@@ -362,7 +420,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
     ) -> Vec<Result<&'static str, NotDone>> {
         let count = all.len();
         let sender = async |target: &Target| self.senders.sender(target, deadline).await;
-        let draft = relay::again(all, deployment, request_id, clock.now());
+        let draft = relay::tell(all, deployment, request_id, clock.now());
         let plan = delivery::prepare(draft, &self.table, &sender, clock.now(), deadline).await;
         let posting = deadline.less(RECORD_RESERVE.min(deadline.left() / 4));
         let times = Times { now: clock.now(), posting, deadline };
@@ -371,13 +429,13 @@ impl<T: Store, O: Opens> Watch<T, O> {
         (0..count)
             .map(|item| match report.failure_of(&plan, item) {
                 // Whoever works on it tells that the silence is over.
-                Some(Failure { error_type: ALERT_ELSEWHERE, .. }) => Ok("another process has it"),
+                Some(Failure { error_type: ALERT_ELSEWHERE, .. }) => Ok(ELSEWHERE),
                 Some(Failure { error_type, detail }) => Err(NotDone(error_type, detail.clone())),
                 None if has_failed => {
                     Err(NotDone(TABLE_UNAVAILABLE, "the table has failed meanwhile".to_owned()))
                 }
-                None if plan.is_held(item) => Ok("silenced by another rule"),
-                None if report.delivered_at(&plan, item).is_some() => Ok("silence over, and told"),
+                None if plan.is_held(item) => Ok("silenced"),
+                None if report.delivered_at(&plan, item).is_some() => Ok("told"),
                 None => Ok("told before"),
             })
             .collect()

@@ -28,6 +28,9 @@ pub use parse::{DOCUMENT_MAX_BYTES, NESTING_MAX};
 /// The receiver's name where the configuration names none.
 pub const DEFAULT_RECEIVER: &str = "default";
 
+/// The name by which the second way is remembered as a receiver; no other has it.
+pub const SECOND_WAY_RECEIVER: &str = "second_way";
+
 /// The name of the drop rule that holds where the configuration has no `drop`.
 pub const DEFAULT_DROP_RULE: &str = "grafana-datasource-errors";
 
@@ -63,6 +66,8 @@ pub struct Config {
     pub language: Language,
     /// What people may do to alerts from their messages.
     pub actions: Actions,
+    /// Who promised to give a sign of life again and again.
+    pub heartbeats: Vec<Arc<Heartbeat>>,
     /// Another way to people than the receivers' own: for what these refuse, and for what must be heard for sure.
     pub second_way: Option<Target>,
     /// Whether this stands in for a configuration that could not be read: then nothing at all is dropped.
@@ -96,6 +101,13 @@ impl Config {
         self.receiver(DEFAULT_RECEIVER).unwrap_or(&self.route.receiver)
     }
 
+    /// The second way as a receiver, where there is one.
+    #[must_use]
+    pub fn second_way_receiver(&self) -> Option<Arc<Receiver>> {
+        let target = Some(self.second_way.clone()?);
+        Some(Arc::new(Receiver { target, ..Receiver::named(SECOND_WAY_RECEIVER) }))
+    }
+
     /// The name people know for an account, or its number where they gave it none.
     #[must_use]
     pub fn account_name<'a>(&'a self, account: &'a str) -> &'a str {
@@ -120,6 +132,7 @@ impl Default for Config {
             policy: Policy::default(),
             language: Language::default(),
             actions: Actions::default(),
+            heartbeats: Vec::new(),
             second_way: None,
             publish: Publish::Auto,
             fail_open: false,
@@ -211,6 +224,27 @@ impl DropRule {
             }
         }
         None
+    }
+}
+
+/// Somebody who gives a sign of life again and again: its alerts are not shown, and people are told when none comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// What people call it; unique.
+    pub name: String,
+    /// The alerts that are its signs of life; never empty.
+    pub matchers: Matchers,
+    /// How often there is one.
+    pub every: TimeDelta,
+    /// How much later it may come.
+    pub grace: TimeDelta,
+}
+
+impl Heartbeat {
+    /// When it is missing, if the last sign of life was then.
+    #[must_use]
+    pub fn missing_at(&self, last_at: DateTime<Utc>) -> DateTime<Utc> {
+        last_at.checked_add_signed(self.every + self.grace).unwrap_or(last_at)
     }
 }
 

@@ -17,8 +17,8 @@ use self::reader::{Named, Reader};
 use self::value::excerpt;
 use super::yaml::{self, Data, Node};
 use super::{
-    Actions, AlarmState, Config, ConfigErrors, DEFAULT_RECEIVER, DIGEST_AFTER_ALERTS, DropRule,
-    NamedTimeInterval, Problem, Publish, Receiver, Route,
+    Actions, AlarmState, Config, ConfigErrors, DEFAULT_RECEIVER, DIGEST_AFTER_ALERTS, DropRule, Heartbeat,
+    NamedTimeInterval, Problem, Publish, Receiver, Route, SECOND_WAY_RECEIVER,
 };
 use crate::evidence::{LINES_USUAL, Wish};
 use crate::incident::Policy;
@@ -33,7 +33,7 @@ pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
 /// How deep lists and mappings may be nested; a route takes two levels.
 pub const NESTING_MAX: usize = 32;
 
-const CONFIG_KEYS: [&str; 14] = [
+const CONFIG_KEYS: [&str; 15] = [
     "drop",
     "time_intervals",
     "route",
@@ -46,6 +46,7 @@ const CONFIG_KEYS: [&str; 14] = [
     "messages",
     "evidence",
     "actions",
+    "heartbeats",
     "second_way",
     "language",
 ];
@@ -54,6 +55,7 @@ const DROP_KEYS: [&str; 4] = ["name", "matchers", "active_time_intervals", "youn
 const RECEIVER_KEYS: [&str; 6] = ["name", "webhook", "slack", "channel", "mention", "evidence"];
 const EVIDENCE_KEYS: [&str; 2] = ["chart", "logs"];
 const ACTIONS_KEYS: [&str; 2] = ["allow", "silence_with"];
+const HEARTBEAT_KEYS: [&str; 4] = ["name", "matchers", "every", "grace"];
 const SECOND_WAY_KEYS: [&str; 1] = ["sns"];
 const LOGS_KEYS: [&str; 1] = ["lines"];
 const SLACK_KEYS: [&str; 1] = ["channel"];
@@ -118,6 +120,7 @@ impl Reader<'_> {
         let messages = fields.get("messages").and_then(|(node, path)| self.messages(node, &path));
         let (rendering, policy) = messages.unwrap_or_default();
         let actions = fields.get("actions").and_then(|(node, path)| self.actions(node, &path));
+        let heartbeats = fields.get("heartbeats").map(|(node, path)| self.heartbeats(node, &path));
         let second_way = fields.get("second_way").and_then(|(node, path)| self.second_way(node, &path));
         let language =
             fields.get("language").and_then(|(node, path)| self.value(node, &path, &value::LANGUAGE));
@@ -135,6 +138,7 @@ impl Reader<'_> {
             policy,
             language: language.unwrap_or_default(),
             actions: actions.unwrap_or_default(),
+            heartbeats: heartbeats.unwrap_or_default(),
             second_way,
             fail_open: false,
         })
@@ -256,6 +260,9 @@ impl Reader<'_> {
                 self.value(node, &path, &value::CHANNEL)
             });
             let Some(name) = name else { continue };
+            if name == SECOND_WAY_RECEIVER {
+                self.problem(node, &path, "expected another name than that of the second way");
+            }
             let target = webhook.map(Target::webhook).or(app.map(Target::channel));
             let receiver = Arc::new(Receiver {
                 name: name.clone(),
@@ -335,6 +342,34 @@ impl Reader<'_> {
         });
         let silence_with = self.optional(&fields, "silence_with", &value::SILENCE_WITH).unwrap_or_default();
         Some(Actions { allow: allow.unwrap_or_default(), silence_with })
+    }
+
+    fn heartbeats(&mut self, node: &Node, path: &str) -> Vec<Arc<Heartbeat>> {
+        let mut names = BTreeSet::new();
+        let mut heartbeats = Vec::new();
+        for (node, path) in self.items(node, path, "a list of heartbeats") {
+            let Some(fields) = self.fields(node, &path, &HEARTBEAT_KEYS) else { continue };
+            let name = self
+                .required(&fields, "name")
+                .and_then(|(node, path)| self.unique_name(node, &path, &mut names));
+            let matchers = self.required(&fields, "matchers").and_then(|(node, path)| {
+                let expected =
+                    "a list of at least one matcher: every alert would be a sign of life, and shown to nobody";
+                self.matchers(node, &path, expected)
+            });
+            let every = self
+                .required(&fields, "every")
+                .and_then(|(node, path)| self.value(node, &path, &value::EVERY));
+            let grace = fields
+                .get("grace")
+                .map_or(Some(every), |(node, path)| self.value(node, &path, &value::EVERY).map(Some));
+            if let (Some(name), Some(matchers), Some(every), Some(Some(grace))) =
+                (name, matchers, every, grace)
+            {
+                heartbeats.push(Arc::new(Heartbeat { name, matchers, every, grace }));
+            }
+        }
+        heartbeats
     }
 
     fn second_way(&mut self, node: &Node, path: &str) -> Option<Target> {

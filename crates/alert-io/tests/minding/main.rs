@@ -2,5 +2,6 @@
 //! the sandbox, with a clock that the test sets.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod heartbeats;
 mod second_way;
 mod stage;

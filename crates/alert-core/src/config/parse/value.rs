@@ -34,6 +34,8 @@ pub(super) const WEBHOOK: Parse<String> = Parse {
 };
 pub(super) const DURATION: Parse<TimeDelta> =
     Parse { expected: "a duration longer than nothing, such as 30m, 1h30m or 1d", parse: duration };
+pub(super) const EVERY: Parse<TimeDelta> =
+    Parse { expected: "a duration from 1m to 31d, such as 5m", parse: every };
 pub(super) const BOOLEAN: Parse<bool> = Parse { expected: "true or false", parse: boolean };
 pub(super) const COUNT: Parse<usize> = Parse { expected: "a whole number from 1 to 1000000", parse: count };
 pub(super) const ALARM_STATE: Parse<AlarmState> =
@@ -205,6 +207,13 @@ fn is_base64(text: &str) -> bool {
 
 fn duration(text: &str, _: ScalarStyle) -> Result<TimeDelta, String> {
     time::parse_duration(text).ok_or_else(|| excerpt(text))
+}
+
+/// The time is looked at once a minute, and what is minded is remembered for some months.
+fn every(text: &str, style: ScalarStyle) -> Result<TimeDelta, String> {
+    let duration = duration(text, style)?;
+    let is_sound = (TimeDelta::minutes(1)..=TimeDelta::days(31)).contains(&duration);
+    if is_sound { Ok(duration) } else { Err(excerpt(text)) }
 }
 
 fn boolean(text: &str, style: ScalarStyle) -> Result<bool, String> {

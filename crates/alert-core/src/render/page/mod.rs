@@ -280,8 +280,8 @@ fn lateness(alert: &Alert, context: &Context<'_>) -> Option<TimeDelta> {
         return None;
     }
     let late = context.now.signed_duration_since(alert.changed_at?);
-    let is_emergency = matches!(alert.source, Source::CloudWatch | Source::Grafana | Source::Alertmanager)
-        && alert.state != State::Informational;
+    let is_emergency =
+        !matches!(alert.source, Source::Aws(_) | Source::Unknown) && alert.state != State::Informational;
     (late > if is_emergency { LATE } else { LATE_NEWS }).then_some(late)
 }
 

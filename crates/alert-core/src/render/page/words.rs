@@ -58,6 +58,10 @@ pub struct Words {
     pub because_of: &'static str,
     /// Names, and how many more.
     pub and_more: &'static str,
+    /// For how long, and when the last one was.
+    pub no_sign_of_life: &'static str,
+    /// For how long, and since when.
+    pub never_a_sign_of_life: &'static str,
 
     // Values and limits.
     /// The value.
@@ -283,6 +287,8 @@ static ENGLISH: Words = Words {
     children_in: "{0} in {1}",
     because_of: "because of {0}",
     and_more: "{0} and {1} more",
+    no_sign_of_life: "no sign of life for {0} (last {1})",
+    never_a_sign_of_life: "no sign of life yet, waited for since {1} ({0})",
 
     limit: "limit {0}",
     lower_limit: "lower limit {0}",
@@ -431,6 +437,8 @@ static KOREAN: Words = Words {
     children_in: "{0}: {1}",
     because_of: "원인: {0}",
     and_more: "{0} 외 {1}건",
+    no_sign_of_life: "{0} 동안 응답 없음 (마지막 {1})",
+    never_a_sign_of_life: "아직 응답 없음, {1}부터 대기 중 ({0})",
 
     limit: "임계값 {0}",
     lower_limit: "하한 {0}",
@@ -600,6 +608,16 @@ impl Words {
         let unit = units.iter().find(|(size, _)| seconds >= *size && seconds.is_multiple_of(*size));
         let (size, unit) = unit.copied().unwrap_or((1, 0));
         fill(self.units[unit], &[&(seconds / size).to_string()])
+    }
+
+    /// The time of day, with the date where that is another day's than `now`.
+    #[must_use]
+    pub fn time_of_day(&self, time: DateTime<Utc>, now: DateTime<Utc>, timezone: Tz) -> String {
+        let (local, today) = (time.with_timezone(&timezone), now.with_timezone(&timezone));
+        if local.date_naive() == today.date_naive() {
+            return local.format("%H:%M").to_string();
+        }
+        local.format("%Y-%m-%d %H:%M").to_string()
     }
 
     /// A moment for clients that cannot put it into the reader's time zone, with UTC behind it.

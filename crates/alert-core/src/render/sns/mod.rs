@@ -320,6 +320,7 @@ fn source_word(source: &Source) -> String {
         Source::Grafana => "grafana".to_owned(),
         Source::Alertmanager => "alertmanager".to_owned(),
         Source::Aws(service) => service.to_lowercase(),
+        Source::Own => "relay".to_owned(),
         Source::Unknown => "unknown".to_owned(),
     }
 }
