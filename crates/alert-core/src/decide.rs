@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alert::{Alert, Cause, Hush, Source, State};
-use crate::config::{AlarmState, Config, DropRule, Heartbeat, Receiver, Route};
+use crate::config::{AlarmState, Config, DropRule, Escalate, Heartbeat, Receiver, Route};
 use crate::heartbeat;
 
 /// The verdict's rule when `notify_on`, written or by default, leaves the state out.
@@ -56,6 +56,12 @@ pub struct Routed {
     pub route: String,
     /// The matchers of that route; empty where no rule chose it.
     pub chosen_by: String,
+    /// How it is told louder where nobody acknowledges it.
+    pub escalate: Option<Arc<Escalate>>,
+    /// Why it comes this way, where that is not the usual one.
+    pub why: Option<String>,
+    /// Others have heard of it before, so that it is not late.
+    pub is_once_more: bool,
 }
 
 /// What dropped an alert, for the log and for whoever asks.
@@ -305,6 +311,9 @@ pub fn routed(config: &Config, alert: &Alert) -> Vec<Routed> {
                 receiver: Arc::clone(&route.receiver),
                 route: route.to_string(),
                 chosen_by: route.matchers.to_string(),
+                escalate: route.escalate.clone(),
+                why: None,
+                is_once_more: false,
             });
         }
     }

@@ -7,16 +7,16 @@ use std::collections::hash_map;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Evidence};
-use crate::config::{BrokenConfiguration, Config, Receiver, SECOND_WAY_RECEIVER};
+use crate::config::{BrokenConfiguration, Config, Escalate, Receiver, SECOND_WAY_RECEIVER};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
 use crate::evidence::{Findings, Subject};
 use crate::heartbeat::{self, Heard};
-use crate::incident::{self, Change, Incident, Policy, Silenced, Step, Told};
+use crate::incident::{self, Change, Escalation, Incident, Look, Patience, Policy, Silenced, Step, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Found, Kept, Known, Past, Question, Shown};
 use crate::order;
@@ -197,15 +197,22 @@ impl Life {
     /// A change, with what is known of the delivery that tells it: who looks at the time does so after it was silenced, and
     /// anybody else may have rung before, in an earlier try.
     pub(crate) fn told_by<'c>(&self, change: Change<'c>, alert: &AlertKey) -> Change<'c> {
-        let is_look = self.look(alert).is_some_and(|look| look == change.delivery);
-        let was_tried = !is_look && self.kept.tried.iter().any(|tried| tried == change.delivery);
-        Change { was_tried, is_look, ..change }
+        let looks = self.looks(alert);
+        let look = looks.into_iter().find(|(name, _)| name == change.delivery).map(|(_, look)| look);
+        let was_tried = look.is_none() && self.kept.tried.iter().any(|tried| tried == change.delivery);
+        Change { was_tried, look, ..change }
     }
 
-    /// The name under which the end of its silence is told.
-    pub(crate) fn look(&self, alert: &AlertKey) -> Option<String> {
-        let silenced = self.kept.incident.as_ref()?.silenced.as_ref()?;
-        Some(silence_over(&key::place(&self.receiver, alert), silenced).name())
+    /// The names under which is told what somebody sees who looks at the time.
+    pub(crate) fn looks(&self, alert: &AlertKey) -> Vec<(String, Look)> {
+        let Some(incident) = &self.kept.incident else { return Vec::new() };
+        let place = key::place(&self.receiver, alert);
+        let silence = incident.silenced.as_ref();
+        let silence = silence.map(|silenced| (silence_over(&place, silenced).name(), Look::Silence));
+        let escalation = incident.escalation.as_ref();
+        let escalation =
+            escalation.map(|escalation| (escalated(&place, escalation).name(), Look::Escalation));
+        silence.into_iter().chain(escalation).collect()
     }
 
     /// Whether a message of it may stand at the target that nobody finds any more.
@@ -374,6 +381,15 @@ pub enum Recipients {
         /// The route.
         route: String,
     },
+    /// The same, and by the second way everybody as well: nobody has acknowledged it for so long.
+    Escalated {
+        /// The name.
+        name: String,
+        /// The route.
+        route: String,
+        /// For how long.
+        within: TimeDelta,
+    },
     /// Whom the routes choose, and by the second way everybody as well: it must be heard for sure.
     Everybody,
 }
@@ -385,6 +401,13 @@ pub fn silence_over(place: &str, silenced: &Silenced) -> DeliveryKey {
     let until = until.map_or(0, |until| until.timestamp_millis());
     let parts = ["silence over", place, &at.timestamp_millis().to_string(), &until.to_string()];
     DeliveryKey { delivery: key::hash(&parts), body: 0, place: 0 }
+}
+
+/// Names the next telling that nobody is on the alert that is kept in this place.
+#[must_use]
+pub fn escalated(place: &str, escalation: &Escalation) -> DeliveryKey {
+    let (since, told) = (escalation.since.timestamp_millis().to_string(), escalation.told.to_string());
+    DeliveryKey { delivery: key::hash(&["escalation", place, &since, &told]), body: 0, place: 0 }
 }
 
 /// Decides who is told of what no event tells. Of alerts that are kept, what has become of their silences decides what is told.
@@ -399,22 +422,23 @@ pub fn tell<'d>(
     let records = all.iter().map(|_| Record::new(Body::Text(String::new()))).collect();
     let items =
         all.into_iter().enumerate().map(|(index, Telling { own: Own { alert, key, delivery }, to })| {
+            let by_second_way = |why: String, is_once_more: bool| {
+                let receiver = config.second_way_receiver()?;
+                let (route, chosen_by) = (String::new(), String::new());
+                Some(Routed { receiver, route, chosen_by, escalate: None, why: Some(why), is_once_more })
+            };
+            let words = config.language.words();
             let receivers = match to {
-                Recipients::Receiver { name, route } => {
-                    let known = config.receivers.iter().find(|known| known.name == name).cloned();
-                    // One that the configuration does not name any more is remembered by its name, and reached as the default one is.
-                    let receiver = known.unwrap_or_else(|| {
-                        let default = Receiver::clone(config.default_receiver());
-                        Arc::new(Receiver { name, ..default })
-                    });
-                    vec![Routed { receiver, route: String::new(), chosen_by: route }]
+                Recipients::Receiver { name, route } => vec![kept_for(config, &alert, name, route)],
+                Recipients::Escalated { name, route, within } => {
+                    let why = fill(words.second_way_unacknowledged, &[&words.span(within)]);
+                    [Some(kept_for(config, &alert, name, route)), by_second_way(why, true)]
+                        .into_iter()
+                        .flatten()
+                        .collect()
                 }
                 Recipients::Everybody => {
-                    let second = config.second_way_receiver().map(|receiver| Routed {
-                        receiver,
-                        route: String::new(),
-                        chosen_by: String::new(),
-                    });
+                    let second = by_second_way(words.second_way_too.to_owned(), false);
                     decide::routed(config, &alert).into_iter().chain(second).collect()
                 }
             };
@@ -422,6 +446,19 @@ pub fn tell<'d>(
             Item { record: index, place: 0, alert, key, delivery, verdict }
         });
     Draft::of(records, items.collect(), Vec::new(), deployment, request_id, now)
+}
+
+/// The receiver for whom an alert is kept, by its name.
+fn kept_for(config: &Config, alert: &Alert, name: String, route: String) -> Routed {
+    let known = config.receivers.iter().find(|known| known.name == name).cloned();
+    let now = decide::routed(config, alert).into_iter().find(|routed| routed.receiver.name == name);
+    let escalate = now.and_then(|routed| routed.escalate);
+    // One that the configuration does not name any more is remembered by its name, and reached as the default one is.
+    let receiver = known.unwrap_or_else(|| {
+        let default = Receiver::clone(config.default_receiver());
+        Arc::new(Receiver { name, ..default })
+    });
+    Routed { receiver, route: String::new(), chosen_by: route, escalate, why: None, is_once_more: false }
 }
 
 /// Decides what an event asks for.
@@ -568,6 +605,25 @@ struct Destination {
     story: Option<Box<Step>>,
     /// What was asked for beside the alert.
     evidence: Option<Arc<Findings>>,
+    /// How it is told louder where nobody acknowledges it.
+    escalate: Option<Arc<Escalate>>,
+    /// Others have heard of it before.
+    is_once_more: bool,
+}
+
+impl Destination {
+    /// How long somebody is waited for: where people can say that they are on it, and somebody looks at the time.
+    fn patience(&self, deployment: &Deployment) -> Option<Patience> {
+        let can_wait = deployment.is_minded && self.target.way == APP;
+        self.escalate.as_ref().filter(|_| can_wait).map(|escalate| escalate.patience)
+    }
+
+    /// Whom to mention.
+    fn mention(&self) -> Option<&str> {
+        let is_escalated = |step: &Step| matches!(step.told, Told::Unacknowledged { .. });
+        let louder = self.escalate.as_ref().filter(|_| self.story.as_deref().is_some_and(is_escalated));
+        louder.and_then(|escalate| escalate.mention.as_deref()).or(self.receiver.mention.as_deref())
+    }
 }
 
 /// What is due to one receiver at one target: items, each with the place of its destination.
@@ -600,6 +656,8 @@ impl Post {
             may_be_repeat: false,
             story: None,
             evidence: None,
+            escalate: None,
+            is_once_more: false,
         };
         Self {
             name,
@@ -656,9 +714,19 @@ impl Plan<'_> {
     }
 
     /// What an item says of its alert in this plan.
-    pub(crate) fn change<'p>(&'p self, item: &'p Item, delivery: &'p str) -> Change<'p> {
+    pub(crate) fn change<'p>(
+        &'p self,
+        item: &'p Item,
+        delivery: &'p str,
+        patience: Option<Patience>,
+    ) -> Change<'p> {
         let rule = self.silences.holding(&item.alert, self.now);
-        Change { rule, ..Change::of(&item.alert, &item.key, delivery) }
+        Change { rule, patience, ..Change::of(&item.alert, &item.key, delivery) }
+    }
+
+    /// How long somebody is waited for who is on an item.
+    pub(crate) fn patience(&self, item: usize, receiver: &str) -> Option<Patience> {
+        self.destination(item, receiver).and_then(|destination| destination.patience(self.deployment))
     }
 
     /// Whether somebody has silenced an item for all who would get it, and no message shows it.
@@ -973,7 +1041,7 @@ impl Plan<'_> {
                         let place = (destination.meant_for.name.clone(), self.first_of_alert[index]);
                         // This process has told that a silence is over, and the table has not heard of that.
                         if let Some(life) = lives.get_mut(&place)
-                            && life.look(&item.key).is_some_and(|look| look == item.delivery.name())
+                            && life.looks(&item.key).iter().any(|(look, _)| *look == item.delivery.name())
                         {
                             life.steps.push(Stepped::told(index));
                         }
@@ -1070,7 +1138,7 @@ impl Plan<'_> {
             let has_lost = life.has_lost();
             let item = &self.items[index];
             let name = item.delivery.name();
-            let change = self.change(item, &name);
+            let change = self.change(item, &name, destination.patience(self.deployment));
             let has_rules = self.silences.rules().next().is_some();
             let (step, acts) = life.step(&item.key, change, has_rules, target, self.policy(), self.now);
             let (told, is_digest) = (step.told, step.incident.is_digest);
@@ -1229,10 +1297,10 @@ impl Plan<'_> {
     fn destinations(&self, item: usize) -> Vec<Destination> {
         let Verdict::Deliver { receivers } = &self.items[item].verdict else { return Vec::new() };
         let mut destinations: Vec<Destination> = Vec::new();
-        for Routed { receiver, chosen_by, .. } in receivers {
+        for Routed { receiver, chosen_by, escalate, why, is_once_more, .. } in receivers {
             let target = self.deployment.target_of(receiver);
-            let why = self.deployment.unavailable.iter().find(|(closed, _)| closed.covers(&target));
-            let stand_in = why.and_then(|(_, why)| {
+            let closed = self.deployment.unavailable.iter().find(|(closed, _)| closed.covers(&target));
+            let stand_in = closed.and_then(|(_, why)| {
                 let (stand_in, target) = self.stand_in_for(receiver, &target, &[])?;
                 Some((stand_in, target, self.unavailable(&receiver.name, why)))
             });
@@ -1259,7 +1327,8 @@ impl Plan<'_> {
             }
             let broken = self.deployment.broken.as_ref().map(|broken| broken.warning(self.words()));
             let others = self.deployment.problems.iter().map(|problem| Warning::new(problem.as_str()));
-            let warnings: Vec<Warning> = broken.into_iter().chain(others).chain(problem).collect();
+            let why = why.as_deref().map(Warning::new);
+            let warnings: Vec<Warning> = why.into_iter().chain(broken).chain(others).chain(problem).collect();
             destinations.push(Destination {
                 receiver,
                 meant_for,
@@ -1272,6 +1341,8 @@ impl Plan<'_> {
                 may_be_repeat: false,
                 story: None,
                 evidence: None,
+                escalate: escalate.clone(),
+                is_once_more: *is_once_more,
             });
         }
         destinations
@@ -1373,7 +1444,7 @@ impl Plan<'_> {
             timezone: config.timezone,
             language: config.language,
             accounts: &config.accounts,
-            mention: destination.receiver.mention.as_deref(),
+            mention: destination.mention(),
             tries: record.map_or(1, |record| record.tries),
             // What has no id of its own is found in the logs by its invocation.
             delivery_id: record.map(|record| record.id.as_deref().unwrap_or(&self.request_id)),
@@ -1383,6 +1454,7 @@ impl Plan<'_> {
             overtaken: destination.overtaken.as_ref(),
             may_be_repeat: destination.may_be_repeat,
             story: destination.story.as_deref(),
+            is_once_more: destination.is_once_more,
             evidence: destination.evidence.as_deref(),
             has_buttons: destination.instead_of.is_none() && self.has_buttons(&destination.target),
         }

@@ -347,7 +347,7 @@ fn keep(
             }
             continue;
         }
-        let change = life.told_by(plan.change(item, &name), &item.key);
+        let change = life.told_by(plan.change(item, &name, plan.patience(*index, &life.receiver)), &item.key);
         let step = incident::next(incident.as_ref(), &change, plan.now, plan.policy());
         // A copy of what was not told tells of nothing: what it is a copy of comes again.
         if matches!(told, Told::Nothing(_)) && !matches!(step.told, Told::Nothing(_)) {
@@ -386,13 +386,14 @@ fn keep(
         incident = Some(next);
     }
     // Who looked at the time and did not live to tell does not try it again: something else has.
-    let was_silenced = life.kept.incident.as_ref().and_then(|incident| incident.silenced.as_ref());
-    let is_silenced = incident.as_ref().and_then(|incident| incident.silenced.as_ref());
-    if was_silenced != is_silenced
+    let looks = |incident: Option<&Incident>| {
+        incident.map(|incident| (incident.silenced.clone(), incident.escalation))
+    };
+    if looks(life.kept.incident.as_ref()) != looks(incident.as_ref())
         && let Some(first) = plan.items.get(life.first)
-        && let Some(look) = life.look(&first.key)
     {
-        tried.retain(|other| *other != look);
+        let looks = life.looks(&first.key);
+        tried.retain(|other| looks.iter().all(|(look, _)| look != other));
     }
     // A set, and those that are told are no riddle any more.
     tried.sort();
@@ -404,7 +405,8 @@ fn keep(
     let is_message_new = message.is_some() && message.as_ref() != known;
     // Who may be silenced later has to ring after that.
     let is_silenced = incident.as_ref().is_some_and(|incident| incident.silenced.is_some());
-    let alert = alert.filter(|item| is_silenced || plan.may_be_silenced(*item, &life.receiver));
+    let is_awaited = incident.as_ref().is_some_and(|incident| incident.escalation.is_some());
+    let alert = alert.filter(|item| is_silenced || is_awaited || plan.may_be_silenced(*item, &life.receiver));
     let alert = alert.and_then(|item| plan.stored(item, &life.receiver));
     Keep { incident, tried, shown, message, is_message_new, alert }
 }

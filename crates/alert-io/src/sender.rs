@@ -1,9 +1,10 @@
 //! One post to its target, and what became of it: everything that is a target's own on the wire.
 
+use std::future::ready;
 use std::time::Duration;
 
 use alert_core::answer;
-use alert_core::outcome::{Failure, Outcome, Sighting};
+use alert_core::outcome::{Failure, Outcome, Receipt, Sighting};
 use alert_core::relay::Post;
 use alert_core::render::Message;
 use alert_core::target::{Closed, Target};
@@ -34,6 +35,11 @@ pub trait Sends {
     /// Sends a post whose turn it is, where messages wait for theirs; all else as [`send`](Self::send) does.
     fn send_in_turn(&self, post: &Post, limit: Duration) -> impl Future<Output = Attempt> {
         self.send(post, limit)
+    }
+
+    /// Somebody who has reacted to a message, where the target can be asked.
+    fn reaction(&self, _message: &Receipt, _limit: Duration) -> impl Future<Output = Option<String>> {
+        ready(None)
     }
 
     /// The messages of these names at a target, where the target can be asked.
@@ -98,6 +104,14 @@ impl Sends for Sender {
             (Self::Topic(topic), Message::Mail(mail)) => topic.publish(mail, limit).await,
             _ => self.send(post, limit).await,
         }
+    }
+
+    async fn reaction(&self, message: &Receipt, limit: Duration) -> Option<String> {
+        let Self::App(app) = self else { return None };
+        app.reaction(message, limit).await.unwrap_or_else(|why| {
+            tracing::warn!(error_type = "slack_reactions_unavailable", "{why}");
+            None
+        })
     }
 
     async fn find(&self, target: &Target, names: &[String], limit: Duration) -> Vec<Sighting> {

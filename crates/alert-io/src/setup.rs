@@ -75,6 +75,13 @@ impl Setup {
             tracing::error!(error_type = "heartbeats_unminded", "{problem}");
             deployment.problems.push(problem);
         }
+        if deployment.config.route.escalates() && !(deployment.is_minded && own.token.is_some()) {
+            let problem = format!(
+                "a route escalates, and nobody could acknowledge: that needs the Slack app and the table of alerts ({ALERT_TABLE})"
+            );
+            tracing::error!(error_type = "escalation_unminded", "{problem}");
+            deployment.problems.push(problem);
+        }
         deployment.broken = loaded.broken;
         let channel = settings::slack_channel(environment).unwrap_or_else(|problem| {
             tracing::error!(error_type = "channel_malformed", "{problem}");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alert_core::answer;
-use alert_core::outcome::{Outcome, Sighting};
+use alert_core::outcome::{Outcome, Receipt, Sighting};
 use alert_core::relay::Post;
 use alert_core::render::slack;
 use alert_core::target::Act;
@@ -101,6 +101,15 @@ impl SlackApp {
             format!("Slack could not be asked who is in a user group: {}", describe(&error))
         })?;
         answer::app::usergroup(group, status, &body)
+    }
+
+    /// Somebody who has reacted to a message; the error says why nobody knows.
+    pub async fn reaction(&self, message: &Receipt, limit: Duration) -> Result<Option<String>, String> {
+        let form = format!("channel={}&timestamp={}", message.place, message.message);
+        let read = self.read("reactions.get", form, Instant::now() + limit).await;
+        let (status, body) =
+            read.map_err(|error| format!("Slack could not be asked for reactions: {}", describe(&error)))?;
+        answer::app::reaction(status, &body)
     }
 
     /// The messages of these names in a channel.

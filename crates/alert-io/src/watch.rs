@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alert_core::heartbeat::Look;
+use alert_core::incident::Incident;
 use alert_core::key;
 use alert_core::note::Note;
 use alert_core::outcome::{Failure, Outcome};
@@ -50,6 +51,10 @@ const PAGE_MIN: Duration = Duration::from_secs(10);
 const RECORD_RESERVE: Duration = Duration::from_millis(600);
 /// One mail, with its second try.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
+/// Asking Slack whether somebody has reacted to a message.
+const REACTION_LIMIT: Duration = Duration::from_secs(2);
+/// A reaction may be taken back.
+const REACTIONS_EVERY: TimeDelta = TimeDelta::minutes(10);
 /// Whoever has it does it.
 const ELSEWHERE: &str = "another process has it";
 /// What needs a configuration waits so long for a sound one.
@@ -229,7 +234,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
                 return due.iter().map(|_| Err(NotDone(TABLE_UNAVAILABLE, why.clone()))).collect();
             }
         };
-        let looks = stream::iter(due).map(|due| Box::pin(self.task(due, &silences, clock)));
+        let looks = stream::iter(due).map(|due| Box::pin(self.task(due, &silences, clock, deadline)));
         let tasks: Vec<_> = looks.buffered(CALLS_AT_ONCE).collect().await;
         let unknown = || Err(NotDone("unknown", "it was not planned".to_owned()));
         let mut outcomes: Vec<_> = tasks.iter().map(|_| unknown()).collect();
@@ -330,14 +335,23 @@ impl<T: Store, O: Opens> Watch<T, O> {
     }
 
     /// What is to be done with one thing that is due.
-    async fn task(&self, due: &Due, silences: &Silences, clock: Clock) -> Result<Task, NotDone> {
+    async fn task(
+        &self,
+        due: &Due,
+        silences: &Silences,
+        clock: Clock,
+        deadline: Deadline,
+    ) -> Result<Task, NotDone> {
         let now = clock.now();
-        let There { incident, alert, note, .. } = self.table.store().read(&due.key).await?;
+        let store = self.table.store();
+        let There { incident, alert, note, .. } = store.read(&due.key).await?;
         if let Some(note) = note {
             return self.note(due, note, clock).await;
         }
-        let Some(held) = incident.as_ref().and_then(|incident| incident.silenced.as_ref()) else {
-            self.table.store().postpone(due, None).await?;
+        let due_at = incident.as_ref().and_then(|incident| incident.due_at(now));
+        let Some(incident) = incident.filter(|incident| incident.silenced.is_some() || due_at.is_some())
+        else {
+            store.postpone(due, None).await?;
             return Ok(Task::Done("nothing is due any more"));
         };
         let stored = match alert.as_deref().map(Stored::from_json) {
@@ -347,27 +361,65 @@ impl<T: Store, O: Opens> Watch<T, O> {
                 return Err(NotDone("alert_unreadable", why));
             }
             // What is over would only say that its silence is, too.
-            None if incident.as_ref().is_some_and(|incident| !incident.is_open()) => {
-                self.table.store().postpone(due, None).await?;
+            None if !incident.is_open() => {
+                store.postpone(due, None).await?;
                 return Ok(Task::Done("over, and nothing is kept of it"));
             }
             None => return Err(NotDone("alert_unreadable", "nothing is kept of the alert".to_owned())),
         };
-        let rule = silences.holding(&stored.alert, now).map(|rule| rule.id.as_str());
-        let holds = match &held.rule {
-            Some(own) => rule == Some(own.as_str()),
-            None => held.holds(now),
+        let receiver = key::receiver_of(&due.key);
+        let (delivery, to) = if let Some(held) = &incident.silenced {
+            let rule = silences.holding(&stored.alert, now).map(|rule| rule.id.as_str());
+            let holds = match &held.rule {
+                Some(own) => rule == Some(own.as_str()),
+                None => held.holds(now),
+            };
+            if holds {
+                store.postpone(due, due_at).await?;
+                return Ok(Task::Done("silenced still"));
+            }
+            let to = Recipients::Receiver { name: receiver, route: stored.route };
+            (relay::silence_over(&due.key, held), to)
+        } else {
+            if let Some(later) = due_at.filter(|due_at| *due_at > now) {
+                store.postpone(due, Some(later)).await?;
+                return Ok(Task::Done("somebody is waited for"));
+            }
+            let Some(escalation) = incident.escalation else {
+                return Ok(Task::Done("nothing is due any more"));
+            };
+            if let Some(by) = Box::pin(self.reaction(&incident, &receiver, deadline)).await {
+                tracing::info!(alert = due.key, by, "a reaction says that somebody is on it");
+                store.postpone(due, Some(now + REACTIONS_EVERY)).await?;
+                return Ok(Task::Done("somebody is on it"));
+            }
+            let (name, route) = (receiver, stored.route);
+            let to = if escalation.is_last() {
+                Recipients::Escalated { name, route, within: now.signed_duration_since(escalation.since) }
+            } else {
+                Recipients::Receiver { name, route }
+            };
+            (relay::escalated(&due.key, &escalation), to)
         };
-        if holds {
-            let later = incident.as_ref().and_then(|incident| incident.due_at(now));
-            self.table.store().postpone(due, later).await?;
-            return Ok(Task::Done("silenced still"));
+        // The same for one telling of one alert, however often it is tried.
+        let own = Own { alert: stored.alert, key: stored.key, delivery };
+        Ok(Task::Tell(Box::new(Telling { own, to }), None))
+    }
+
+    /// Somebody who has reacted to an alert's message, where there are no buttons.
+    async fn reaction(&self, incident: &Incident, receiver: &str, deadline: Deadline) -> Option<String> {
+        if self.deployment.has_buttons {
+            return None;
         }
-        // The same for one silence of one alert, however often it is tried.
-        let delivery = relay::silence_over(&due.key, held);
-        let Stored { alert, key, route } = stored;
-        let to = Recipients::Receiver { name: key::receiver_of(&due.key), route };
-        Ok(Task::Tell(Box::new(Telling { own: Own { alert, key, delivery }, to }), None))
+        let message = incident.receipt.as_ref()?;
+        let config = &self.deployment.config;
+        let known = config.receiver(receiver).unwrap_or(config.default_receiver());
+        let target = self.deployment.target_of(known);
+        if incident.target.as_ref() != Some(&target.stored()) {
+            return None;
+        }
+        let sender = self.senders.sender(&target, deadline).await.ok()?;
+        sender.reaction(message, REACTION_LIMIT.min(deadline.left() / 4)).await
     }
 
     /// What is to be done about something that is written down.

@@ -276,6 +276,39 @@ pub fn usergroup(group: &str, status: u16, body: &str) -> Result<Vec<String>, St
     Err(format!("Slack does not tell who is in the user group {group} ({code}{remedy})"))
 }
 
+/// Somebody who has reacted to a message, by what Slack answered; else why that is not known.
+///
+/// Source: Slack, `reactions.get`.
+pub fn reaction(status: u16, body: &str) -> Result<Option<String>, String> {
+    #[derive(Deserialize)]
+    struct Got {
+        ok: bool,
+        #[serde(default)]
+        error: String,
+        #[serde(default)]
+        message: Message,
+    }
+    #[derive(Deserialize, Default)]
+    struct Message {
+        #[serde(default)]
+        reactions: Vec<Reaction>,
+    }
+    #[derive(Deserialize)]
+    struct Reaction {
+        #[serde(default)]
+        users: Vec<String>,
+    }
+    let code = match serde_json::from_str(body).ok().filter(|_| status == 200) {
+        Some(Got { ok: true, message, .. }) => {
+            return Ok(message.reactions.into_iter().flat_map(|reaction| reaction.users).next());
+        }
+        Some(Got { error, .. }) if is_code(&error) => error,
+        _ => format!("HTTP {status}"),
+    };
+    let remedy = if code == "missing_scope" { "; give the app the scope reactions:read" } else { "" };
+    Err(format!("Slack does not tell whether somebody has reacted to a message ({code}{remedy})"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -14,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::evidence::Wish;
-use crate::incident::Policy;
+use crate::incident::{Patience, Policy};
 use crate::matcher::{Matcher, Matchers, Operator};
 use crate::render::Rendering;
 use crate::render::page::words::{self, Words};
@@ -276,11 +276,25 @@ pub struct Route {
     pub matchers: Matchers,
     /// Whether the routes after it are asked, too, when it has taken an alert (`continue`).
     pub continue_after: bool,
+    /// How what nobody acknowledges is told louder; a child has its parent's, unless it says otherwise.
+    pub escalate: Option<Arc<Escalate>>,
     /// Its children, in the order in which they are asked.
     pub routes: Vec<Route>,
 }
 
 impl Route {
+    /// Whether it or a route below it escalates by the second way.
+    fn wants_second_way(&self) -> bool {
+        let own = self.escalate.as_ref().is_some_and(|escalate| escalate.patience.then.is_some());
+        own || self.routes.iter().any(Self::wants_second_way)
+    }
+
+    /// Whether it or a route below it escalates at all.
+    #[must_use]
+    pub fn escalates(&self) -> bool {
+        self.escalate.is_some() || self.routes.iter().any(Self::escalates)
+    }
+
     /// A root without children.
     fn root(receiver: Arc<Receiver>) -> Self {
         Self {
@@ -288,9 +302,19 @@ impl Route {
             receiver,
             matchers: Matchers::default(),
             continue_after: false,
+            escalate: None,
             routes: Vec::new(),
         }
     }
+}
+
+/// How what nobody acknowledges is told louder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalate {
+    /// When, and when by the second way.
+    pub patience: Patience,
+    /// Whom to mention then in the channel; the receiver's own where nobody is named.
+    pub mention: Option<String>,
 }
 
 impl fmt::Display for Route {

@@ -124,6 +124,12 @@ impl Reader<'_> {
         let second_way = fields.get("second_way").and_then(|(node, path)| self.second_way(node, &path));
         let language =
             fields.get("language").and_then(|(node, path)| self.value(node, &path, &value::LANGUAGE));
+        if second_way.is_none()
+            && let (Some(route), Some((node, path))) = (&route, fields.get("route"))
+            && route.wants_second_way()
+        {
+            self.problem(node, &path, "a route escalates by the second way, and there is no `second_way`");
+        }
         Some(Config {
             drop,
             time_intervals,

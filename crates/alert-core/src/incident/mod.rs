@@ -3,6 +3,7 @@
 //! [`next()`] is the state machine: what is known and a change go in, what is known then and what people are told come out.
 //! There is no clock in it, and knowing nothing is lawful. What it tells as acts is said by [`Step::acts`], one table.
 
+mod escalation;
 mod next;
 mod people;
 
@@ -17,6 +18,7 @@ use crate::silence::Rule;
 use crate::target::Act;
 use crate::text::cut;
 
+pub use escalation::{Escalation, Patience};
 pub use next::next;
 pub use people::{Acknowledged, Button, Person, Press, Refusal, Silenced, press};
 
@@ -158,6 +160,9 @@ pub struct Incident {
     /// Why nothing of it rings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silenced: Option<Silenced>,
+    /// That somebody is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalation: Option<Escalation>,
     /// The newest deliveries that were told.
     #[serde(default)]
     deliveries: Vec<String>,
@@ -251,8 +256,19 @@ pub struct Change<'a> {
     pub rule: Option<&'a Rule>,
     /// An earlier try of it may have rung, before it was silenced.
     pub was_tried: bool,
-    /// It brings nothing new: its silence is over, and that is to be told.
-    pub is_look: bool,
+    /// It brings nothing new: somebody has looked at the time.
+    pub look: Option<Look>,
+    /// How long to wait for somebody to be on it.
+    pub patience: Option<Patience>,
+}
+
+/// Why something is told although nothing was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// A silence is over.
+    Silence,
+    /// Nobody is on it.
+    Escalation,
 }
 
 impl<'a> Change<'a> {
@@ -280,7 +296,8 @@ impl<'a> Change<'a> {
             children: alert.evidence.children.iter().filter(|child| is_firing(&child.state)).count(),
             rule: None,
             was_tried: false,
-            is_look: false,
+            look: None,
+            patience: None,
         }
     }
 }
@@ -335,6 +352,13 @@ pub enum Told {
     },
     /// A change that is older than what is shown, and that people do not know.
     Late,
+    /// Nothing has changed, and nobody is on it.
+    Unacknowledged {
+        /// How often that is said; the last time by another way as well.
+        nth: u64,
+        /// For how long.
+        within: TimeDelta,
+    },
     /// Nothing has changed, but it may ring again.
     SilenceOver {
         /// How many changes rang nowhere.
@@ -399,7 +423,7 @@ impl Step {
         let (reply, changes) = match self.told {
             Told::Nothing(_) => return Vec::new(),
             Told::New | Told::News => return vec![Act::Say],
-            Told::Again { .. } | Told::Worse => (SHOWN, true),
+            Told::Again { .. } | Told::Worse | Told::Unacknowledged { .. } => (SHOWN, true),
             Told::Blind { is_shown } | Told::Flapping { is_shown, .. } => (Some(is_shown), true),
             Told::Reminder => match policy.reminder {
                 Reminder::Reply => (SHOWN, true),

@@ -53,7 +53,8 @@ impl Event {
             children: 0,
             rule,
             was_tried: false,
-            is_look: false,
+            look: None,
+            patience: None,
         }
     }
 }
@@ -366,7 +367,7 @@ impl<'h> Played<'h> {
         let is_to_end = |quiet: &Quiet| !(is_anew && quiet.until.is_none());
         let quiet = self.plain.heard(now).filter(is_to_end);
         let rule = self.plain.rule(now).cloned();
-        let change = Change { is_look, ..event.under(rule.as_ref()) };
+        let change = Change { look: is_look.then_some(Look::Silence), ..event.under(rule.as_ref()) };
         let step = next(before.as_ref(), &change, now, &self.history.policy);
         let is_silent = step.is_silent;
         let (told, acts) = self.seen.show(step, event, self.history);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     AHEAD_MAX, COPIES_WITHIN, Change, DELIVERIES_MAX, FLAPPING_SHOWN_EVERY, FLAPPING_WITHIN, Flapping,
-    Incident, Moment, Policy, RECENT_MAX, Repeat, Silenced, Step, Told, short, stored,
+    Incident, Look, Moment, Policy, RECENT_MAX, Repeat, Silenced, Step, Told, short, stored,
 };
 use crate::alert::{Comparison, State};
 
@@ -30,7 +30,9 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
     incident.remember_delivery(change.delivery);
     incident.be_silenced(change, now);
     let mut is_older = false;
-    let told = if change.is_look {
+    let told = if change.look == Some(Look::Escalation) {
+        incident.escalate(now)
+    } else if change.look.is_some() {
         // Whatever was heard of it meanwhile. Another rule may hold it by now, which its message says from now on.
         let told =
             if incident.silenced.is_some() { Told::Reminder } else { Told::Nothing(Repeat::Delivered) };
@@ -55,6 +57,12 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
             }
         }
     };
+    if change.look.is_none() {
+        incident.wait_for_somebody(change.patience, told, now);
+    }
+    if known.silenced.is_some() && incident.silenced.is_none() && !matches!(told, Told::Nothing(_)) {
+        incident.wait_anew(now);
+    }
     // What rang nowhere was not shown to all.
     if incident.silenced.is_some()
         && let Some(flapping) = &mut incident.flapping
@@ -81,6 +89,7 @@ fn first(change: &Change<'_>, now: DateTime<Utc>) -> Step {
     incident.remember_delivery(change.delivery);
     incident.be_silenced(change, now);
     let told = if change.is_state { incident.open(change, incident.at, now) } else { Told::News };
+    incident.wait_for_somebody(change.patience, told, now);
     incident.silent(told)
 }
 
@@ -137,6 +146,7 @@ impl Incident {
             is_digest: false,
             acknowledged: None,
             silenced: None,
+            escalation: None,
             deliveries: Vec::new(),
         }
     }
@@ -327,6 +337,9 @@ impl Incident {
         self.severity = None;
         self.children = 0;
         self.acknowledged = None;
+        if self.flapping.is_none() {
+            self.escalation = None;
+        }
         // The end that it was to last for was not heard.
         self.silenced.take_if(|silenced| silenced.until.is_none());
     }

@@ -161,6 +161,7 @@ pub fn press(known: &Incident, press: &Press<'_>, now: DateTime<Utc>) -> Result<
         }
         Button::UndoAcknowledge => {
             incident.acknowledged.take().ok_or(Refusal::Undone)?;
+            incident.wait_anew(now);
         }
         Button::Silence(span) => {
             if let Some(silenced) = holding {
@@ -176,7 +177,10 @@ pub fn press(known: &Incident, press: &Press<'_>, now: DateTime<Utc>) -> Result<
         Button::UndoSilence => match holding {
             None => return Err(Refusal::Undone),
             Some(Silenced { rule: Some(rule), .. }) => return Err(Refusal::ByRule(rule.clone())),
-            Some(_) => incident.silenced = None,
+            Some(_) => {
+                incident.silenced = None;
+                incident.wait_anew(now);
+            }
         },
     }
     incident.remember_delivery(name);
@@ -185,11 +189,14 @@ pub fn press(known: &Incident, press: &Press<'_>, now: DateTime<Utc>) -> Result<
 
 impl Incident {
     /// When something is to be done about it though nothing is heard of it: its silence ends, or its rule may have been ended
-    /// by somebody whom the list of rules was read too early to hear of.
+    /// by somebody whom the list of rules was read too early to hear of, or nobody is on it.
     #[must_use]
     pub fn due_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         // What is no emergency does not ring later, either.
-        let silenced = self.silenced.as_ref().filter(|_| self.state != State::Informational)?;
+        if self.state == State::Informational {
+            return None;
+        }
+        let Some(silenced) = &self.silenced else { return self.escalates_at() };
         let until = silenced.until?;
         Some(if silenced.rule.is_some() { until.min(stored(now) + RULE_LOOKED_AT_EVERY) } else { until })
     }

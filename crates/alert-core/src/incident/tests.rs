@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use super::*;
 
 mod acting;
+mod escalating;
 
 /// A minute of a day.
 fn minute(minute: i64) -> DateTime<Utc> {
@@ -23,7 +24,8 @@ fn change(delivery: &str, state: State, at: i64) -> Change<'_> {
         children: 0,
         rule: None,
         was_tried: false,
-        is_look: false,
+        look: None,
+        patience: None,
     }
 }
 
@@ -487,7 +489,8 @@ fn what_an_alert_says() {
         children: 2,
         rule: None,
         was_tried: false,
-        is_look: false,
+        look: None,
+        patience: None,
     };
     assert_eq!(Change::of(&alert, &key, "d"), expected);
     let news = AlertKey::News(crate::key::DeliveryKey::default());

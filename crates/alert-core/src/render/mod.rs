@@ -102,7 +102,7 @@ impl Message {
     pub fn plain(&self) -> Option<Self> {
         match self {
             Self::Slack(message) => Some(Self::Slack(message.plain())),
-            Self::Mail(mail) => mail.without_subject().map(Self::Mail),
+            Self::Mail(_) => None,
         }
     }
 }

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
+use alert_io::actions::Actions;
 use alert_io::clock::Clock;
 use alert_io::deadline::Deadline;
 use alert_io::lambda::{InvocationError, Invoked};
 use alert_io::relay::Relay;
 use alert_io::watch::Watch;
-use alert_sandbox::slack::App;
+use alert_sandbox::slack::{App, Click, Interaction};
 use alert_sandbox::sns::Published;
 use alert_sandbox::{Sandbox, SandboxOptions};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -32,15 +33,27 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// With this configuration, to which the second way is added.
-    pub(crate) async fn start(mut config: Value) -> Self {
+    pub(crate) async fn start(config: Value) -> Self {
+        Self::start_with(config, true).await
+    }
+
+    /// The same, without buttons: reactions say who is on it.
+    pub(crate) async fn without_buttons(config: Value) -> Self {
+        Self::start_with(config, false).await
+    }
+
+    async fn start_with(mut config: Value, has_buttons: bool) -> Self {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
-        let app = sandbox.slack.app("relay", &["chat:write", "chat:write.public", "channels:history"]);
+        let scopes = ["chat:write", "chat:write.public", "channels:history", "reactions:read"];
+        let app = sandbox.slack.app("relay", &scopes);
         sandbox.slack.channel(CHANNEL);
         sandbox.slack.set_member(CHANNEL, &app, true);
         let topic = sandbox.sns.create_topic("second-way");
         config["second_way"] = json!({ "sns": topic });
         let token = sandbox.kms.encrypt(&app.token, &[("LambdaFunctionName", RELAY)]);
+        let signing_secret = sandbox.kms.encrypt(&app.signing_secret, &[("LambdaFunctionName", RELAY)]);
         let own = [
+            ("kmsEncryptedSigningSecret", signing_secret),
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "ASIA".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
@@ -48,7 +61,7 @@ impl Stage {
             ("kmsEncryptedBotToken", token),
             ("slackChannel", sandbox.slack.channel(CHANNEL).id),
             ("ALERT_TABLE", sandbox.dynamodb.create_table("alerts")),
-            ("SLACK_BUTTONS", "enabled".to_owned()),
+            ("SLACK_BUTTONS", if has_buttons { "enabled" } else { "disabled" }.to_owned()),
             ("ALERT_CONFIG", config.to_string()),
         ];
         let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
@@ -127,6 +140,25 @@ impl Stage {
         event
     }
 
+    /// Somebody presses a button of a message, or chooses something.
+    pub(crate) async fn press(&self, ts: &str, action_id: &str, option: Option<&str>) {
+        let click = Click { channel: CHANNEL, ts, action_id, option, user: ("U0KIM", "kim") };
+        let click = self.sandbox.slack.click(&click).unwrap();
+        // At the time of the test.
+        let timestamp = self.now().timestamp().to_string();
+        let click = Interaction::signed(&self.app.signing_secret, &timestamp, &click.body);
+        let actions = Actions::start(&|name| self.setting(name)).await.unwrap();
+        let event = click.proxy_event().to_string();
+        let answer = actions.handle(event.as_bytes(), self.invoked(), Deadline::after(TIME)).await.unwrap();
+        assert_eq!(answer["statusCode"], 200);
+        assert!(self.sandbox.slack.ephemerals().is_empty(), "{:?}", self.sandbox.slack.ephemerals());
+    }
+
+    /// The first message of the channel.
+    pub(crate) fn first(&self) -> String {
+        self.sandbox.slack.messages(CHANNEL)[0].ts.clone()
+    }
+
     /// What people got by the second way since this was last asked: the subjects and the texts.
     pub(crate) fn mails(&self) -> Vec<(String, String)> {
         let mails = self.sandbox.sns.take_published().into_iter();
@@ -144,7 +176,7 @@ impl Stage {
         let messages = self.sandbox.slack.messages(CHANNEL).into_iter();
         messages
             .map(|message| {
-                let line = message.shown.text.lines().next().unwrap_or_default().to_owned();
+                let line = message.shown.text.lines().next().unwrap_or_default().replace("&gt;", ">");
                 let shown = if message.reply_broadcast { "  (shown) " } else { "  " };
                 if message.thread_ts.is_some() { format!("{shown}{line}") } else { line }
             })

@@ -149,6 +149,7 @@ impl Service {
                 "is_enterprise_install": false,
             }))),
             Method::UsergroupUsers => usergroup_users(&self.workspace, app, given).map(Effect::Show),
+            Method::Reactions => reactions(&self.workspace, app, given).map(Effect::Show),
             // No app calls them; they have no token.
             Method::Webhook | Method::ResponseUrl => Err(error("unknown_method", "not a method")),
         }
@@ -273,6 +274,25 @@ fn usergroup_users(workspace: &Workspace, app: &Installed, given: &Value) -> Res
     let users =
         workspace.usergroups.get(id).ok_or_else(|| error("no_such_subteam", "no user group of this id"))?;
     Ok(json!({"ok": true, "users": users}))
+}
+
+/// How people have reacted to a message.
+fn reactions(workspace: &Workspace, app: &Installed, given: &Value) -> Result<Value, Verdict> {
+    need(app, &["reactions:read"])?;
+    if argument(given, "channel").is_empty() || argument(given, "timestamp").is_empty() {
+        return Err(error("no_item_specified", "neither a file nor a channel with a timestamp"));
+    }
+    let room = visible(app, workspace.by_id(argument(given, "channel")))?;
+    let message = room.message(argument(given, "timestamp"));
+    let message = message.ok_or_else(|| error("message_not_found", "timestamp: no such message"))?;
+    let mut shown = workspace.show(room, message, false);
+    if !message.reactions.is_empty() {
+        let reactions = message.reactions.iter();
+        let reactions =
+            reactions.map(|(name, users)| json!({"name": name, "users": users, "count": users.len()}));
+        shown["reactions"] = reactions.collect();
+    }
+    Ok(json!({"ok": true, "type": "message", "channel": room.id, "message": shown}))
 }
 
 /// One page of messages, with what they say now.

@@ -22,6 +22,8 @@ pub enum Method {
     AuthTest,
     /// `usergroups.users.list`.
     UsergroupUsers,
+    /// `reactions.get`.
+    Reactions,
 }
 
 impl Method {
@@ -33,6 +35,7 @@ impl Method {
             "conversations.replies" => Some(Self::Replies),
             "auth.test" => Some(Self::AuthTest),
             "usergroups.users.list" => Some(Self::UsergroupUsers),
+            "reactions.get" => Some(Self::Reactions),
             _ => None,
         }
     }

@@ -344,6 +344,12 @@ impl Slack {
         self.service(|service| service.workspace.delete(channel, ts))
     }
 
+    /// A person, by their id, reacts to a message, or takes that back; says whether the message is there.
+    #[allow(clippy::must_use_candidate, reason = "it acts; few need the answer")]
+    pub fn react(&self, channel: &str, ts: &str, user: &str, name: &str, reacts: bool) -> bool {
+        self.service(|service| service.workspace.react(channel, ts, user, name, reacts))
+    }
+
     /// A person presses a button, or chooses from a menu, that a message shows now: the request that Slack would make to
     /// the app whose message it is. It is no request yet, and nothing in the channel changes.
     pub fn click(&self, click: &Click<'_>) -> Result<Interaction, String> {

@@ -60,6 +60,8 @@ pub struct Message {
     pub shown: Content,
     /// What was shown before each edit, the oldest first.
     pub before: Vec<Content>,
+    /// The names of reactions, each with the ids of the people who reacted so.
+    pub reactions: BTreeMap<String, Vec<String>>,
 }
 
 impl Message {
@@ -259,6 +261,7 @@ impl Workspace {
             thread_ts,
             shown: Content::new(payload),
             before: Vec::new(),
+            reactions: BTreeMap::new(),
         });
         ts
     }
@@ -279,6 +282,21 @@ impl Workspace {
         let before = room.messages.len();
         room.messages.retain(|message| message.ts != ts);
         room.messages.len() < before
+    }
+
+    /// Lets a person react to a message, or take that back; says whether the message is there.
+    pub(super) fn react(&mut self, channel: &str, ts: &str, user: &str, name: &str, reacts: bool) -> bool {
+        let Some(id) = self.by_id_or_name(channel).map(|room| room.id.clone()) else { return false };
+        let room = self.rooms.get_mut(&id);
+        let message = room.and_then(|room| room.messages.iter_mut().find(|message| message.ts == ts));
+        let Some(message) = message else { return false };
+        let users = message.reactions.entry(name.to_owned()).or_default();
+        users.retain(|other| other != user);
+        if reacts {
+            users.push(user.to_owned());
+        }
+        message.reactions.retain(|_, users| !users.is_empty());
+        true
     }
 
     pub(super) fn empty(&mut self) {

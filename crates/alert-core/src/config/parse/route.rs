@@ -3,19 +3,29 @@
 use std::sync::Arc;
 
 use super::super::yaml::{Data, Node};
-use super::super::{Receiver, Route};
+use super::super::{Escalate, Receiver, Route};
 use super::reader::{Named, Reader};
 use super::value::{self, excerpt};
+use crate::incident::Patience;
 use crate::matcher::Matchers;
 
-const ROUTE_KEYS: [&str; 4] = ["receiver", "matchers", "continue", "routes"];
+const ROUTE_KEYS: [&str; 5] = ["receiver", "matchers", "continue", "escalate", "routes"];
+const ESCALATE_KEYS: [&str; 4] = ["after", "mention", "then", "second_way"];
+/// What turns off what a parent says.
+const NONE: &str = "none";
+
+/// What a route has of its parent, where it says nothing of its own.
+pub(super) struct Parent<'p> {
+    receiver: Option<&'p Arc<Receiver>>,
+    escalate: Option<&'p Arc<Escalate>>,
+}
 
 impl Reader<'_> {
     pub(super) fn route(
         &mut self,
         node: &Node,
         path: &str,
-        parent: Option<&Arc<Receiver>>,
+        parent: Option<&Parent<'_>>,
         receivers: &Named<Receiver>,
     ) -> Option<Route> {
         let fields = self.fields(node, path, &ROUTE_KEYS)?;
@@ -26,7 +36,7 @@ impl Reader<'_> {
                 self.required(&fields, "receiver");
                 None
             }
-            None => parent.cloned(),
+            None => parent.and_then(|parent| parent.receiver).cloned(),
         };
         if is_root {
             for key in ["matchers", "continue"] {
@@ -43,12 +53,40 @@ impl Reader<'_> {
             Some((node, path)) => self.value(node, &path, &value::BOOLEAN).unwrap_or_default(),
             None => false,
         };
+        let escalate = match fields.get("escalate") {
+            Some((node, path)) => self.escalate(node, &path),
+            None => parent.and_then(|parent| parent.escalate).cloned(),
+        };
         let routes = match fields.get("routes") {
-            Some((node, path)) => self.routes(node, &path, receiver.as_ref(), receivers),
+            Some((node, path)) => {
+                let parent = Parent { receiver: receiver.as_ref(), escalate: escalate.as_ref() };
+                self.routes(node, &path, &parent, receivers)
+            }
             None => Vec::new(),
         };
         let path = path.to_owned();
-        Some(Route { path, receiver: receiver?, matchers: matchers?, continue_after, routes })
+        Some(Route { path, receiver: receiver?, matchers: matchers?, continue_after, escalate, routes })
+    }
+
+    fn escalate(&mut self, node: &Node, path: &str) -> Option<Arc<Escalate>> {
+        if matches!(&node.data, Data::Text { text, .. } if text == NONE) {
+            return None;
+        }
+        let fields = self.fields(node, path, &ESCALATE_KEYS)?;
+        let after =
+            self.required(&fields, "after").and_then(|(node, path)| self.value(node, &path, &value::EVERY));
+        let mention = self.optional(&fields, "mention", &value::MENTION);
+        let then = self.optional(&fields, "then", &value::EVERY);
+        let by_second_way = self.optional(&fields, "second_way", &value::BOOLEAN).unwrap_or_default();
+        let without = |key: &str| format!("expected `{key}` beside it: they are one step, by the second way");
+        match (fields.get("then"), fields.get("second_way")) {
+            (Some((node, path)), _) if !by_second_way => {
+                self.problem(node, &path, &without("second_way: true"));
+            }
+            (None, Some((node, path))) if by_second_way => self.problem(node, &path, &without("then: 10m")),
+            _ => {}
+        }
+        Some(Arc::new(Escalate { patience: Patience { after: after?, then }, mention }))
     }
 
     /// A route may have an empty list of matchers: it takes everything.
@@ -63,12 +101,12 @@ impl Reader<'_> {
         &mut self,
         node: &Node,
         path: &str,
-        parent: Option<&Arc<Receiver>>,
+        parent: &Parent<'_>,
         receivers: &Named<Receiver>,
     ) -> Vec<Route> {
         let mut routes: Vec<Route> = Vec::new();
         for (node, path) in self.items(node, path, "a list of routes") {
-            let Some(route) = self.route(node, &path, parent, receivers) else { continue };
+            let Some(route) = self.route(node, &path, Some(parent), receivers) else { continue };
             // What this one takes, an earlier one has taken already when it asks for nothing more.
             let taken_by = routes
                 .iter()

@@ -324,7 +324,7 @@ fn routes() {
         &[
             "line 5, column 7: route.routes[1]: unreachable: route.routes[0] before it takes every alert with `a=\"b\"` and has no `continue: true`",
             "line 8, column 7: route.routes[4]: unreachable: route.routes[3] before it takes every alert and has no `continue: true`",
-            "line 9, column 7: route.routes[4]: unknown key `mute_time_intervals`; expected one of receiver, matchers, continue, routes",
+            "line 9, column 7: route.routes[4]: unknown key `mute_time_intervals`; expected one of receiver, matchers, continue, escalate, routes",
         ],
     );
 }
@@ -636,4 +636,56 @@ fn who_may_act() {
         &["line 1, column 10: actions: expected a mapping with allow, silence_with, found a text"],
     );
     check("action: {}", &["line 1, column 1: unknown key `action`; did you mean `actions`?"]);
+}
+
+#[test]
+fn what_is_minded() {
+    let config = Config::parse(
+        "second_way: {sns: 'arn:aws:sns:eu-west-1:111122223333:on-call'}
+heartbeats:
+  - {name: prod, matchers: [alertname=Watchdog], every: 5m, grace: 10m}
+  - {name: dev, matchers: [alertname=Dev], every: 1h}
+route:
+  receiver: default
+  escalate: {after: 10m, mention: '<!subteam^S0>', then: 5m, second_way: true}
+  routes:
+    - matchers: [a=b]
+    - matchers: [c=d]
+      escalate: {after: 1h}
+    - matchers: [e=f]
+      escalate: none
+receivers: [{name: default}]
+",
+    )
+    .unwrap();
+    assert_eq!(config.second_way, Some(Target::topic("arn:aws:sns:eu-west-1:111122223333:on-call")));
+    let minutes = |heartbeat: &Heartbeat| (heartbeat.every.num_minutes(), heartbeat.grace.num_minutes());
+    assert_eq!(config.heartbeats.iter().map(|one| minutes(one)).collect::<Vec<_>>(), [(5, 10), (60, 60)]);
+    let escalate =
+        |route: &Route| route.escalate.as_ref().map(|escalate| escalate.patience.after.num_minutes());
+    assert_eq!(escalate(&config.route), Some(10));
+    assert_eq!(config.route.routes.iter().map(escalate).collect::<Vec<_>>(), [Some(10), Some(60), None]);
+    check(
+        "second_way: {sns: 'arn:aws:sns:eu-west-1:111122223333:on-call.fifo'}
+receivers: [{name: second_way}]
+heartbeats: [{name: a, matchers: [], every: 30s}, {name: a, matchers: [b=c]}]
+",
+        &[
+            "line 1, column 19: second_way.sns: expected the ARN of a standard SNS topic (a FIFO topic has no mail and no SMS), arn:aws:sns:REGION:ACCOUNT:NAME, found `arn:aws:sns:eu-west-1:111122223333:on-call.fifo`",
+            "line 2, column 13: receivers[0]: expected another name than that of the second way",
+            "line 3, column 34: heartbeats[0].matchers: expected a list of at least one matcher: every alert would be a sign of life, and shown to nobody, found an empty list",
+            "line 3, column 45: heartbeats[0].every: expected a duration from 1m to 31d, such as 5m, found `30s`",
+            "line 3, column 51: heartbeats[1]: expected the key `every`, found none",
+            "line 3, column 58: heartbeats[1].name: expected a name of its own, found `a` a second time",
+        ],
+    );
+    check(
+        "receivers: [{name: default}]\nroute: {receiver: default, escalate: {after: 10m, then: 5m, second_way: true}, routes: [{matchers: [a=b], escalate: {then: 5m}}, {matchers: [c=d], escalate: {after: 5m, second_way: true}}]}",
+        &[
+            "line 2, column 8: route: a route escalates by the second way, and there is no `second_way`",
+            "line 2, column 117: route.routes[0].escalate: expected the key `after`, found none",
+            "line 2, column 124: route.routes[0].escalate.then: expected `second_way: true` beside it: they are one step, by the second way",
+            "line 2, column 182: route.routes[1].escalate.second_way: expected `then: 10m` beside it: they are one step, by the second way",
+        ],
+    );
 }

@@ -37,7 +37,7 @@ impl Life {
         let known = self.known();
         let last = Change {
             rule,
-            is_look: true,
+            look: Some(Look::Silence),
             at: Some(known.at),
             began_at: known.began_at,
             ..change(&delivery, known.state, 0)
@@ -300,7 +300,7 @@ fn a_silence_ends_whatever_time_its_alert_was_told_with_last() {
     let end = |at| Change { began_at: Some(minute(0)), ..change("", Resolved, at) };
     assert_eq!(life.hear(end(5), minute(5)).1, "edit 1");
     assert_eq!(life.hear(end(6), minute(6)), (COPY, String::new()));
-    let look = Change { is_look: true, ..end(5) };
+    let look = Change { look: Some(Look::Silence), ..end(5) };
     assert_eq!(life.hear(look, minute(62)), (Told::SilenceOver { changes: 1 }, "edit 1".to_owned()));
     assert_eq!(life.known().due_at(minute(62)), None);
 }

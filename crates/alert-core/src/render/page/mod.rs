@@ -56,6 +56,8 @@ pub struct Context<'c> {
     pub may_be_repeat: bool,
     /// What the change does to what was known of the alert, where alerts are remembered.
     pub story: Option<&'c Step>,
+    /// Others have heard of it before, so that it is not late.
+    pub is_once_more: bool,
     /// What was asked for beside the alert.
     pub evidence: Option<&'c Findings>,
     /// People may act by buttons.
@@ -80,6 +82,7 @@ impl<'c> Context<'c> {
             overtaken: None,
             may_be_repeat: false,
             story: None,
+            is_once_more: false,
             evidence: None,
             has_buttons: false,
         }
@@ -273,10 +276,15 @@ fn short(text: &str) -> String {
 /// How late the message is, when it is.
 fn lateness(alert: &Alert, context: &Context<'_>) -> Option<TimeDelta> {
     // What is known since is told once more, and not late.
-    if context
-        .story
-        .is_some_and(|step| matches!(step.told, Told::Reminder | Told::Worse | Told::SilenceOver { .. }))
-    {
+    if context.is_once_more {
+        return None;
+    }
+    if context.story.is_some_and(|step| {
+        matches!(
+            step.told,
+            Told::Reminder | Told::Worse | Told::Unacknowledged { .. } | Told::SilenceOver { .. }
+        )
+    }) {
         return None;
     }
     let late = context.now.signed_duration_since(alert.changed_at?);

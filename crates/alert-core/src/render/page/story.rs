@@ -20,6 +20,10 @@ pub(super) fn story<'a>(alert: &Alert, context: &Context<'a>) -> Option<Line<'a>
         Told::SilenceOver { changes } if incident.is_open() => {
             (Some(super::people::silence_over(changes, words)), worst)
         }
+        Told::Unacknowledged { nth, within } => {
+            let pattern = if nth > 1 { words.unacknowledged_told } else { words.unacknowledged };
+            (Some(fill(pattern, &[&words.span(within)])), worst)
+        }
         Told::Again { nth: ..=1, .. } => (Some(words.fires_now.to_owned()), None),
         Told::Again { nth, within } => {
             (Some(fill(words.fires_again, &[&words.ordinal(nth), &words.span(within)])), None)

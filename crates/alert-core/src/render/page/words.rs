@@ -212,6 +212,14 @@ pub struct Words {
     pub ends_silence: &'static str,
     /// A silence has ended, and its alert has not.
     pub silence_over: &'static str,
+    /// Nobody is on it: for how long.
+    pub unacknowledged: &'static str,
+    /// The same, where it is told by the second way as well.
+    pub unacknowledged_told: &'static str,
+    /// Why it comes by the second way: nobody has acknowledged it for so long.
+    pub second_way_unacknowledged: &'static str,
+    /// Why it comes by the second way: it must be heard.
+    pub second_way_too: &'static str,
     /// The buttons.
     pub acknowledge: &'static str,
     /// The same.
@@ -391,6 +399,10 @@ static ENGLISH: Words = Words {
     leaves_it: "{0} is not on it any more",
     ends_silence: "🔔 {0} has ended the silence",
     silence_over: "🔔 The silence has ended, and it is not over",
+    unacknowledged: "📣 Nobody has acknowledged it for {0}",
+    unacknowledged_told: "📣 Nobody has acknowledged it for {0}: sent by the second way as well",
+    second_way_unacknowledged: "Sent by the second way as well: nobody has acknowledged it for {0}",
+    second_way_too: "Sent by the second way as well: it must be heard",
     acknowledge: "Acknowledge",
     undo_acknowledge: "Undo: acknowledge",
     silence: "Silence …",
@@ -538,6 +550,10 @@ static KOREAN: Words = Words {
     leaves_it: "{0} 님이 대응을 취소함",
     ends_silence: "🔔 {0} 님이 알림을 다시 켬",
     silence_over: "🔔 알림 끄기가 끝났지만 아직 해소되지 않음",
+    unacknowledged: "📣 {0} 동안 아무도 확인하지 않음",
+    unacknowledged_told: "📣 {0} 동안 아무도 확인하지 않아 두 번째 경로로도 보냄",
+    second_way_unacknowledged: "{0} 동안 아무도 확인하지 않아 두 번째 경로로도 보냄",
+    second_way_too: "반드시 전달되어야 하므로 두 번째 경로로도 보냄",
     acknowledge: "확인",
     undo_acknowledge: "확인 취소",
     silence: "알림 끄기 …",
