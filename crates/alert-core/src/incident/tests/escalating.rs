@@ -45,6 +45,7 @@ impl Spec {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "one minute after the other, each with all that may happen in it")]
 fn simulate(ops: &[Op]) -> Result<(), TestCaseError> {
     let patience = Patience { after: TimeDelta::minutes(AFTER), then: Some(TimeDelta::minutes(THEN)) };
     // Nothing flaps here.
@@ -75,7 +76,6 @@ fn simulate(ops: &[Op]) -> Result<(), TestCaseError> {
             }
         };
         match op {
-            Op::Nothing => {}
             Op::Fires if !spec.is_open => {
                 known = hear(&known, change(&name, State::Firing, now)).0;
                 (spec.is_open, spec.is_acknowledged) = (true, false);
@@ -90,7 +90,7 @@ fn simulate(ops: &[Op]) -> Result<(), TestCaseError> {
                 let reminder = Change { at: Some(at), ..change(&name, State::Firing, 0) };
                 known = hear(&known, reminder).0;
             }
-            Op::Fires | Op::Ends | Op::Reminds => {}
+            Op::Nothing | Op::Fires | Op::Ends | Op::Reminds => {}
             Op::Acknowledges => spec.is_acknowledged |= press(Button::Acknowledge),
             Op::Undoes => {
                 if press(Button::UndoAcknowledge) {
@@ -136,8 +136,7 @@ fn simulate(ops: &[Op]) -> Result<(), TestCaseError> {
             spec.anew(now);
             continue;
         }
-        let is_due =
-            known.as_ref().and_then(|known| known.escalates_at()).is_some_and(|at| at <= minute(now));
+        let is_due = known.as_ref().and_then(Incident::escalates_at).is_some_and(|at| at <= minute(now));
         prop_assert_eq!(is_due, spec.due(now), "in minute {} of {:?}: {:?}", now, ops, spec);
         // Whoever looks although it is not due does nothing.
         if let Some(last) = &known {
