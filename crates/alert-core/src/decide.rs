@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alert::{Alert, Cause, Hush, Source, State};
+use crate::canary;
 use crate::config::{AlarmState, Config, DropRule, Escalate, Heartbeat, Receiver, Route};
 use crate::heartbeat;
 
@@ -100,6 +101,13 @@ pub fn from_second_way(config: &Config, topic_arn: Option<&str>) -> Option<Dropp
     let second_way = config.second_way.as_ref()?;
     let why = "it comes from the topic of second_way, to which this function must not be subscribed";
     (topic_arn? == second_way.address).then(|| Dropped { rule: SECOND_WAY.to_owned(), why: why.to_owned() })
+}
+
+/// Why nobody hears that the canary's alarm is as it was before.
+#[must_use]
+pub fn no_canary() -> Dropped {
+    let why = "the alarm of the canary goes back to what it was by itself";
+    Dropped { rule: canary::RULE.to_owned(), why: why.to_owned() }
 }
 
 /// Why nobody gets a sign of life.

@@ -8,6 +8,7 @@
 
 pub mod alert;
 pub mod answer;
+pub mod canary;
 pub mod config;
 pub mod decide;
 pub mod envelope;

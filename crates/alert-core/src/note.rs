@@ -5,6 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::canary::Flight;
 use crate::heartbeat::Beat;
 use crate::key::hash;
 use crate::render::sns::Mail;
@@ -18,6 +19,8 @@ pub const MAILS_EVERY: TimeDelta = TimeDelta::minutes(5);
 pub enum Note {
     /// What is known of a heartbeat.
     Heartbeat(Beat),
+    /// What is known of the canary.
+    Canary(Flight),
     /// When the next mail may go to a topic.
     Pace {
         /// When.
@@ -51,6 +54,9 @@ impl Note {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
+
+/// Names what is known of the canary.
+pub const CANARY: &str = "canary";
 
 /// Names what is known of a heartbeat.
 #[must_use]

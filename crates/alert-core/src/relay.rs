@@ -10,7 +10,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, Evidence};
+use crate::alert::{Alert, Evidence, State};
+use crate::canary;
 use crate::config::{BrokenConfiguration, Config, Escalate, Receiver, SECOND_WAY_RECEIVER};
 use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
@@ -52,6 +53,8 @@ pub struct Deployment {
     pub has_buttons: bool,
     /// Somebody looks at the time, and remembers.
     pub is_minded: bool,
+    /// The name of the alarm that is the canary's.
+    pub canary: Option<String>,
 }
 
 impl Deployment {
@@ -68,6 +71,7 @@ impl Deployment {
             channel: None,
             has_buttons: false,
             is_minded: false,
+            canary: None,
         }
     }
 
@@ -313,6 +317,8 @@ pub struct Plan<'d> {
     pub items: Vec<Item>,
     /// Signs of life among the items.
     pub heard: Vec<Heard>,
+    /// Canaries among the items, and when each was sent.
+    pub canaries: Vec<(usize, DateTime<Utc>)>,
     /// The messages to post, in order.
     pub posts: Vec<Post>,
     /// What is not posted, because the last try may have arrived and is too fresh.
@@ -473,12 +479,20 @@ pub fn draft<'d>(
 ) -> Draft<'d> {
     // Most records have one alert.
     let mut items = Vec::with_capacity(decoded.records.len());
-    let mut heard = Vec::new();
+    let (mut heard, mut canaries) = (Vec::new(), Vec::new());
     for (index, record) in decoded.records.iter_mut().enumerate() {
         let at = record.sent_at.unwrap_or(now);
         let first = DeliveryKey::of(record, request_id);
         let from_second_way = decide::from_second_way(&deployment.config, record.topic_arn.as_deref());
         for (place, mut alert) in source::interpret(record).into_iter().enumerate() {
+            let is_canary =
+                deployment.canary.as_deref().is_some_and(|alarm| canary::is_canary(&alert, alarm));
+            let sent_at = canary::sent_at(&alert).filter(|_| is_canary && alert.state == State::Firing);
+            if let Some(sent_at) = sent_at {
+                let own = canary::arrived(sent_at, &deployment.config, now);
+                alert = Alert { key: Some(own.key), ..own.alert };
+                canaries.push((items.len(), sent_at));
+            }
             let before = heard.len();
             if deployment.is_minded && from_second_way.is_none() {
                 let heartbeats = heartbeat::of(&deployment.config, &alert).cloned();
@@ -486,6 +500,11 @@ pub fn draft<'d>(
             }
             let verdict = match (&from_second_way, heard.get(before)) {
                 (Some(dropped), _) => Verdict::Drop(dropped.clone()),
+                _ if sent_at.is_some() => {
+                    Verdict::Deliver { receivers: decide::routed(&deployment.config, &alert) }
+                }
+                // It goes back to what it was by itself.
+                _ if is_canary => Verdict::Drop(decide::no_canary()),
                 (None, Some(heard)) => Verdict::Drop(decide::sign_of_life(&heard.heartbeat)),
                 (None, None) => decide::decide_relay(&deployment.config, &alert, at),
             };
@@ -496,7 +515,8 @@ pub fn draft<'d>(
         // Its alerts hold what counts; ten thousand bodies would be the larger part of the memory.
         record.body = Body::Text(String::new());
     }
-    Draft::of(decoded.records, items, heard, deployment, request_id, now)
+    let Draft(plan) = Draft::of(decoded.records, items, heard, deployment, request_id, now);
+    Draft(Plan { canaries, ..plan })
 }
 
 /// Plans an event of which nothing is known; see [`draft`].
@@ -524,6 +544,7 @@ impl<'d> Draft<'d> {
             first_of_alert: first_of_alert(&items),
             items,
             heard,
+            canaries: Vec::new(),
             posts: Vec::new(),
             held: Vec::new(),
             twins: BTreeMap::new(),
@@ -703,6 +724,17 @@ impl Plan<'_> {
             Verdict::Drop(dropped) => Some((item, dropped)),
             Verdict::Deliver { .. } => None,
         })
+    }
+
+    /// Whether a post brings an item where it was to go, and not to who stands in.
+    #[must_use]
+    pub fn is_at_its_target(&self, post: &Post, item: usize) -> bool {
+        let mut all = self.destinations.get(item).into_iter().flatten();
+        let is_its = |destination: &Destination| {
+            destination.meant_for.name == post.receiver.name
+                && self.deployment.target_of(&destination.meant_for) == post.target
+        };
+        post.instead_of.is_none() && all.any(is_its)
     }
 
     /// The name of the receiver that the rules chose for an item which was planned for the one of this name.

@@ -1,6 +1,7 @@
 //! Reading the many ways in which services write a moment, and people a duration.
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Utc};
+use chrono_tz::Tz;
 use serde_json::Value;
 
 use crate::text::cut;
@@ -113,6 +114,19 @@ fn plausible(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (1970..=9999).contains(&time.year()).then_some(time)
 }
 
+/// The next moment after `now` at which the clocks of a zone show this time; where they skip it, an hour later.
+#[must_use]
+pub fn next_daily(at: NaiveTime, zone: Tz, now: DateTime<Utc>) -> DateTime<Utc> {
+    let today = now.with_timezone(&zone).date_naive();
+    let on = |days: i64| {
+        let local = today.checked_add_signed(TimeDelta::days(days))?.and_time(at);
+        let skipped = || zone.from_local_datetime(&(local + TimeDelta::hours(1))).earliest();
+        let moment = zone.from_local_datetime(&local).earliest().or_else(skipped)?;
+        Some(moment.with_timezone(&Utc)).filter(|moment| *moment > now)
+    };
+    (0..3).find_map(on).unwrap_or(now + TimeDelta::days(1))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -153,5 +167,34 @@ mod tests {
         }
         let expected = ["soon", "1789384724", "1823-01-01T00:00:00Z"];
         assert_eq!(unread, expected.map(|text| format!("at: expected a time, got {text}")));
+    }
+
+    #[test]
+    fn each_day_at_a_time() {
+        let seoul = Tz::Asia__Seoul;
+        let nine = NaiveTime::from_hms_opt(9, 0, 0).unwrap();
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        for (now, expected) in [
+            ("2026-11-25T23:59:59Z", "2026-11-26T00:00:00Z"),
+            ("2026-11-26T00:00:00Z", "2026-11-27T00:00:00Z"),
+            ("2026-11-26T14:59:00Z", "2026-11-27T00:00:00Z"),
+        ] {
+            assert_eq!(next_daily(nine, seoul, at(now)), at(expected));
+        }
+        // New York's clocks skip 02:30 on 8 March 2026, and show 01:30 twice on 1 November.
+        let half_past = |hour| NaiveTime::from_hms_opt(hour, 30, 0).unwrap();
+        let new_york = Tz::America__New_York;
+        assert_eq!(
+            next_daily(half_past(2), new_york, at("2026-03-08T05:00:00Z")),
+            at("2026-03-08T07:30:00Z")
+        );
+        assert_eq!(
+            next_daily(half_past(1), new_york, at("2026-11-01T05:00:00Z")),
+            at("2026-11-01T05:30:00Z")
+        );
+        assert_eq!(
+            next_daily(half_past(1), new_york, at("2026-11-01T05:30:00Z")),
+            at("2026-11-02T06:30:00Z")
+        );
     }
 }

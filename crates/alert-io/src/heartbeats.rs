@@ -6,22 +6,19 @@ use alert_core::config::Config;
 use alert_core::heartbeat::{Beat, Heard};
 use alert_core::note::{self, Note};
 use alert_core::outcome::Failure;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::metrics::TABLE_UNAVAILABLE;
-use crate::table::{Noted, Store, Trouble};
-
-/// What is heard of once a month is remembered for two.
-const KEPT: TimeDelta = TimeDelta::days(90);
-/// Of several processes that write at once one is first, and the others look again.
-const TRIES_MAX: usize = 5;
+use crate::notes;
+use crate::table::{Store, Trouble};
 
 /// Begins to wait for those of which nothing is known, so that what never gives a sign of life is missed, too.
 pub async fn wait_for_all(store: &impl Store, config: &Config, now: DateTime<Utc>) -> Result<(), Trouble> {
     for heartbeat in &config.heartbeats {
         let beat = Beat::awaited(heartbeat, now);
         let due_at = Some(heartbeat.missing_at(beat.last_at));
-        store.put_note(&note::heartbeat(&heartbeat.name), &noted(beat, due_at, now), None).await?;
+        let noted = notes::noted(&Note::Heartbeat(beat), due_at, now);
+        store.put_note(&note::heartbeat(&heartbeat.name), &noted, None).await?;
     }
     Ok(())
 }
@@ -56,22 +53,13 @@ pub async fn record(
 
 async fn record_one(store: &impl Store, heard: &Heard, now: DateTime<Utc>) -> Result<(), Trouble> {
     let key = note::heartbeat(&heard.heartbeat.name);
-    for _ in 0..TRIES_MAX {
-        let there = store.note(&key).await?;
-        let known = match there.as_deref().map(Note::from_json) {
-            Some(Ok(Note::Heartbeat(known))) => Some(known),
+    notes::change(store, &key, now, |known| {
+        let known = match known {
+            Some(Note::Heartbeat(known)) => Some(known),
             _ => None,
         };
         let (beat, due_at) = Beat::heard(known.as_ref(), &heard.heartbeat, heard.at, now);
-        if store.put_note(&key, &noted(beat, due_at, now), there.as_deref()).await? {
-            return Ok(());
-        }
-    }
-    Err(Trouble("others write it down all the time".to_owned()))
-}
-
-/// A heartbeat as it is written down.
-#[must_use]
-pub fn noted(beat: Beat, due_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Noted {
-    Noted { text: Note::Heartbeat(beat).to_json(), due_at, expires_at: now + KEPT }
+        (Note::Heartbeat(beat), due_at)
+    })
+    .await
 }

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join;
 use serde_json::{Value, json};
 
+use crate::canary;
 use crate::clock::Clock;
 use crate::courier::{ALERT_ELSEWHERE, Courier};
 use crate::deadline::Deadline;
@@ -26,13 +27,13 @@ use crate::lambda::{self, InvocationError, Invoked};
 use crate::ledger::{Answers, Hold, KnownDigest, Ledger};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
-use crate::metrics::{Metrics, Tally};
+use crate::metrics::{Metrics, TABLE_UNAVAILABLE, Tally};
 use crate::secret::DecryptFailure;
 use crate::sender::Opens as _;
 use crate::senders::Senders;
 use crate::settings::{Environment, StartError};
 use crate::setup::Setup;
-use crate::table::Table;
+use crate::table::{Table, Trouble};
 
 /// Of an invocation's time, so much is for recording what was posted.
 const RECORD_RESERVE: Duration = Duration::from_millis(600);
@@ -148,6 +149,7 @@ impl Relay {
         let carry_out = delivery::carry_out(&plan, ledger, &self.courier, &sender, times);
         let (mut report, unheard) = join(carry_out, self.hear(&plan, clock)).await;
         report.failed.extend(unheard.into_iter().map(|(item, name, failure)| ((item, name), failure)));
+        self.note_canaries(&plan, &report, clock).await;
         log(&plan, &report, request_id, (started_at, clock.now()));
         let tally = Tally {
             table_unavailable: self.ledger.take_troubles(),
@@ -182,6 +184,27 @@ impl Relay {
 }
 
 impl Relay {
+    /// Writes down which canaries have arrived where they were to. Where that fails people hear that one is missed, and of the
+    /// next one that it is not.
+    async fn note_canaries(&self, plan: &Plan<'_>, report: &Report<'_>, clock: Clock) {
+        let Memory::Table(table) = &self.ledger else { return };
+        for (item, sent_at) in &plan.canaries {
+            let mut arrived = report.arrived.iter().filter(|arrived| arrived.post.items.contains(item));
+            let has_failed = report.failure_of(plan, *item).is_some();
+            if has_failed || !arrived.any(|arrived| plan.is_at_its_target(&arrived.post, *item)) {
+                continue;
+            }
+            let config = &self.deployment.config;
+            let noted = Box::pin(canary::arrived(table.store(), config, *sent_at, clock.now())).await;
+            if let Err(Trouble(why)) = noted {
+                tracing::warn!(
+                    error_type = TABLE_UNAVAILABLE,
+                    "that the canary has arrived is not written down: {why}"
+                );
+            }
+        }
+    }
+
     /// Writes down who has given a sign of life, and says of which items that has failed.
     async fn hear(&self, plan: &Plan<'_>, clock: Clock) -> Vec<(usize, String, Failure)> {
         match &self.ledger {

@@ -67,6 +67,8 @@ pub const ALERT_TABLE: &str = "ALERT_TABLE";
 pub const ENCRYPTED_FOR: &str = "ENCRYPTED_FOR";
 /// `enabled` where messages of the Slack app have buttons, because a function takes what is pressed.
 pub const SLACK_BUTTONS: &str = "SLACK_BUTTONS";
+/// The name of the CloudWatch alarm that is set off to see whether the whole way works.
+pub const CANARY_ALARM: &str = "CANARY_ALARM";
 /// The certificate authorities to trust instead of the compiled-in ones, PEM.
 pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 /// The certificate authorities to trust instead of the compiled-in ones, PEM; the AWS SDKs' name.

@@ -14,7 +14,7 @@ use crate::metrics::{CONFIG_INVALID, Metrics};
 use crate::secret::Decryptor;
 use crate::senders::{Own, Senders, TOKEN_MISSING};
 use crate::settings::{
-    self, ALERT_TABLE, Environment, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_API,
+    self, ALERT_TABLE, CANARY_ALARM, Environment, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_API,
     SLACK_CHANNEL, StartError,
 };
 use crate::topic::Topic;
@@ -73,6 +73,14 @@ impl Setup {
                 "heartbeats are set, and nobody waits for them: they need the table of alerts ({ALERT_TABLE})"
             );
             tracing::error!(error_type = "heartbeats_unminded", "{problem}");
+            deployment.problems.push(problem);
+        }
+        deployment.canary = environment(CANARY_ALARM);
+        if deployment.config.canary.is_some() && !(deployment.is_minded && deployment.canary.is_some()) {
+            let problem = format!(
+                "a canary is wished for, and nobody sends it: that needs its alarm ({CANARY_ALARM}) and the table of alerts ({ALERT_TABLE})"
+            );
+            tracing::error!(error_type = "canary_unminded", "{problem}");
             deployment.problems.push(problem);
         }
         if deployment.config.route.escalates() && !(deployment.is_minded && own.token.is_some()) {

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use alert_core::heartbeat::Look;
+use alert_core::canary::{self as canary_core, Flight};
+use alert_core::heartbeat::{self, Beat};
 use alert_core::incident::Incident;
 use alert_core::key;
 use alert_core::note::Note;
@@ -25,6 +26,8 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
+use crate::aws::{self, Endpoints};
+use crate::canary::{self, CANARY_NOT_SENT, Canary};
 use crate::clock::Clock;
 use crate::courier::{ALERT_ELSEWHERE, Courier};
 use crate::deadline::Deadline;
@@ -33,11 +36,12 @@ use crate::dynamodb::DynamoDbTable;
 use crate::heartbeats;
 use crate::lambda::{InvocationError, Invoked};
 use crate::metrics::TABLE_UNAVAILABLE;
+use crate::notes;
 use crate::outbox::{self, Turned};
 use crate::secret::DecryptFailure;
 use crate::sender::{Opens, Sends as _};
 use crate::senders::Senders;
-use crate::settings::{ALERT_TABLE, Environment, StartError};
+use crate::settings::{ALERT_TABLE, CANARY_ALARM, Environment, StartError};
 use crate::setup::Setup;
 use crate::table::{Due, Noted, Store, Table, There, Trouble, read_silences};
 
@@ -69,6 +73,7 @@ pub struct Watch<T = DynamoDbTable, O = Senders> {
     senders: O,
     table: Table<T>,
     courier: Courier,
+    canary: Option<Canary>,
     /// It has not looked yet.
     is_new: Cell<bool>,
 }
@@ -102,6 +107,13 @@ enum Task {
     Done(&'static str),
 }
 
+impl Task {
+    /// Something of the stack's own, for everybody by both ways.
+    fn everybody(own: Own, was: String, next: Noted) -> Self {
+        Self::Tell(Box::new(Telling { own, to: Recipients::Everybody }), Some(Then { was, next }))
+    }
+}
+
 /// What is written down when something was told.
 struct Then {
     was: String,
@@ -120,7 +132,7 @@ struct Waiting {
 impl Watch {
     /// Reads the relay's settings and decrypts the same secrets.
     pub async fn start(environment: Environment<'_>) -> Result<Self, StartError> {
-        let Setup { deployment, senders, table, .. } = Setup::read(environment)?;
+        let Setup { deployment, senders, table, http, identity, .. } = Setup::read(environment)?;
         let Some(store) = table else {
             return Err(StartError::new(
                 "setting_missing",
@@ -134,7 +146,12 @@ impl Watch {
         {
             return Err(StartError::new(error_type, detail));
         }
-        Ok(Self::new(deployment, senders, store, Courier::default()))
+        let alarm = deployment.canary.clone();
+        let canary = alarm.map(|alarm| {
+            let endpoints = Endpoints::new(environment);
+            Canary::new(aws::cloudwatch(&endpoints, &identity, &http, identity.region()), alarm)
+        });
+        Ok(Self { canary, ..Self::new(deployment, senders, store, Courier::default()) })
     }
 
     /// Does what is due now. The event says nothing.
@@ -155,7 +172,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
     /// For a deployment, what sends for it, and where its alerts are remembered.
     #[must_use]
     pub fn new(deployment: Deployment, senders: O, store: T, courier: Courier) -> Self {
-        Self { deployment, senders, table: Table::new(store), courier, is_new: Cell::new(true) }
+        Self { deployment, senders, table: Table::new(store), courier, canary: None, is_new: Cell::new(true) }
     }
 
     /// Does what is due now.
@@ -169,9 +186,11 @@ impl<T: Store, O: Opens> Watch<T, O> {
         let failed = |Trouble(message): Trouble| InvocationError { error_type: TABLE_UNAVAILABLE, message };
         if self.is_new.get() && !deployment.config.fail_open {
             let now = clock.now();
-            Box::pin(heartbeats::wait_for_all(self.table.store(), &deployment.config, now))
-                .await
-                .map_err(failed)?;
+            let (store, config) = (self.table.store(), &deployment.config);
+            Box::pin(heartbeats::wait_for_all(store, config, now)).await.map_err(failed)?;
+            if self.canary.is_some() {
+                Box::pin(canary::begin(store, config, now)).await.map_err(failed)?;
+            }
             self.is_new.set(false);
         }
         let mut looked = Looked { due: 0, done: 0 };
@@ -431,32 +450,79 @@ impl<T: Store, O: Opens> Watch<T, O> {
             }
             Ok(Note::Pace { .. }) => Ok(Task::Done("nothing is due any more")),
             // What a broken configuration does not name may well be there.
-            Ok(Note::Heartbeat(_)) if self.deployment.config.fail_open => {
+            Ok(Note::Heartbeat(_) | Note::Canary(_)) if self.deployment.config.fail_open => {
                 self.table.store().postpone(due, Some(now + WHILE_BROKEN)).await?;
                 Ok(Task::Done("the configuration is broken"))
             }
-            Ok(Note::Heartbeat(beat)) => match beat.look(&self.deployment.config, now) {
-                Look::Later(at) => {
-                    self.table.store().postpone(due, Some(at)).await?;
-                    Ok(Task::Done("alive"))
-                }
-                Look::Wait => {
-                    self.table.store().postpone(due, None).await?;
-                    Ok(Task::Done("missing still"))
-                }
-                Look::Forget => {
-                    self.table.store().drop_note(&due.key, &was).await?;
-                    Ok(Task::Done("no heartbeat of the configuration any more"))
-                }
-                Look::Tell { own, next, due_at } => {
-                    let telling = Telling { own: *own, to: Recipients::Everybody };
-                    let next = heartbeats::noted(next, due_at, now);
-                    Ok(Task::Tell(Box::new(telling), Some(Then { was, next })))
-                }
-            },
+            Ok(Note::Heartbeat(beat)) => self.heartbeat(due, was, &beat, now).await,
+            Ok(Note::Canary(flight)) => Box::pin(self.canary(due, was, &flight, now)).await,
             Err(error) => {
                 let why = format!("what is written down cannot be read: {error}");
                 Err(NotDone("note_unreadable", why))
+            }
+        }
+    }
+
+    async fn heartbeat(
+        &self,
+        due: &Due,
+        was: String,
+        beat: &Beat,
+        now: DateTime<Utc>,
+    ) -> Result<Task, NotDone> {
+        let store = self.table.store();
+        match beat.look(&self.deployment.config, now) {
+            heartbeat::Look::Later(at) => {
+                store.postpone(due, Some(at)).await?;
+                Ok(Task::Done("alive"))
+            }
+            heartbeat::Look::Wait => {
+                store.postpone(due, None).await?;
+                Ok(Task::Done("missing still"))
+            }
+            heartbeat::Look::Forget => {
+                store.drop_note(&due.key, &was).await?;
+                Ok(Task::Done("no heartbeat of the configuration any more"))
+            }
+            heartbeat::Look::Tell { own, next, due_at } => {
+                Ok(Task::everybody(*own, was, notes::noted(&Note::Heartbeat(next), due_at, now)))
+            }
+        }
+    }
+
+    async fn canary(
+        &self,
+        due: &Due,
+        was: String,
+        flight: &Flight,
+        now: DateTime<Utc>,
+    ) -> Result<Task, NotDone> {
+        let store = self.table.store();
+        match flight.look(&self.deployment.config, now) {
+            canary_core::Look::Later(at) => {
+                store.postpone(due, Some(at)).await?;
+                Ok(Task::Done("the canary is on its way"))
+            }
+            canary_core::Look::Forget => {
+                store.drop_note(&due.key, &was).await?;
+                Ok(Task::Done("no canary any more"))
+            }
+            canary_core::Look::Tell { own, next, due_at } => {
+                Ok(Task::everybody(*own, was, notes::noted(&Note::Canary(next), due_at, now)))
+            }
+            canary_core::Look::Send { next, due_at } => {
+                let sent_at = next.sent_at.unwrap_or(now);
+                let noted = notes::noted(&Note::Canary(next), Some(due_at), now);
+                // Who writes it down sends it.
+                if !store.put_note(&due.key, &noted, Some(&was)).await? {
+                    return Ok(Task::Done(ELSEWHERE));
+                }
+                let Some(canary) = &self.canary else {
+                    return Err(NotDone(CANARY_NOT_SENT, format!("{CANARY_ALARM} is not set")));
+                };
+                let sent = canary.send(sent_at).await;
+                sent.map_err(|Failure { error_type, detail }| NotDone(error_type, detail))?;
+                Ok(Task::Done("the canary is sent"))
             }
         }
     }

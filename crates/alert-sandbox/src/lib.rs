@@ -99,7 +99,7 @@ impl Sandbox {
         let sns = Sns::start(ids.clone(), tls()).await?;
         let dynamodb = DynamoDb::start(ids.clone(), tls()).await?;
         let eventbridge = EventBridge::start(ids.clone(), tls()).await?;
-        let cloudwatch = CloudWatch::start(ids.clone(), tls()).await?;
+        let cloudwatch = CloudWatch::start(ids.clone(), tls(), sns.notifier()).await?;
         let logs = Logs::start(ids, tls()).await?;
         Ok(Self { cloudwatch, dynamodb, eventbridge, kms, logs, slack, sns, authority, ca_file })
     }

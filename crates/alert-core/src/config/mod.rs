@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::evidence::Wish;
@@ -68,6 +68,8 @@ pub struct Config {
     pub actions: Actions,
     /// Who promised to give a sign of life again and again.
     pub heartbeats: Vec<Arc<Heartbeat>>,
+    /// When the canary is sent, each day in [`timezone`](Self::timezone).
+    pub canary: Option<NaiveTime>,
     /// Another way to people than the receivers' own: for what these refuse, and for what must be heard for sure.
     pub second_way: Option<Target>,
     /// Whether this stands in for a configuration that could not be read: then nothing at all is dropped.
@@ -133,6 +135,7 @@ impl Default for Config {
             language: Language::default(),
             actions: Actions::default(),
             heartbeats: Vec::new(),
+            canary: None,
             second_way: None,
             publish: Publish::Auto,
             fail_open: false,

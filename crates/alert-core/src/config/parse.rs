@@ -11,6 +11,7 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::NaiveTime;
 use chrono_tz::Tz;
 
 use self::reader::{Named, Reader};
@@ -33,7 +34,7 @@ pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
 /// How deep lists and mappings may be nested; a route takes two levels.
 pub const NESTING_MAX: usize = 32;
 
-const CONFIG_KEYS: [&str; 15] = [
+const CONFIG_KEYS: [&str; 16] = [
     "drop",
     "time_intervals",
     "route",
@@ -47,6 +48,7 @@ const CONFIG_KEYS: [&str; 15] = [
     "evidence",
     "actions",
     "heartbeats",
+    "canary",
     "second_way",
     "language",
 ];
@@ -55,6 +57,7 @@ const DROP_KEYS: [&str; 4] = ["name", "matchers", "active_time_intervals", "youn
 const RECEIVER_KEYS: [&str; 6] = ["name", "webhook", "slack", "channel", "mention", "evidence"];
 const EVIDENCE_KEYS: [&str; 2] = ["chart", "logs"];
 const ACTIONS_KEYS: [&str; 2] = ["allow", "silence_with"];
+const DAILY_KEYS: [&str; 1] = ["at"];
 const HEARTBEAT_KEYS: [&str; 4] = ["name", "matchers", "every", "grace"];
 const SECOND_WAY_KEYS: [&str; 1] = ["sns"];
 const LOGS_KEYS: [&str; 1] = ["lines"];
@@ -121,6 +124,7 @@ impl Reader<'_> {
         let (rendering, policy) = messages.unwrap_or_default();
         let actions = fields.get("actions").and_then(|(node, path)| self.actions(node, &path));
         let heartbeats = fields.get("heartbeats").map(|(node, path)| self.heartbeats(node, &path));
+        let canary = fields.get("canary").and_then(|(node, path)| self.daily(node, &path));
         let second_way = fields.get("second_way").and_then(|(node, path)| self.second_way(node, &path));
         let language =
             fields.get("language").and_then(|(node, path)| self.value(node, &path, &value::LANGUAGE));
@@ -145,6 +149,7 @@ impl Reader<'_> {
             language: language.unwrap_or_default(),
             actions: actions.unwrap_or_default(),
             heartbeats: heartbeats.unwrap_or_default(),
+            canary,
             second_way,
             fail_open: false,
         })
@@ -376,6 +381,13 @@ impl Reader<'_> {
             }
         }
         heartbeats
+    }
+
+    /// Something that is done each day.
+    fn daily(&mut self, node: &Node, path: &str) -> Option<NaiveTime> {
+        let fields = self.fields(node, path, &DAILY_KEYS)?;
+        let (node, path) = self.required(&fields, "at")?;
+        self.value(node, &path, &value::TIME_OF_DAY)
     }
 
     fn second_way(&mut self, node: &Node, path: &str) -> Option<Target> {

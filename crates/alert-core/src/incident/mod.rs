@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::alert::{Alert, Comparison, Condition, Severity, State};
+use crate::canary;
 use crate::key::AlertKey;
 use crate::outcome::Receipt;
 use crate::silence::Rule;
@@ -260,6 +261,8 @@ pub struct Change<'a> {
     pub look: Option<Look>,
     /// How long to wait for somebody to be on it.
     pub patience: Option<Patience>,
+    /// It only ever says that all is well.
+    pub is_check: bool,
 }
 
 /// Why something is told although nothing was heard.
@@ -298,6 +301,7 @@ impl<'a> Change<'a> {
             was_tried: false,
             look: None,
             patience: None,
+            is_check: canary::is_its_message(key),
         }
     }
 }
@@ -352,6 +356,8 @@ pub enum Told {
     },
     /// A change that is older than what is shown, and that people do not know.
     Late,
+    /// All is well, as it was.
+    Checked,
     /// Nothing has changed, and nobody is on it.
     Unacknowledged {
         /// How often that is said; the last time by another way as well.
@@ -401,6 +407,7 @@ impl Told {
             self,
             Self::Nothing(_)
                 | Self::Late
+                | Self::Checked
                 | Self::Blind { is_shown: false }
                 | Self::Flapping { is_shown: false, .. }
         )
@@ -434,6 +441,7 @@ impl Step {
                 End::Shown => (SHOWN, true),
                 End::Edit => (None, true),
             },
+            Told::Checked => (None, true),
             Told::Late => (IN_THREAD, false),
             Told::SilenceOver { .. } if self.incident.is_open() => (SHOWN, true),
             // It is over: only what its message says of the silence is to be mended.

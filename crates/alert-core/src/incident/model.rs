@@ -55,6 +55,7 @@ impl Event {
             was_tried: false,
             look: None,
             patience: None,
+            is_check: false,
         }
     }
 }

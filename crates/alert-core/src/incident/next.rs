@@ -37,6 +37,8 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
         let told =
             if incident.silenced.is_some() { Told::Reminder } else { Told::Nothing(Repeat::Delivered) };
         incident.end_silence(known, told, now)
+    } else if change.is_check {
+        incident.check(change, now)
     } else if !change.is_state {
         Told::News
     } else if known.state == State::Informational {
@@ -210,6 +212,16 @@ impl Incident {
         self.deliveries.push(delivery.to_owned());
         let more = self.deliveries.len().saturating_sub(DELIVERIES_MAX);
         self.deliveries.drain(..more);
+    }
+
+    /// Says once more that all is well, in the message that did before.
+    fn check(&mut self, change: &Change<'_>, now: DateTime<Utc>) -> Told {
+        let at = change.time(now);
+        if at <= self.at {
+            return Told::Nothing(Repeat::Copy);
+        }
+        self.show(change, at, now);
+        Told::Checked
     }
 
     fn place(&self, change: &Change<'_>, now: DateTime<Utc>) -> Place {

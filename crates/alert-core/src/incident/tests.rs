@@ -26,6 +26,7 @@ fn change(delivery: &str, state: State, at: i64) -> Change<'_> {
         was_tried: false,
         look: None,
         patience: None,
+        is_check: false,
     }
 }
 
@@ -491,6 +492,7 @@ fn what_an_alert_says() {
         was_tried: false,
         look: None,
         patience: None,
+        is_check: false,
     };
     assert_eq!(Change::of(&alert, &key, "d"), expected);
     let news = AlertKey::News(crate::key::DeliveryKey::default());

@@ -18,6 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 pub(crate) const CHANNEL: &str = "ops";
+pub(crate) const CANARY: &str = "alert-relay-canary";
 const RELAY: &str = "relay";
 const TIME: Duration = Duration::from_secs(20);
 
@@ -50,6 +51,13 @@ impl Stage {
         sandbox.slack.set_member(CHANNEL, &app, true);
         let topic = sandbox.sns.create_topic("second-way");
         config["second_way"] = json!({ "sns": topic });
+        let alarms = sandbox.sns.create_topic("alarms");
+        let canary = json!({
+            "AlarmName": CANARY, "Namespace": "AlertRelay", "MetricName": "Canary", "Statistic": "Sum", "Period": 60,
+            "EvaluationPeriods": 1, "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching", "AlarmActions": [alarms], "StateValue": "OK",
+        });
+        sandbox.cloudwatch.put_metric_alarm(&canary).unwrap();
         let token = sandbox.kms.encrypt(&app.token, &[("LambdaFunctionName", RELAY)]);
         let signing_secret = sandbox.kms.encrypt(&app.signing_secret, &[("LambdaFunctionName", RELAY)]);
         let own = [
@@ -62,6 +70,7 @@ impl Stage {
             ("slackChannel", sandbox.slack.channel(CHANNEL).id),
             ("ALERT_TABLE", sandbox.dynamodb.create_table("alerts")),
             ("SLACK_BUTTONS", if has_buttons { "enabled" } else { "disabled" }.to_owned()),
+            ("CANARY_ALARM", CANARY.to_owned()),
             ("ALERT_CONFIG", config.to_string()),
         ];
         let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
@@ -152,6 +161,17 @@ impl Stage {
         let answer = actions.handle(event.as_bytes(), self.invoked(), Deadline::after(TIME)).await.unwrap();
         assert_eq!(answer["statusCode"], 200);
         assert!(self.sandbox.slack.ephemerals().is_empty(), "{:?}", self.sandbox.slack.ephemerals());
+    }
+
+    /// Lets the relay have what alarms have published.
+    pub(crate) async fn deliver_alarms(&self) {
+        for Published { message_id, topic_arn, message, .. } in self.sandbox.sns.take_published() {
+            if topic_arn == self.topic {
+                continue;
+            }
+            let sns = json!({"Type": "Notification", "MessageId": message_id, "TopicArn": topic_arn, "Message": message.message, "Timestamp": self.now().to_rfc3339()});
+            self.relays(&json!({"Records": [{"EventSource": "aws:sns", "Sns": sns}]})).await.unwrap();
+        }
     }
 
     /// The first message of the channel.

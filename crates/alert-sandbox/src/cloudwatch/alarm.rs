@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::error::CloudWatchError;
 use super::wire::is_moment;
 use crate::aws::{ACCOUNT, REGION};
+use crate::sns::Message;
 
 /// The most names that DescribeAlarms takes, and the most alarms that it answers with (API reference, DescribeAlarms).
 pub const DESCRIBED_MAX: usize = 100;
@@ -19,6 +20,12 @@ pub const DESCRIBED_MAX: usize = 100;
 const DESCRIBED_DEFAULT: usize = 50;
 /// The longest name of an alarm (API reference, PutMetricAlarm), in characters.
 pub(super) const NAME_MAX_CHARACTERS: usize = 255;
+
+/// API reference, SetAlarmState.
+const REASON_MAX_CHARACTERS: usize = 1_023;
+/// The states, each with what names its actions.
+const ACTIONS: [(&str, &str); 3] =
+    [("OK", "OKActions"), ("ALARM", "AlarmActions"), ("INSUFFICIENT_DATA", "InsufficientDataActions")];
 
 const COMMON_FIELDS: [&str; 13] = [
     "ActionsEnabled",
@@ -101,6 +108,43 @@ impl Alarms {
         self.0.remove(name);
     }
 
+    /// Sets an alarm's state, and says to which topics its action goes, and with which message.
+    pub(super) fn set_state(
+        &mut self,
+        request: &Map<String, Value>,
+        now: SystemTime,
+    ) -> Result<Vec<(String, Message)>, CloudWatchError> {
+        let needed = |name| text(request, name)?.ok_or_else(|| CloudWatchError::required(name));
+        let (name, state, reason) = (needed("AlarmName")?, needed("StateValue")?, needed("StateReason")?);
+        let Some(actions) = ACTIONS.iter().find(|(known, _)| *known == state).map(|(_, actions)| *actions)
+        else {
+            let constraint = "satisfy enum value set: [INSUFFICIENT_DATA, ALARM, OK]";
+            return Err(CloudWatchError::constraint(&format!("'{state}'"), "stateValue", constraint));
+        };
+        if reason.chars().count() > REASON_MAX_CHARACTERS {
+            let constraint = format!("have length less than or equal to {REASON_MAX_CHARACTERS}");
+            return Err(CloudWatchError::constraint(&format!("'{reason}'"), "stateReason", &constraint));
+        }
+        let (kind, alarm) = self.0.get_mut(name).ok_or_else(|| CloudWatchError::no_alarm(name))?;
+        let before = alarm.insert("StateValue".to_owned(), state.into()).unwrap_or_default();
+        alarm.insert("StateReason".to_owned(), reason.into());
+        alarm.insert("StateUpdatedTimestamp".to_owned(), seconds(now));
+        let is_changed = before != state;
+        if is_changed {
+            alarm.insert("StateTransitionedTimestamp".to_owned(), seconds(now));
+        }
+        if !is_changed || alarm.get("ActionsEnabled") == Some(&Value::Bool(false)) {
+            return Ok(Vec::new());
+        }
+        let message = Message {
+            subject: Some(format!("{state}: \"{name}\" in US East (N. Virginia)")),
+            ..Message::new(notification(*kind, alarm, &before, now).to_string())
+        };
+        let topics = alarm.get(actions).and_then(Value::as_array).into_iter().flatten();
+        let topics = topics.filter_map(Value::as_str).filter(|action| action.contains(":sns:"));
+        Ok(topics.map(|topic| (topic.to_owned(), message.clone())).collect())
+    }
+
     pub(super) fn describe(&self, request: &Map<String, Value>) -> Result<Value, CloudWatchError> {
         for member in ["ChildrenOfAlarmName", "ParentsOfAlarmName"] {
             if request.contains_key(member) {
@@ -145,6 +189,44 @@ impl Alarms {
         }
         Ok(answer)
     }
+}
+
+/// What an alarm's action sends to a topic. Source: CloudWatch User Guide, "Notifying users on alarm changes".
+fn notification(kind: Kind, alarm: &Map<String, Value>, before: &Value, now: SystemTime) -> Value {
+    let of = |name: &str| alarm.get(name).cloned().unwrap_or_default();
+    let at = DateTime::<chrono::Utc>::from(now).format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string();
+    let mut message = json!({
+        "AlarmName": of("AlarmName"),
+        "AlarmDescription": of("AlarmDescription"),
+        "AWSAccountId": ACCOUNT,
+        "AlarmConfigurationUpdatedTimestamp": at,
+        "NewStateValue": of("StateValue"),
+        "NewStateReason": of("StateReason"),
+        "StateChangeTime": at,
+        "Region": "US East (N. Virginia)",
+        "AlarmArn": of("AlarmArn"),
+        "OldStateValue": before,
+        "OKActions": of("OKActions"),
+        "AlarmActions": of("AlarmActions"),
+        "InsufficientDataActions": of("InsufficientDataActions"),
+    });
+    if kind == Kind::Metric {
+        message["Trigger"] = json!({
+            "MetricName": of("MetricName"),
+            "Namespace": of("Namespace"),
+            "StatisticType": "Statistic",
+            "Statistic": of("Statistic").as_str().unwrap_or("Average").to_uppercase(),
+            "Unit": null,
+            "Dimensions": of("Dimensions"),
+            "Period": of("Period"),
+            "EvaluationPeriods": of("EvaluationPeriods"),
+            "ComparisonOperator": of("ComparisonOperator"),
+            "Threshold": of("Threshold"),
+            "TreatMissingData": of("TreatMissingData"),
+            "EvaluateLowSampleCountPercentile": "",
+        });
+    }
+    message
 }
 
 /// A typing error in a test's alarm must not look like an alarm without that member.

@@ -63,6 +63,13 @@ impl CloudWatchError {
         Self::new("MissingAuthenticationToken", "MissingAuthenticationTokenException", message)
     }
 
+    /// API reference, SetAlarmState.
+    pub(super) fn no_alarm(name: &str) -> Self {
+        let status = StatusCode::NOT_FOUND;
+        let message = format!("No alarm found with name: {name}");
+        Self { status, ..Self::new("ResourceNotFound", "ResourceNotFound", message) }
+    }
+
     pub(super) fn no_mute_rule(name: &str) -> Self {
         let kind = "ResourceNotFoundException";
         let status = StatusCode::NOT_FOUND;
@@ -72,7 +79,9 @@ impl CloudWatchError {
     /// GetMetricData knows no resources, so that none is named.
     pub(super) fn denied(operation: &str) -> Self {
         let resource = match operation {
-            "DescribeAlarms" => format!(" on resource: arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*"),
+            "DescribeAlarms" | "SetAlarmState" => {
+                format!(" on resource: arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*")
+            }
             "PutAlarmMuteRule" | "GetAlarmMuteRule" | "DeleteAlarmMuteRule" => {
                 format!(" on resource: arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm-mute-rule:*")
             }

@@ -1,4 +1,4 @@
-//! Metrics and alarms: DescribeAlarms, GetMetricData and the rules that mute alarms, over Smithy RPC v2 CBOR and over
+//! Metrics and alarms: DescribeAlarms, SetAlarmState, GetMetricData and the rules that mute alarms, over Smithy RPC v2 CBOR and over
 //! AWS JSON.
 //!
 //! Alarms are told, not evaluated. Of metric math the sandbox knows arithmetic and anomaly bands; what it does not know
@@ -12,9 +12,9 @@ mod mute;
 mod query;
 mod wire;
 
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
+use std::{fmt, io};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -22,13 +22,14 @@ use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_rustls::TlsAcceptor;
 
 use crate::aws::{self, Call, Fault, Ids, is_signed};
 use crate::fault::Journal;
 use crate::lock;
 use crate::server::{Line, Server, endless_body};
+use crate::sns::{Message, Notifier};
 pub use alarm::DESCRIBED_MAX;
 use alarm::{Alarms, Kind};
 use error::CloudWatchError;
@@ -49,6 +50,16 @@ pub struct CloudWatch {
 struct Shared {
     ids: Ids,
     state: Mutex<Store>,
+    notify: Notify,
+}
+
+/// Publishes to a topic.
+struct Notify(Notifier);
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notify")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -60,8 +71,8 @@ struct Store {
 }
 
 impl CloudWatch {
-    pub(crate) async fn start(ids: Ids, tls: Option<TlsAcceptor>) -> io::Result<Self> {
-        let shared = Arc::new(Shared { ids, state: Mutex::default() });
+    pub(crate) async fn start(ids: Ids, tls: Option<TlsAcceptor>, notify: Notifier) -> io::Result<Self> {
+        let shared = Arc::new(Shared { ids, state: Mutex::default(), notify: Notify(notify) });
         let router = Router::new()
             .route("/service/GraniteServiceVersion20100801/operation/{operation}", post(answer_rpc))
             .route("/", post(answer_json))
@@ -188,14 +199,18 @@ async fn answer(
     body: &[u8],
 ) -> Response {
     let _busy = line.busy();
+    let mut told = Vec::new();
     let (fault, result) = {
         let mut store = lock(&shared.state);
         let fault = store.journal.next_fault(operation);
         let result = admit(headers, operation, &fault)
-            .and_then(|()| store.perform(protocol, operation, body, SystemTime::now()));
+            .and_then(|()| store.perform(protocol, operation, body, SystemTime::now(), &mut told));
         store.journal.record(operation, &fault, result.as_ref().err().map(|error| error.code));
         (fault, result)
     };
+    for (topic, message) in told {
+        (shared.notify.0)(&topic, message);
+    }
     fault.meet(line).await;
     let mut added = HeaderMap::new();
     let content_type = header::HeaderValue::from_static(protocol.content_type());
@@ -242,10 +257,15 @@ impl Store {
         operation: &str,
         body: &[u8],
         now: SystemTime,
+        told: &mut Vec<(String, Message)>,
     ) -> Result<Value, CloudWatchError> {
         let request = || protocol.decode(body);
         match operation {
             "DescribeAlarms" => self.alarms.describe(&request()?),
+            "SetAlarmState" => {
+                told.extend(self.alarms.set_state(&request()?, now)?);
+                Ok(Value::Object(Map::new()))
+            }
             "GetMetricData" => query::get_metric_data(&self.metrics, &request()?, now),
             "PutAlarmMuteRule" => self.mute_rules.put(request()?, &self.alarms, now),
             "GetAlarmMuteRule" => self.mute_rules.get(&request()?, now),

@@ -76,6 +76,9 @@ pub enum SnsFault {
     LoseAnswer(u32),
 }
 
+/// Publishes to topics by their ARNs.
+pub(crate) type Notifier = Arc<dyn Fn(&str, Message) + Send + Sync>;
+
 /// What a plan knows of an entry of a batch.
 #[derive(Debug)]
 pub struct EntryInfo<'a> {
@@ -246,6 +249,15 @@ impl Sns {
         check_size(&message)?;
         let receipt = state.publish(&self.shared, topic_arn, message)?;
         Ok(receipt.message_id)
+    }
+
+    /// What publishes to this service's topics without a request, for other services.
+    pub(crate) fn notifier(&self) -> Notifier {
+        let shared = Arc::clone(&self.shared);
+        Arc::new(move |topic_arn, message| {
+            // Where there is no such topic, nobody hears of it, as in the service.
+            let _ = lock(&shared.state).publish(&shared, topic_arn, message);
+        })
     }
 
     /// All messages that were published, duplicates included.

@@ -2,6 +2,7 @@
 //! the completions.
 
 mod aws;
+mod canary;
 mod check;
 mod demo;
 mod encrypt_secret;
@@ -98,6 +99,8 @@ pub(crate) enum Command {
     EncryptSecret(encrypt_secret::Options),
     /// Hand what lies in a dead-letter queue back to its function, and delete what the function delivered.
     Redrive(redrive::Options),
+    /// Set off the stack's own alarm, to see whether the whole way works: CloudWatch, SNS, the relay, the target.
+    Canary(canary::Options),
     /// Silence alerts by matchers for a time, as amtool does: what they match is remembered, and rings for nobody.
     Silence(silence::Options),
 }
@@ -114,6 +117,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, String> {
         Command::Check { file } => check::run(&file),
         Command::EncryptSecret(options) => encrypt_secret::run(options).await,
         Command::Redrive(options) => redrive::run(options).await,
+        Command::Canary(options) => canary::run(options).await,
         Command::Silence(options) => silence::run(options).await,
     }
 }

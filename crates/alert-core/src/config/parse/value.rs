@@ -1,6 +1,6 @@
 //! Single values of the configuration, and how they are shown in errors.
 
-use chrono::TimeDelta;
+use chrono::{NaiveTime, TimeDelta};
 use saphyr_parser::ScalarStyle;
 
 use super::super::{AlarmState, Allowed, Publish, SilenceWith, is_channel};
@@ -36,6 +36,8 @@ pub(super) const DURATION: Parse<TimeDelta> =
     Parse { expected: "a duration longer than nothing, such as 30m, 1h30m or 1d", parse: duration };
 pub(super) const EVERY: Parse<TimeDelta> =
     Parse { expected: "a duration from 1m to 31d, such as 5m", parse: every };
+pub(super) const TIME_OF_DAY: Parse<NaiveTime> =
+    Parse { expected: "a time of day such as '09:00', in quotes", parse: time_of_day };
 pub(super) const BOOLEAN: Parse<bool> = Parse { expected: "true or false", parse: boolean };
 pub(super) const COUNT: Parse<usize> = Parse { expected: "a whole number from 1 to 1000000", parse: count };
 pub(super) const ALARM_STATE: Parse<AlarmState> =
@@ -214,6 +216,11 @@ fn every(text: &str, style: ScalarStyle) -> Result<TimeDelta, String> {
     let duration = duration(text, style)?;
     let is_sound = (TimeDelta::minutes(1)..=TimeDelta::days(31)).contains(&duration);
     if is_sound { Ok(duration) } else { Err(excerpt(text)) }
+}
+
+fn time_of_day(text: &str, _: ScalarStyle) -> Result<NaiveTime, String> {
+    let is_sound = text.len() == 5;
+    NaiveTime::parse_from_str(text, "%H:%M").ok().filter(|_| is_sound).ok_or_else(|| excerpt(text))
 }
 
 fn boolean(text: &str, style: ScalarStyle) -> Result<bool, String> {

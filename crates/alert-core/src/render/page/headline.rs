@@ -9,6 +9,7 @@ use super::body::{relation, shared_state};
 use super::words::{self, Words};
 use super::{Context, Line, Span, lateness};
 use crate::alert::{Alert, Severity, Source, State};
+use crate::canary::ARRIVED;
 use crate::known::Shown;
 use crate::text::{cut, one_line};
 
@@ -237,6 +238,8 @@ fn state_words(alert: &Alert, words: &Words) -> StateWords {
     let is_job = matches!(&alert.source, Source::Aws(service) if JOBS.contains(&service.as_str()));
     match alert.state {
         State::NoData => StateWords::NoData,
+        // Nothing was wrong.
+        State::Resolved if alert.source == Source::Own && alert.state_value == ARRIVED => StateWords::None,
         State::Resolved if !is_job => {
             let was_wrong = alert.previous.as_ref().is_none_or(|previous| previous.state == State::Firing);
             let lasted = alert.starts_at.zip(alert.ends_at).filter(|(start, end)| start < end);

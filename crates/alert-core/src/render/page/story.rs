@@ -16,7 +16,7 @@ pub(super) fn story<'a>(alert: &Alert, context: &Context<'a>) -> Option<Line<'a>
         .worst_value
         .map(|worst| fill(words.worst, &[&number::measured(worst, None, &alert.evidence.unit)]));
     let (says, worst) = match step.told {
-        Told::Nothing(_) | Told::News | Told::New | Told::Late => return None,
+        Told::Nothing(_) | Told::News | Told::New | Told::Late | Told::Checked => return None,
         Told::SilenceOver { changes } if incident.is_open() => {
             (Some(super::people::silence_over(changes, words)), worst)
         }

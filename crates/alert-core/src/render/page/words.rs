@@ -62,6 +62,10 @@ pub struct Words {
     pub no_sign_of_life: &'static str,
     /// For how long, and since when.
     pub never_a_sign_of_life: &'static str,
+    /// How long the canary took, and when it was sent.
+    pub whole_way: &'static str,
+    /// For how long it has not arrived, and when it was sent.
+    pub canary_missed: &'static str,
 
     // Values and limits.
     /// The value.
@@ -297,6 +301,8 @@ static ENGLISH: Words = Words {
     and_more: "{0} and {1} more",
     no_sign_of_life: "no sign of life for {0} (last {1})",
     never_a_sign_of_life: "no sign of life yet, waited for since {1} ({0})",
+    whole_way: "whole way in {0}, {1}",
+    canary_missed: "it has not arrived for {0} (sent {1})",
 
     limit: "limit {0}",
     lower_limit: "lower limit {0}",
@@ -451,6 +457,8 @@ static KOREAN: Words = Words {
     and_more: "{0} 외 {1}건",
     no_sign_of_life: "{0} 동안 응답 없음 (마지막 {1})",
     never_a_sign_of_life: "아직 응답 없음, {1}부터 대기 중 ({0})",
+    whole_way: "전체 경로 {0}, {1}",
+    canary_missed: "{0} 동안 도착하지 않음 ({1} 발송)",
 
     limit: "임계값 {0}",
     lower_limit: "하한 {0}",
