@@ -467,6 +467,9 @@ pub struct Alert {
     pub starts_at: Option<DateTime<Utc>>,
     /// When it was over.
     pub ends_at: Option<DateTime<Utc>>,
+    /// The source calls it over because there are no data any more, which says nothing of the problem.
+    #[serde(default)]
+    pub is_end_unknown: bool,
     /// When the state changed to what it is.
     pub changed_at: Option<DateTime<Utc>>,
     /// The AWS account, twelve digits.
@@ -522,6 +525,7 @@ impl Alert {
             facts: Vec::new(),
             starts_at: None,
             ends_at: None,
+            is_end_unknown: false,
             changed_at: None,
             account: None,
             region: None,

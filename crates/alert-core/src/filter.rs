@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use chrono::{DateTime, Utc};
 
 use crate::alert::{Alert, Source};
+use crate::blind::{self, Seen};
 use crate::config::{Config, Publish};
 use crate::decide::{self, Dropped};
 use crate::envelope::{Decoded, Record};
@@ -70,6 +71,8 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// What is to be published, in order.
     pub publications: Vec<Publication>,
+    /// What the items say of rules that cannot be evaluated.
+    pub seen: Vec<Seen>,
 }
 
 /// Plans an event.
@@ -85,7 +88,7 @@ pub fn plan(
     now: DateTime<Utc>,
 ) -> Plan {
     let mut items = Vec::new();
-    let mut publications = Vec::new();
+    let (mut publications, mut seen) = (Vec::new(), Vec::new());
     for (index, record) in decoded.records.iter().enumerate() {
         let at = record.sent_at.unwrap_or(now);
         let first = items.len();
@@ -94,6 +97,7 @@ pub fn plan(
             let dropped = decide::decide_filter(config, &alert, at);
             let delivery = DeliveryKey { place, ..delivery.clone() };
             let key = alert.key.clone().unwrap_or_else(|| AlertKey::News(delivery.clone()));
+            seen.extend(blind::seen(config, &alert, &key, dropped.as_ref()));
             items.push(Item { record: index, place, alert, key, delivery, dropped });
         }
         let options =
@@ -112,7 +116,7 @@ pub fn plan(
             times.collect::<Option<Vec<_>>>()?.into_iter().max()
         },
     );
-    Plan { records: decoded.records, items, publications }
+    Plan { records: decoded.records, items, publications, seen }
 }
 
 /// What came twice in one event is one message, which tells of both.

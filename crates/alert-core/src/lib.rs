@@ -8,6 +8,7 @@
 
 pub mod alert;
 pub mod answer;
+pub mod blind;
 pub mod canary;
 pub mod config;
 pub mod decide;

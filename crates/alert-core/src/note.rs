@@ -5,6 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::blind::Blind;
 use crate::canary::Flight;
 use crate::heartbeat::Beat;
 use crate::key::hash;
@@ -21,6 +22,8 @@ pub enum Note {
     Heartbeat(Beat),
     /// What is known of the canary.
     Canary(Flight),
+    /// Which rules cannot be evaluated.
+    Blind(Blind),
     /// When the next mail may go to a topic.
     Pace {
         /// When.
@@ -57,6 +60,9 @@ impl Note {
 
 /// Names what is known of the canary.
 pub const CANARY: &str = "canary";
+
+/// Names what is known of rules that cannot be evaluated.
+pub const BLIND: &str = "blind";
 
 /// Names what is known of a heartbeat.
 #[must_use]

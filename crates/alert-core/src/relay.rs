@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Evidence, State};
+use crate::blind::{self, Seen};
 use crate::canary;
 use crate::config::{BrokenConfiguration, Config, Escalate, Receiver, SECOND_WAY_RECEIVER};
 use crate::decide::{self, Dropped, Routed, Verdict};
@@ -319,6 +320,8 @@ pub struct Plan<'d> {
     pub heard: Vec<Heard>,
     /// Canaries among the items, and when each was sent.
     pub canaries: Vec<(usize, DateTime<Utc>)>,
+    /// What the items say of rules that cannot be evaluated.
+    pub seen: Vec<Seen>,
     /// The messages to post, in order.
     pub posts: Vec<Post>,
     /// What is not posted, because the last try may have arrived and is too fresh.
@@ -396,6 +399,8 @@ pub enum Recipients {
         /// For how long.
         within: TimeDelta,
     },
+    /// Whom the routes choose.
+    Routes,
     /// Whom the routes choose, and by the second way everybody as well: it must be heard for sure.
     Everybody,
 }
@@ -443,6 +448,7 @@ pub fn tell<'d>(
                         .flatten()
                         .collect()
                 }
+                Recipients::Routes => decide::routed(config, &alert),
                 Recipients::Everybody => {
                     let second = by_second_way(words.second_way_too.to_owned(), false);
                     decide::routed(config, &alert).into_iter().chain(second).collect()
@@ -479,7 +485,7 @@ pub fn draft<'d>(
 ) -> Draft<'d> {
     // Most records have one alert.
     let mut items = Vec::with_capacity(decoded.records.len());
-    let (mut heard, mut canaries) = (Vec::new(), Vec::new());
+    let (mut heard, mut canaries, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for (index, record) in decoded.records.iter_mut().enumerate() {
         let at = record.sent_at.unwrap_or(now);
         let first = DeliveryKey::of(record, request_id);
@@ -510,13 +516,18 @@ pub fn draft<'d>(
             };
             let delivery = DeliveryKey { place, ..first.clone() };
             let key = alert.key.take().unwrap_or_else(|| AlertKey::News(delivery.clone()));
+            let dropped = match &verdict {
+                Verdict::Drop(dropped) => Some(dropped),
+                Verdict::Deliver { .. } => None,
+            };
+            seen.extend(blind::seen(&deployment.config, &alert, &key, dropped));
             items.push(Item { record: index, place, alert, key, delivery, verdict });
         }
         // Its alerts hold what counts; ten thousand bodies would be the larger part of the memory.
         record.body = Body::Text(String::new());
     }
     let Draft(plan) = Draft::of(decoded.records, items, heard, deployment, request_id, now);
-    Draft(Plan { canaries, ..plan })
+    Draft(Plan { canaries, seen, ..plan })
 }
 
 /// Plans an event of which nothing is known; see [`draft`].
@@ -545,6 +556,7 @@ impl<'d> Draft<'d> {
             items,
             heard,
             canaries: Vec::new(),
+            seen: Vec::new(),
             posts: Vec::new(),
             held: Vec::new(),
             twins: BTreeMap::new(),

@@ -181,7 +181,7 @@ const LOCK_SCREEN_CHARS: usize = 110;
 /// The beginning of a message has what people need first: how bad, which, and the value against its limit.
 #[test]
 fn a_lock_screen_shows_emblem_name_value_and_limit() {
-    let emblems = ["🔴", "🟠", "🟡", "⚠️", "🔵", "✅"];
+    let emblems = ["🔴", "🟠", "🟡", "⚠️", "🔵", "✅", "❔"];
     let (mut with_limit, mut without, mut problems) = (0, Vec::new(), Vec::new());
     for case in cases() {
         for language in [Language::English, Language::Korean] {

@@ -85,7 +85,7 @@ pub async fn begin(store: &impl Store, config: &Config, now: DateTime<Utc>) -> R
 pub async fn sent(store: &impl Store, now: DateTime<Utc>) -> Result<(), Trouble> {
     notes::change(store, note::CANARY, now, |known| {
         let (next, due_at) = known_flight(known).sent(now);
-        (Note::Canary(next), Some(due_at))
+        Some((Note::Canary(next), Some(due_at)))
     })
     .await
 }
@@ -99,7 +99,7 @@ pub async fn arrived(
 ) -> Result<(), Trouble> {
     notes::change(store, note::CANARY, now, |known| {
         let (next, due_at) = known_flight(known).has_arrived(sent_at, config, now);
-        (Note::Canary(next), due_at)
+        Some((Note::Canary(next), due_at))
     })
     .await
 }

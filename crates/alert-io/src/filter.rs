@@ -6,18 +6,22 @@ use alert_core::filter::{self, Plan};
 use alert_core::outcome::Failure;
 use alert_core::region::Arn;
 use chrono::{DateTime, Utc};
+use futures_util::future::join;
 use serde_json::{Value, json};
 
 use crate::aws::{self, Identity};
+use crate::blind;
+use crate::clock::Clock;
 use crate::configuration;
 use crate::deadline::Deadline;
+use crate::dynamodb::DynamoDbTable;
 use crate::http;
 use crate::lambda::{self, InvocationError, Invoked};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
 use crate::publisher::{Outgoing, Publisher, Report};
-use crate::settings::{Environment, SNS_TOPIC_ARN, StartError, shown};
+use crate::settings::{ALERT_TABLE, Environment, SNS_TOPIC_ARN, StartError, shown};
 
 /// For whoever must mend the setting.
 const TOPIC_EXPECTED: &str =
@@ -32,6 +36,8 @@ pub struct Filter {
     warning: Option<String>,
     publisher: Publisher,
     memory: ProcessMemory,
+    /// Where is written down which rules cannot be evaluated.
+    table: Option<DynamoDbTable>,
     metrics: Metrics,
 }
 
@@ -61,6 +67,8 @@ impl Filter {
             warning: loaded.broken.map(|broken| broken.to_string()),
             publisher,
             memory: ProcessMemory::default(),
+            table: environment(ALERT_TABLE)
+                .map(|name| DynamoDbTable::new(aws::dynamodb(environment, &identity, &http), name)),
             metrics,
         })
     }
@@ -93,7 +101,8 @@ impl Filter {
                     .collect(),
             })
             .collect();
-        let report = self.publisher.publish(messages, deadline).await;
+        let publish = self.publisher.publish(messages, deadline);
+        let (report, table_unavailable) = join(publish, self.see(&plan, clock)).await;
         for place in report.published.keys() {
             if let Some(publication) = plan.publications.get(*place) {
                 self.memory.remember_delivery(TOPIC, &publication.delivery);
@@ -101,7 +110,8 @@ impl Filter {
         }
         let outcomes = outcomes(&plan, &report);
         log(&plan, &outcomes, request_id, (started_at, clock.now()));
-        self.metrics.print(&tally(&plan, &report, &outcomes, self.warning.is_some()), request_id);
+        let tally = Tally { table_unavailable, ..tally(&plan, &report, &outcomes, self.warning.is_some()) };
+        self.metrics.print(&tally, request_id);
         let failed: Vec<_> = plan
             .items
             .iter()
@@ -112,6 +122,17 @@ impl Filter {
         let done =
             json!({"alerts": plan.items.len(), "dropped": dropped, "published": plan.publications.len()});
         lambda::answer(reply, &plan.records, plan.items.len(), &failed, done)
+    }
+}
+
+impl Filter {
+    /// Writes down which rules cannot be evaluated; how often that has failed, where there is a table.
+    async fn see(&self, plan: &Plan, clock: Clock) -> Option<usize> {
+        let table = self.table.as_ref()?;
+        if plan.seen.is_empty() {
+            return Some(0);
+        }
+        Some(usize::from(!Box::pin(blind::record(table, &plan.seen, clock.now())).await))
     }
 }
 

@@ -59,7 +59,7 @@ async fn record_one(store: &impl Store, heard: &Heard, now: DateTime<Utc>) -> Re
             _ => None,
         };
         let (beat, due_at) = Beat::heard(known.as_ref(), &heard.heartbeat, heard.at, now);
-        (Note::Heartbeat(beat), due_at)
+        Some((Note::Heartbeat(beat), due_at))
     })
     .await
 }

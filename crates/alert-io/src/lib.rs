@@ -4,6 +4,7 @@ pub mod actions;
 pub mod authorizer;
 pub mod aws;
 pub mod backoff;
+pub mod blind;
 pub mod bot_token;
 pub mod canary;
 pub mod clock;

@@ -16,17 +16,18 @@ pub fn noted(note: &Note, due_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> 
     Noted { text: note.to_json(), due_at, expires_at: now + KEPT }
 }
 
-/// Writes down what `next` makes of what is there, and when something is to be done about it. What cannot be read is not known.
+/// Writes down what `next` makes of what is there, and when something is to be done about it; nothing, where
+/// it makes nothing of it. What cannot be read is not known.
 pub async fn change(
     store: &impl Store,
     key: &str,
     now: DateTime<Utc>,
-    next: impl Fn(Option<Note>) -> (Note, Option<DateTime<Utc>>),
+    next: impl Fn(Option<Note>) -> Option<(Note, Option<DateTime<Utc>>)>,
 ) -> Result<(), Trouble> {
     for _ in 0..TRIES_MAX {
         let there = store.note(key).await?;
         let known = there.as_deref().and_then(|text| Note::from_json(text).ok());
-        let (note, due_at) = next(known);
+        let Some((note, due_at)) = next(known) else { return Ok(()) };
         if store.put_note(key, &noted(&note, due_at, now), there.as_deref()).await? {
             return Ok(());
         }

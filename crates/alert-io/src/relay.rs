@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join;
 use serde_json::{Value, json};
 
+use crate::blind;
 use crate::canary;
 use crate::clock::Clock;
 use crate::courier::{ALERT_ELSEWHERE, Courier};
@@ -150,6 +151,12 @@ impl Relay {
         let (mut report, unheard) = join(carry_out, self.hear(&plan, clock)).await;
         report.failed.extend(unheard.into_iter().map(|(item, name, failure)| ((item, name), failure)));
         self.note_canaries(&plan, &report, clock).await;
+        if let Memory::Table(table) = &self.ledger
+            && !plan.seen.is_empty()
+            && !Box::pin(blind::record(table.store(), &plan.seen, clock.now())).await
+        {
+            table.count_trouble();
+        }
         log(&plan, &report, request_id, (started_at, clock.now()));
         let tally = Tally {
             table_unavailable: self.ledger.take_troubles(),

@@ -218,10 +218,15 @@ impl<S: Store> Table<S> {
         self.troubles.swap(0, Ordering::Relaxed)
     }
 
+    /// Counts a call that failed, and was logged.
+    pub fn count_trouble(&self) {
+        self.troubles.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Logs and counts a trouble and what `comes_of_it`.
     fn tell(&self, Trouble(problem): &Trouble, comes_of_it: &str) {
         tracing::warn!(error_type = TABLE_UNAVAILABLE, "{problem}{comes_of_it}");
-        self.troubles.fetch_add(1, Ordering::Relaxed);
+        self.count_trouble();
     }
 
     /// Makes the first alert not wait for the connection.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use alert_core::blind;
 use alert_core::canary::{self as canary_core, Flight};
 use alert_core::heartbeat::{self, Beat};
 use alert_core::incident::Incident;
@@ -455,6 +456,23 @@ impl<T: Store, O: Opens> Watch<T, O> {
                 Ok(Task::Done("the configuration is broken"))
             }
             Ok(Note::Heartbeat(beat)) => self.heartbeat(due, was, &beat, now).await,
+            Ok(Note::Blind(blind)) => match blind.look(&self.deployment.config, now) {
+                blind::Look::Later(at) => {
+                    self.table.store().postpone(due, Some(at)).await?;
+                    Ok(Task::Done("not yet"))
+                }
+                blind::Look::Forget => {
+                    self.table.store().drop_note(&due.key, &was).await?;
+                    Ok(Task::Done("every rule is evaluated"))
+                }
+                blind::Look::Tell { own, next, due_at } => {
+                    let next = notes::noted(&Note::Blind(next), due_at, now);
+                    Ok(Task::Tell(
+                        Box::new(Telling { own: *own, to: Recipients::Routes }),
+                        Some(Then { was, next }),
+                    ))
+                }
+            },
             Ok(Note::Canary(flight)) => Box::pin(self.canary(due, was, &flight, now)).await,
             Err(error) => {
                 let why = format!("what is written down cannot be read: {error}");

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::alert::{Alert, Comparison, Condition, Severity, State};
-use crate::canary;
 use crate::key::AlertKey;
 use crate::outcome::Receipt;
 use crate::silence::Rule;
 use crate::target::Act;
 use crate::text::cut;
+use crate::{blind, canary};
 
 pub use escalation::{Escalation, Patience};
 pub use next::next;
@@ -261,7 +261,7 @@ pub struct Change<'a> {
     pub look: Option<Look>,
     /// How long to wait for somebody to be on it.
     pub patience: Option<Patience>,
-    /// It only ever says that all is well.
+    /// Said once more it is no reminder: its message shows how it is now.
     pub is_check: bool,
 }
 
@@ -301,7 +301,7 @@ impl<'a> Change<'a> {
             was_tried: false,
             look: None,
             patience: None,
-            is_check: canary::is_its_message(key),
+            is_check: canary::is_its_message(key) || blind::is_its_message(key),
         }
     }
 }
@@ -356,7 +356,7 @@ pub enum Told {
     },
     /// A change that is older than what is shown, and that people do not know.
     Late,
-    /// All is well, as it was.
+    /// It is as it was, and its message shows the newest of it.
     Checked,
     /// Nothing has changed, and nobody is on it.
     Unacknowledged {

@@ -37,7 +37,7 @@ pub fn next(known: Option<&Incident>, change: &Change<'_>, now: DateTime<Utc>, p
         let told =
             if incident.silenced.is_some() { Told::Reminder } else { Told::Nothing(Repeat::Delivered) };
         incident.end_silence(known, told, now)
-    } else if change.is_check {
+    } else if change.is_check && change.state == known.state {
         incident.check(change, now)
     } else if !change.is_state {
         Told::News
@@ -214,7 +214,7 @@ impl Incident {
         self.deliveries.drain(..more);
     }
 
-    /// Says once more that all is well, in the message that did before.
+    /// Says once more how it is, in the message that did before.
     fn check(&mut self, change: &Change<'_>, now: DateTime<Utc>) -> Told {
         let at = change.time(now);
         if at <= self.at {

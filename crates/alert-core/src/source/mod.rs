@@ -9,6 +9,7 @@ pub mod cloudwatch;
 mod grafana;
 mod raw;
 
+pub(crate) use grafana::{DATASOURCE_ERROR, DATASOURCE_NO_DATA};
 use serde_json::Value;
 
 use crate::alert::Alert;

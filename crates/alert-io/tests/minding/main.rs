@@ -2,6 +2,7 @@
 //! the sandbox, with a clock that the test sets.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod blind;
 mod canary;
 mod escalation;
 mod heartbeats;

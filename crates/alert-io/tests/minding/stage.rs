@@ -8,6 +8,7 @@ use std::time::Duration;
 use alert_io::actions::Actions;
 use alert_io::clock::Clock;
 use alert_io::deadline::Deadline;
+use alert_io::filter::Filter;
 use alert_io::lambda::{InvocationError, Invoked};
 use alert_io::relay::Relay;
 use alert_io::watch::Watch;
@@ -70,6 +71,7 @@ impl Stage {
             ("slackChannel", sandbox.slack.channel(CHANNEL).id),
             ("ALERT_TABLE", sandbox.dynamodb.create_table("alerts")),
             ("SLACK_BUTTONS", if has_buttons { "enabled" } else { "disabled" }.to_owned()),
+            ("SNS_TOPIC_ARN", alarms),
             ("CANARY_ALARM", CANARY.to_owned()),
             ("ALERT_CONFIG", config.to_string()),
         ];
@@ -123,6 +125,13 @@ impl Stage {
     pub(crate) async fn relays(&self, event: &Value) -> Result<Value, InvocationError> {
         let relay = Relay::start(&|name| self.setting(name)).await.unwrap();
         relay.handle(event.to_string().as_bytes(), self.invoked(), Deadline::after(TIME)).await
+    }
+
+    /// A new process of the filter gets an event.
+    pub(crate) async fn filters(&self, event: &Value) {
+        let filter = Filter::start(&|name| self.setting(name)).unwrap();
+        let event = event.to_string();
+        filter.handle(event.as_bytes(), self.invoked(), Deadline::after(TIME)).await.unwrap();
     }
 
     /// An alarm changes, and SNS hands it to the relay.

@@ -409,6 +409,14 @@ fn times<'a>(alert: &Alert, context: &Context<'a>) -> Line<'a> {
     let was_firing = previous.is_none_or(|previous| previous.state == State::Firing);
     let ends_at = alert.ends_at.or(alert.changed_at);
     let is_told = match (alert.state, alert.starts_at, ends_at) {
+        (State::Resolved, start, Some(end)) if alert.is_end_unknown => {
+            if let Some(start) = start.filter(|start| *start < end) {
+                timed(words.since, start, "", &mut line);
+                line.push(Span::text(" · "));
+            }
+            timed(words.gone_since, end, "", &mut line);
+            true
+        }
         (State::Resolved, Some(start), Some(end)) if start < end => {
             let lasted = words.span(end.signed_duration_since(start));
             timed(words.resolved_at_lasted, end, &lasted, &mut line);

@@ -19,6 +19,8 @@ pub const NAME_MAX_CHARS: usize = 60;
 const WHOLE_NAME_MAX_CHARS: usize = 255;
 /// What an alert says of itself, where it has no numbers.
 const SAID_MAX_CHARS: usize = 200;
+/// The emblem of what nobody knows.
+const UNKNOWN: &str = "❔";
 const SEVERITY_MAX_CHARS: usize = 20;
 const RESOURCE_MAX_CHARS: usize = 60;
 const PLACE_MAX_CHARS: usize = 40;
@@ -67,6 +69,7 @@ enum StateWords {
     ResolvedAfter(String),
     Resolved,
     IsOk,
+    Unknown,
 }
 
 /// The first line of everything: of a message, of a notification, of a digest's line, of a mail.
@@ -132,7 +135,7 @@ impl<'a> Headline<'a> {
         let account = account.map(|account| context.accounts.get(account).map_or(account, String::as_str));
         let region = alert.region.as_deref().filter(|region| !region.is_empty());
         Self {
-            emblem: emblem(alert.state, severity),
+            emblem: if alert.is_end_unknown { UNKNOWN } else { emblem(alert.state, severity) },
             severity: severity.map(|severity| cut(severity, SEVERITY_MAX_CHARS)),
             state: state_words(alert, words),
             lead,
@@ -183,6 +186,7 @@ impl<'a> Headline<'a> {
             StateWords::ResolvedAfter(time) => (self.words.resolved_after, time.as_str()),
             StateWords::Resolved => (self.words.resolved, ""),
             StateWords::IsOk => (self.words.is_ok, ""),
+            StateWords::Unknown => (self.words.unknown_not_over, ""),
         };
         let (before, after) = pattern.split_once("{0}").unwrap_or(("", ""));
         if !before.is_empty() {
@@ -238,6 +242,7 @@ fn state_words(alert: &Alert, words: &Words) -> StateWords {
     let is_job = matches!(&alert.source, Source::Aws(service) if JOBS.contains(&service.as_str()));
     match alert.state {
         State::NoData => StateWords::NoData,
+        State::Resolved if alert.is_end_unknown => StateWords::Unknown,
         // Nothing was wrong.
         State::Resolved if alert.source == Source::Own && alert.state_value == ARRIVED => StateWords::None,
         State::Resolved if !is_job => {

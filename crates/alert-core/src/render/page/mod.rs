@@ -243,7 +243,8 @@ impl<'a> Page<'a> {
         // What nobody remembers cannot be acted upon.
         let remembered = context.story.map(|step| &step.incident);
         Self {
-            state: alert.state,
+            // What nobody knows is not green.
+            state: if alert.is_end_unknown { State::NoData } else { alert.state },
             mention: context.mention.filter(|_| calls),
             story: story::story(alert, context),
             people: remembered.map(|incident| people::lines(incident, context.words())).unwrap_or_default(),

@@ -37,6 +37,7 @@ pub(super) fn story<'a>(alert: &Alert, context: &Context<'a>) -> Option<Line<'a>
             let pattern = if alert.state == State::NoData { words.still_no_data } else { words.still_firing };
             (lasting(context.now).map(|lasted| fill(pattern, &[&lasted])), worst)
         }
+        Told::Over { .. } if alert.is_end_unknown => (Some(words.gone.to_owned()), worst),
         Told::Over { .. } | Told::SilenceOver { .. } => {
             let lasted = match step.told {
                 Told::Over { lasted } => lasted,

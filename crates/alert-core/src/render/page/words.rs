@@ -40,6 +40,12 @@ pub struct Words {
     pub resolved: &'static str,
     /// The name, when nothing was wrong before.
     pub is_ok: &'static str,
+    /// The name, when the source calls over what nobody sees any more.
+    pub unknown_not_over: &'static str,
+    /// The same to those who know the alert.
+    pub gone: &'static str,
+    /// Since when there are no data.
+    pub gone_since: &'static str,
     /// For how long no value came.
     pub no_data_for: &'static str,
     /// How late the message is.
@@ -62,6 +68,10 @@ pub struct Words {
     pub no_sign_of_life: &'static str,
     /// For how long, and since when.
     pub never_a_sign_of_life: &'static str,
+    /// One rule, or how many, since when, and how many errors were held back.
+    pub blind: [&'static str; 2],
+    /// What that means.
+    pub blind_means: &'static str,
     /// How long the canary took, and when it was sent.
     pub whole_way: &'static str,
     /// For how long it has not arrived, and when it was sent.
@@ -290,6 +300,9 @@ static ENGLISH: Words = Words {
     resolved_after: "{0} resolved after {1}",
     resolved: "{0} resolved",
     is_ok: "{0} is OK",
+    unknown_not_over: "{0}: unknown, not over",
+    gone: "No data any more: whether it is over, nobody knows",
+    gone_since: "no data since {0}, which Grafana calls resolved",
     no_data_for: "no data for {0}",
     late: "{0} late",
     older_news: "older news: {0} since {1}",
@@ -301,6 +314,11 @@ static ENGLISH: Words = Words {
     and_more: "{0} and {1} more",
     no_sign_of_life: "no sign of life for {0} (last {1})",
     never_a_sign_of_life: "no sign of life yet, waited for since {1} ({0})",
+    blind: [
+        "1 rule cannot be evaluated since {1}; errors held back: {2}",
+        "{0} rules cannot be evaluated since {1}; errors held back: {2}",
+    ],
+    blind_means: "What these rules watch is not seen: no alert of them does not mean that all is well.",
     whole_way: "whole way in {0}, {1}",
     canary_missed: "it has not arrived for {0} (sent {1})",
 
@@ -446,6 +464,9 @@ static KOREAN: Words = Words {
     resolved_after: "{0} 복구됨 ({1} 만에)",
     resolved: "{0} 복구됨",
     is_ok: "{0} 정상",
+    unknown_not_over: "{0}: 해소 여부 알 수 없음",
+    gone: "데이터가 더 이상 없음: 해소되었는지 알 수 없음",
+    gone_since: "{0}부터 데이터 없음 (Grafana는 해소로 표시)",
     no_data_for: "{0} 동안 데이터 없음",
     late: "{0} 지연",
     older_news: "지난 소식: {1}부터 {0}",
@@ -457,6 +478,11 @@ static KOREAN: Words = Words {
     and_more: "{0} 외 {1}건",
     no_sign_of_life: "{0} 동안 응답 없음 (마지막 {1})",
     never_a_sign_of_life: "아직 응답 없음, {1}부터 대기 중 ({0})",
+    blind: [
+        "{1}부터 규칙 1개를 평가할 수 없음, 오류 {2}건 보류",
+        "{1}부터 규칙 {0}개를 평가할 수 없음, 오류 {2}건 보류",
+    ],
+    blind_means: "이 규칙들이 감시하는 대상을 볼 수 없습니다. 알림이 없다고 정상이라는 뜻은 아닙니다.",
     whole_way: "전체 경로 {0}, {1}",
     canary_missed: "{0} 동안 도착하지 않음 ({1} 발송)",
 

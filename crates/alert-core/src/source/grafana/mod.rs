@@ -18,8 +18,8 @@ use crate::json;
 use crate::key::{AlertKey, hash};
 
 /// Grafana's own names for "the query failed" and "the query returned nothing", in the place of the rule's name.
-const DATASOURCE_ERROR: &str = "DatasourceError";
-const DATASOURCE_NO_DATA: &str = "DatasourceNoData";
+pub(crate) const DATASOURCE_ERROR: &str = "DatasourceError";
+pub(crate) const DATASOURCE_NO_DATA: &str = "DatasourceNoData";
 
 /// Reads a webhook or a text of Grafana or Alertmanager; `None` where it is something else.
 pub(super) fn interpret(message: &Message<'_>) -> Option<Vec<Alert>> {
@@ -98,6 +98,13 @@ impl Parts {
             || self.state_reasons().any(|reason| reason == "Error" || reason == "NoData")
     }
 
+    /// Grafana calls it over because its series, or all data, have gone: the problem may be as it was.
+    ///
+    /// Source: Grafana, "Stale alert instances" and "No data and error states".
+    fn has_only_gone(&self) -> bool {
+        self.state_reasons().any(|reason| ["MissingSeries", "NoData", "Error"].contains(&reason.as_str()))
+    }
+
     /// Grafana joins its reasons (`NoData, KeepLast`); its documentation spells one of them with a space.
     fn state_reasons(&self) -> impl Iterator<Item = String> {
         self.annotation("grafana_state_reason")
@@ -137,6 +144,7 @@ impl Parts {
         alert.description = self.annotation("description").map(str::to_owned);
         alert.starts_at = self.starts_at;
         alert.ends_at = self.ends_at.filter(|_| state == State::Resolved);
+        alert.is_end_unknown = state == State::Resolved && self.has_only_gone();
         alert.changed_at = if state == State::Resolved { alert.ends_at } else { alert.starts_at };
         alert.account = ["account", "account_id", "accountId", "aws_account_id"]
             .iter()
