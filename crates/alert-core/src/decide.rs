@@ -22,6 +22,8 @@ pub const MUTED: &str = "muted";
 /// The verdict's rule when a composite alarm's actions are suppressed.
 pub const ACTIONS_SUPPRESSED: &str = "actions suppressed";
 
+/// What the verdict's rule begins with when an alert is a sign of life; the heartbeat's name follows.
+pub const HEARTBEAT: &str = "heartbeat ";
 /// The verdict's rule when what comes was sent by the second way.
 pub const SECOND_WAY: &str = "second way";
 
@@ -115,7 +117,7 @@ pub fn no_canary() -> Dropped {
 pub fn sign_of_life(heartbeat: &Heartbeat) -> Dropped {
     let every = duration(heartbeat.every);
     Dropped {
-        rule: format!("heartbeat {}", heartbeat.name),
+        rule: format!("{HEARTBEAT}{}", heartbeat.name),
         why: format!("a sign of life, of which one is expected every {every}"),
     }
 }

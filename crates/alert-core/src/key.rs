@@ -149,6 +149,13 @@ pub fn receiver_of(place: &str) -> String {
     receiver.replace("%7C", "|").replace("%25", "%")
 }
 
+/// Whether this is a [`place`], and not the name of something else in the table.
+#[must_use]
+pub fn is_place(key: &str) -> bool {
+    let kind = key.split('|').nth(1);
+    kind.is_some_and(|kind| ["alarm", "rule", "resource", "own", "news"].contains(&kind))
+}
+
 /// The alarm of a [`place`]: its account, region and name; `None` where it is none, one of several contributors, or was cut.
 #[must_use]
 pub fn alarm_of(place: &str) -> Option<(String, String, String)> {

@@ -28,6 +28,7 @@ pub mod number;
 mod order;
 pub mod outcome;
 pub mod own;
+pub mod receipt;
 pub mod region;
 pub mod relay;
 pub mod render;

@@ -9,6 +9,7 @@ use crate::blind::Blind;
 use crate::canary::Flight;
 use crate::heartbeat::Beat;
 use crate::key::hash;
+use crate::receipt::Schedule;
 use crate::render::sns::Mail;
 
 /// One mail in this time for one topic: a storm is one mail and not a hundred, and nobody waits longer than that.
@@ -24,6 +25,8 @@ pub enum Note {
     Canary(Flight),
     /// Which rules cannot be evaluated.
     Blind(Blind),
+    /// When the next receipt is told.
+    Receipt(Schedule),
     /// When the next mail may go to a topic.
     Pace {
         /// When.
@@ -63,6 +66,9 @@ pub const CANARY: &str = "canary";
 
 /// Names what is known of rules that cannot be evaluated.
 pub const BLIND: &str = "blind";
+
+/// Names the receipt that is told next.
+pub const RECEIPT: &str = "receipt";
 
 /// Names what is known of a heartbeat.
 #[must_use]

@@ -781,6 +781,15 @@ impl Plan<'_> {
         steps.peek().is_some() && steps.all(Stepped::is_held)
     }
 
+    /// Who has silenced what rings nowhere, for each change and receiver once.
+    pub fn silenced_by(&self) -> impl Iterator<Item = &str> {
+        self.lives.iter().flat_map(|life| {
+            let silenced = life.incident.as_ref().and_then(|incident| incident.silenced.as_ref());
+            let by = silenced.map(|silenced| silenced.by.name.as_str());
+            life.steps.iter().filter(|step| step.is_owed).filter_map(move |_| by)
+        })
+    }
+
     /// Whether a person may silence an item's alert by its message.
     pub(crate) fn may_be_silenced(&self, item: usize, receiver: &str) -> bool {
         self.destination(item, receiver).is_some_and(|destination| self.has_buttons(&destination.target))

@@ -9,6 +9,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use alert_core::incident::Incident;
+use alert_core::key;
+use alert_core::receipt::{Counted, Counts, LATE};
 use alert_core::report::{Digest, DigestNews};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -29,6 +31,10 @@ const CALL_LIMIT: Duration = Duration::from_millis(500);
 
 /// The index of what is due, and the one value of its partition key.
 const DUE: &str = "due";
+/// The value of the partition key of what is open, and with which nothing is to be done: in the order of its beginning.
+const OPEN: &str = "open";
+/// What is counted has names of its own, beside those of an item.
+const COUNTED: &str = "n:";
 /// The item that holds all rules.
 const SILENCES: &str = "silences";
 
@@ -239,6 +245,15 @@ impl Store for DynamoDbTable {
                         .expression_attribute_values(":due", AttributeValue::S(DUE.to_owned()))
                         .expression_attribute_values(":due_at", AttributeValue::N(millis(due_at)));
                 }
+                None if incident.is_open() => {
+                    set.extend(["due = :due", "due_at = :due_at"]);
+                    call = call
+                        .expression_attribute_values(":due", AttributeValue::S(OPEN.to_owned()))
+                        .expression_attribute_values(
+                            ":due_at",
+                            AttributeValue::N(millis(incident.opened_at)),
+                        );
+                }
                 None => remove.extend(["due", "due_at"]),
             }
             // Who ends a rule finds by it what the rule holds.
@@ -326,7 +341,81 @@ impl Store for DynamoDbTable {
         self.if_noted(self.item(key).update_expression("REMOVE note, due, due_at"), Some(was), None).await
     }
 
-    async fn postpone(&self, Due { key, at }: &Due, to: Option<DateTime<Utc>>) -> Result<(), Trouble> {
+    async fn count(&self, key: &str, counts: &Counts, expires_at: DateTime<Utc>) -> Result<(), Trouble> {
+        let mut call =
+            self.item(key).expression_attribute_values(":expires_at", AttributeValue::N(seconds(expires_at)));
+        let mut added = Vec::new();
+        for (number, (what, count)) in counts.counts.iter().enumerate() {
+            added.push(format!("#n{number} :n{number}"));
+            call = call
+                .expression_attribute_names(format!("#n{number}"), format!("{COUNTED}{}", what.name()))
+                .expression_attribute_values(format!(":n{number}"), AttributeValue::N(count.to_string()));
+        }
+        let update = format!("SET expires_at = :expires_at ADD {}", added.join(", "));
+        self.bounded(call.update_expression(update)).await?.ok();
+        // Most are quick.
+        let Some((took, way)) = counts.slowest.as_ref().filter(|(took, _)| *took > LATE) else {
+            return Ok(());
+        };
+        let call = self
+            .item(key)
+            .condition_expression("attribute_not_exists(slowest) OR slowest < :slowest")
+            .update_expression("SET slowest = :slowest, slowest_way = :way")
+            .expression_attribute_values(":slowest", AttributeValue::N(took.num_milliseconds().to_string()))
+            .expression_attribute_values(":way", AttributeValue::S(way.clone()));
+        self.bounded(call).await.map(|_| ())
+    }
+
+    async fn counted(&self, key: &str) -> Result<Counts, Trouble> {
+        let item = self.get(key).await?;
+        let number = |value: &AttributeValue| value.as_n().ok()?.parse::<u64>().ok();
+        let counted = item
+            .iter()
+            .filter_map(|(name, value)| Some((Counted::named(name.strip_prefix(COUNTED)?)?, number(value)?)));
+        let counts = counted.collect();
+        let slowest = item.get("slowest").and_then(|value| value.as_n().ok()?.parse().ok());
+        let slowest = slowest.and_then(TimeDelta::try_milliseconds).zip(text(&item, "slowest_way"));
+        Ok(Counts { counts, slowest })
+    }
+
+    async fn open(&self, max: usize) -> Result<(usize, Vec<Due>), Trouble> {
+        let (mut count, mut oldest) = (0, Vec::new());
+        // What is due later is open as well, unless it is no alert.
+        for partition in [OPEN, DUE] {
+            let mut next = None;
+            loop {
+                let call = self
+                    .client
+                    .query()
+                    .table_name(&self.name)
+                    .index_name(DUE)
+                    .key_condition_expression("due = :due")
+                    .expression_attribute_values(":due", AttributeValue::S(partition.to_owned()))
+                    .set_exclusive_start_key(next);
+                let right = "dynamodb:Query on its index due";
+                let answer = self.reading(async || call.clone().send().await, right).await?;
+                let alerts = answer.items().iter().filter_map(due).filter(|due| key::is_place(&due.key));
+                for due in alerts {
+                    count += 1;
+                    if oldest.len() < max {
+                        oldest.push(due);
+                    }
+                }
+                next = answer.last_evaluated_key;
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok((count, oldest))
+    }
+
+    async fn postpone(
+        &self,
+        Due { key, at }: &Due,
+        to: Option<DateTime<Utc>>,
+        open_since: Option<DateTime<Utc>>,
+    ) -> Result<(), Trouble> {
         let call = self
             .item(key)
             .condition_expression("due_at = :at")
@@ -335,7 +424,14 @@ impl Store for DynamoDbTable {
             Some(to) => call
                 .update_expression("SET due_at = :to")
                 .expression_attribute_values(":to", AttributeValue::N(millis(to))),
-            None => call.update_expression("REMOVE due, due_at, held_by"),
+            // Where it is open it is found by that.
+            None => match open_since {
+                Some(since) => call
+                    .update_expression("SET due = :open, due_at = :since REMOVE held_by")
+                    .expression_attribute_values(":open", AttributeValue::S(OPEN.to_owned()))
+                    .expression_attribute_values(":since", AttributeValue::N(millis(since))),
+                None => call.update_expression("REMOVE due, due_at, held_by"),
+            },
         };
         self.bounded(call).await.map(|_| ())
     }
@@ -361,12 +457,13 @@ impl Store for DynamoDbTable {
             .limit(i32::try_from(max).unwrap_or(i32::MAX));
         let right = "dynamodb:Query on its index due";
         let answer = self.reading(async || call.clone().send().await, right).await?;
-        let due = |item: &Attributes| {
-            let at = item.get("due_at")?.as_n().ok()?.parse().ok()?;
-            Some(Due { key: text(item, "pk")?, at: DateTime::from_timestamp_millis(at)? })
-        };
         Ok(answer.items().iter().filter_map(due).collect())
     }
+}
+
+fn due(item: &Attributes) -> Option<Due> {
+    let at = item.get("due_at")?.as_n().ok()?.parse().ok()?;
+    Some(Due { key: text(item, "pk")?, at: DateTime::from_timestamp_millis(at)? })
 }
 
 fn text(item: &Attributes, name: &str) -> Option<String> {

@@ -4,6 +4,7 @@ use alert_core::config::Config;
 use alert_core::envelope;
 use alert_core::filter::{self, Plan};
 use alert_core::outcome::Failure;
+use alert_core::receipt::Schedule;
 use alert_core::region::Arn;
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
@@ -20,6 +21,7 @@ use crate::lambda::{self, InvocationError, Invoked};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
+use crate::notes;
 use crate::publisher::{Outgoing, Publisher, Report};
 use crate::settings::{ALERT_TABLE, Environment, SNS_TOPIC_ARN, StartError, shown};
 
@@ -112,6 +114,11 @@ impl Filter {
         log(&plan, &outcomes, request_id, (started_at, clock.now()));
         let tally = Tally { table_unavailable, ..tally(&plan, &report, &outcomes, self.warning.is_some()) };
         self.metrics.print(&tally, request_id);
+        if let Some((table, schedule)) = self.table.as_ref().zip(Schedule::of(&self.config, clock.now())) {
+            // What is published the relay counts.
+            let counts = Tally { digested: 0, retried: 0, ..tally }.counts();
+            Box::pin(notes::count(table, schedule, &counts, clock.now())).await;
+        }
         let failed: Vec<_> = plan
             .items
             .iter()

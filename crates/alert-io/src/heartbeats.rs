@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use alert_core::config::Config;
+use alert_core::decide::HEARTBEAT;
 use alert_core::heartbeat::{Beat, Heard};
 use alert_core::note::{self, Note};
 use alert_core::outcome::Failure;
@@ -45,7 +46,7 @@ pub async fn record(
                 format!("a sign of life of {name} is not written down: {why}"),
             );
             let items = heard.iter().filter(|one| one.heartbeat.name == name).map(|one| one.item);
-            failed.extend(items.map(|item| (item, format!("heartbeat {name}"), failure.clone())));
+            failed.extend(items.map(|item| (item, format!("{HEARTBEAT}{name}"), failure.clone())));
         }
     }
     failed

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
+use alert_core::decide::HEARTBEAT;
+use alert_core::receipt::{Counted, Counts};
 use chrono::{DateTime, Utc};
 use metrique_writer_core::config::EntryDimensions;
 use metrique_writer_core::format::Format as _;
@@ -84,6 +86,23 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// What of it a receipt tells.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (rule, count) in &self.dropped {
+            let what = match rule.strip_prefix(HEARTBEAT) {
+                Some(_) => Counted::Beats,
+                None => Counted::Dropped(rule.clone()),
+            };
+            counts.add(what, *count);
+        }
+        counts.add(Counted::Folded, self.digested);
+        counts.add(Counted::Retried, self.retried);
+        counts.add(Counted::Failed, self.failed);
+        counts
+    }
+
     /// Counts one alert that was delivered.
     pub fn add_delivered(&mut self, sent_at: Option<DateTime<Utc>>, delivered_at: DateTime<Utc>) {
         self.delivered += 1;

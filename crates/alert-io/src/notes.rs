@@ -1,12 +1,16 @@
 //! Changing what is written down, though others may do so at the same time.
 
 use alert_core::note::Note;
+use alert_core::receipt::{Counts, Schedule};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::metrics::TABLE_UNAVAILABLE;
 use crate::table::{Noted, Store, Trouble};
 
 /// Of several processes that write at once one is first, and the others look again.
 const TRIES_MAX: usize = 5;
+/// Of a receipt that was told nobody asks any more.
+const COUNTS_KEPT: TimeDelta = TimeDelta::days(14);
 /// What is heard of once a month is remembered for three.
 const KEPT: TimeDelta = TimeDelta::days(90);
 
@@ -33,4 +37,17 @@ pub async fn change(
         }
     }
     Err(Trouble(format!("others write {key} down all the time")))
+}
+
+/// Counts for a receipt. Where that fails it tells less; who counts has other things to do.
+pub async fn count(store: &impl Store, schedule: Schedule, counts: &Counts, now: DateTime<Utc>) {
+    if counts.is_empty() {
+        return;
+    }
+    if let Err(Trouble(why)) = store.count(&schedule.counts_key(), counts, now + COUNTS_KEPT).await {
+        tracing::warn!(
+            error_type = TABLE_UNAVAILABLE,
+            "what has happened is not counted for the receipt: {why}"
+        );
+    }
 }

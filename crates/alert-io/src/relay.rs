@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use alert_core::alert::Alert;
 use alert_core::decide::Verdict;
-use alert_core::envelope;
+use alert_core::envelope::{self, Hop};
 use alert_core::evidence::{Subject, Wish};
 use alert_core::known::Question;
 use alert_core::outcome::{Failure, Receipt};
+use alert_core::receipt::{Counted, Schedule};
 use alert_core::relay::{self, Deployment, Plan};
 use alert_core::report::{Digest, Report, Settled};
 use alert_core::target::Target;
@@ -29,6 +30,7 @@ use crate::ledger::{Answers, Hold, KnownDigest, Ledger};
 use crate::log::{AlertLine, Fate};
 use crate::memory::ProcessMemory;
 use crate::metrics::{Metrics, TABLE_UNAVAILABLE, Tally};
+use crate::notes;
 use crate::secret::DecryptFailure;
 use crate::sender::Opens as _;
 use crate::senders::Senders;
@@ -163,6 +165,7 @@ impl Relay {
             ..tally(&plan, &report, deployment.config.fail_open)
         };
         self.metrics.print(&tally, request_id);
+        self.count(&plan, &report, &tally, clock).await;
         if let Some(evidence) = &self.evidence {
             // Last of all: whatever becomes of it, what was delivered is recorded and logged. Boxed, because most ask for nothing.
             let gather = async |subject: &Subject, end| {
@@ -191,6 +194,25 @@ impl Relay {
 }
 
 impl Relay {
+    /// Counts for the receipt what became of the event, where one is wished for. Where that fails the receipt tells less.
+    async fn count(&self, plan: &Plan<'_>, report: &Report<'_>, tally: &Tally, clock: Clock) {
+        let Memory::Table(table) = &self.ledger else { return };
+        let now = clock.now();
+        let Some(schedule) = Schedule::of(&self.deployment.config, now) else { return };
+        let mut counts = tally.counts();
+        for by in plan.silenced_by() {
+            counts.add(Counted::Silenced(by.to_owned()), 1);
+        }
+        for (item, delivered_at) in &report.delivered {
+            let record = plan.items.get(*item).and_then(|item| plan.records.get(item.record));
+            let sent_at = record.and_then(|record| record.sent_at);
+            counts.deliver(sent_at.map(|sent_at| *delivered_at - sent_at), || {
+                record.map(|record| Hop::way(&record.path)).unwrap_or_default()
+            });
+        }
+        Box::pin(notes::count(table.store(), schedule, &counts, now)).await;
+    }
+
     /// Writes down which canaries have arrived where they were to. Where that fails people hear that one is missed, and of the
     /// next one that it is not.
     async fn note_canaries(&self, plan: &Plan<'_>, report: &Report<'_>, clock: Clock) {

@@ -75,6 +75,13 @@ impl Setup {
             tracing::error!(error_type = "heartbeats_unminded", "{problem}");
             deployment.problems.push(problem);
         }
+        if !deployment.is_minded && deployment.config.receipt.is_some() {
+            let problem = format!(
+                "a receipt is wished for, and nobody tells it: that needs the table of alerts ({ALERT_TABLE})"
+            );
+            tracing::error!(error_type = "receipt_unminded", "{problem}");
+            deployment.problems.push(problem);
+        }
         deployment.canary = environment(CANARY_ALARM);
         if deployment.config.canary.is_some() && !(deployment.is_minded && deployment.canary.is_some()) {
             let problem = format!(

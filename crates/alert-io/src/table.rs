@@ -17,6 +17,7 @@ use alert_core::incident::{Change, Incident};
 use alert_core::key;
 use alert_core::known::{Kept, Known, Past, Question};
 use alert_core::outcome::Receipt;
+use alert_core::receipt::Counts;
 use alert_core::report::{Digest, Keep, Settled};
 use alert_core::silence::Silences;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -178,8 +179,28 @@ pub trait Store {
     /// Forgets what is written down, if it is `was` still; whether it did.
     fn drop_note(&self, key: &str, was: &str) -> impl Future<Output = Result<bool, Trouble>>;
 
-    /// Lets something be done later with an item, or never, unless that was changed in the meantime.
-    fn postpone(&self, due: &Due, to: Option<DateTime<Utc>>) -> impl Future<Output = Result<(), Trouble>>;
+    /// Adds to what is counted under a name.
+    fn count(
+        &self,
+        key: &str,
+        counts: &Counts,
+        expires_at: DateTime<Utc>,
+    ) -> impl Future<Output = Result<(), Trouble>>;
+
+    /// What is counted under a name.
+    fn counted(&self, key: &str) -> impl Future<Output = Result<Counts, Trouble>>;
+
+    /// How many alerts are open, and at most so many of them, the oldest first.
+    fn open(&self, max: usize) -> impl Future<Output = Result<(usize, Vec<Due>), Trouble>>;
+
+    /// Lets something be done later with an item, or never, unless that was changed in the meantime. What is open since a time
+    /// is found by it.
+    fn postpone(
+        &self,
+        due: &Due,
+        to: Option<DateTime<Utc>>,
+        open_since: Option<DateTime<Utc>>,
+    ) -> impl Future<Output = Result<(), Trouble>>;
 
     /// Lets nothing be done with an item before a time, whatever was changed in the meantime.
     fn put_off(&self, key: &str, to: DateTime<Utc>) -> impl Future<Output = Result<(), Trouble>>;

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +15,17 @@ use alert_core::canary::{self as canary_core, Flight};
 use alert_core::heartbeat::{self, Beat};
 use alert_core::incident::Incident;
 use alert_core::key;
-use alert_core::note::Note;
+use alert_core::note::{self, Note};
 use alert_core::outcome::{Failure, Outcome};
 use alert_core::own::Own;
+use alert_core::receipt::{self, OPEN_NAMED_MAX, Open, Schedule};
 use alert_core::relay::{self, Deployment, Post, Recipients, Stored, Telling};
 use alert_core::render::Message;
 use alert_core::render::sns::Mail;
 use alert_core::silence::Silences;
 use alert_core::target::{Act, Target};
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt as _, join_all};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 
@@ -164,7 +166,9 @@ impl Watch {
         Invoked { request_id, clock, .. }: Invoked<'_>,
         deadline: Deadline,
     ) -> Result<Value, InvocationError> {
-        let Looked { due, done } = self.look(request_id, clock, deadline).await?;
+        // Its type is so deep that the compiler does not look into it.
+        let look = self.look(request_id, clock, deadline).boxed_local();
+        let Looked { due, done } = look.await?;
         Ok(json!({"due": due, "done": done}))
     }
 }
@@ -189,6 +193,10 @@ impl<T: Store, O: Opens> Watch<T, O> {
             let now = clock.now();
             let (store, config) = (self.table.store(), &deployment.config);
             Box::pin(heartbeats::wait_for_all(store, config, now)).await.map_err(failed)?;
+            if let Some(schedule) = Schedule::of(config, now) {
+                let noted = notes::noted(&Note::Receipt(schedule), Some(schedule.told_at()), now);
+                store.put_note(note::RECEIPT, &noted, None).await.map_err(failed)?;
+            }
             if self.canary.is_some() {
                 Box::pin(canary::begin(store, config, now)).await.map_err(failed)?;
             }
@@ -316,7 +324,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
             Ok(Turned::Send) => {}
             Ok(Turned::Waits(until)) => {
                 let waits = mails.iter().map(async |waiting| {
-                    store.postpone(&waiting.due, Some(until)).await?;
+                    store.postpone(&waiting.due, Some(until), None).await?;
                     Ok("a mail waits for its turn")
                 });
                 return join_all(waits).await;
@@ -369,9 +377,10 @@ impl<T: Store, O: Opens> Watch<T, O> {
             return self.note(due, note, clock).await;
         }
         let due_at = incident.as_ref().and_then(|incident| incident.due_at(now));
+        let open_since = incident.as_ref().filter(|one| one.is_open()).map(|incident| incident.opened_at);
         let Some(incident) = incident.filter(|incident| incident.silenced.is_some() || due_at.is_some())
         else {
-            store.postpone(due, None).await?;
+            store.postpone(due, None, open_since).await?;
             return Ok(Task::Done("nothing is due any more"));
         };
         let stored = match alert.as_deref().map(Stored::from_json) {
@@ -382,7 +391,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
             }
             // What is over would only say that its silence is, too.
             None if !incident.is_open() => {
-                store.postpone(due, None).await?;
+                store.postpone(due, None, None).await?;
                 return Ok(Task::Done("over, and nothing is kept of it"));
             }
             None => return Err(NotDone("alert_unreadable", "nothing is kept of the alert".to_owned())),
@@ -395,14 +404,14 @@ impl<T: Store, O: Opens> Watch<T, O> {
                 None => held.holds(now),
             };
             if holds {
-                store.postpone(due, due_at).await?;
+                store.postpone(due, due_at, open_since).await?;
                 return Ok(Task::Done("silenced still"));
             }
             let to = Recipients::Receiver { name: receiver, route: stored.route };
             (relay::silence_over(&due.key, held), to)
         } else {
             if let Some(later) = due_at.filter(|due_at| *due_at > now) {
-                store.postpone(due, Some(later)).await?;
+                store.postpone(due, Some(later), None).await?;
                 return Ok(Task::Done("somebody is waited for"));
             }
             let Some(escalation) = incident.escalation else {
@@ -410,7 +419,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
             };
             if let Some(by) = Box::pin(self.reaction(&incident, &receiver, deadline)).await {
                 tracing::info!(alert = due.key, by, "a reaction says that somebody is on it");
-                store.postpone(due, Some(now + REACTIONS_EVERY)).await?;
+                store.postpone(due, Some(now + REACTIONS_EVERY), None).await?;
                 return Ok(Task::Done("somebody is on it"));
             }
             let (name, route) = (receiver, stored.route);
@@ -451,14 +460,16 @@ impl<T: Store, O: Opens> Watch<T, O> {
             }
             Ok(Note::Pace { .. }) => Ok(Task::Done("nothing is due any more")),
             // What a broken configuration does not name may well be there.
-            Ok(Note::Heartbeat(_) | Note::Canary(_)) if self.deployment.config.fail_open => {
-                self.table.store().postpone(due, Some(now + WHILE_BROKEN)).await?;
+            Ok(Note::Heartbeat(_) | Note::Canary(_) | Note::Receipt(_))
+                if self.deployment.config.fail_open =>
+            {
+                self.table.store().postpone(due, Some(now + WHILE_BROKEN), None).await?;
                 Ok(Task::Done("the configuration is broken"))
             }
             Ok(Note::Heartbeat(beat)) => self.heartbeat(due, was, &beat, now).await,
             Ok(Note::Blind(blind)) => match blind.look(&self.deployment.config, now) {
                 blind::Look::Later(at) => {
-                    self.table.store().postpone(due, Some(at)).await?;
+                    self.table.store().postpone(due, Some(at), None).await?;
                     Ok(Task::Done("not yet"))
                 }
                 blind::Look::Forget => {
@@ -473,6 +484,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
                     ))
                 }
             },
+            Ok(Note::Receipt(schedule)) => Box::pin(self.receipt(due, was, schedule, now)).await,
             Ok(Note::Canary(flight)) => Box::pin(self.canary(due, was, &flight, now)).await,
             Err(error) => {
                 let why = format!("what is written down cannot be read: {error}");
@@ -491,11 +503,11 @@ impl<T: Store, O: Opens> Watch<T, O> {
         let store = self.table.store();
         match beat.look(&self.deployment.config, now) {
             heartbeat::Look::Later(at) => {
-                store.postpone(due, Some(at)).await?;
+                store.postpone(due, Some(at), None).await?;
                 Ok(Task::Done("alive"))
             }
             heartbeat::Look::Wait => {
-                store.postpone(due, None).await?;
+                store.postpone(due, None, None).await?;
                 Ok(Task::Done("missing still"))
             }
             heartbeat::Look::Forget => {
@@ -508,6 +520,42 @@ impl<T: Store, O: Opens> Watch<T, O> {
         }
     }
 
+    async fn receipt(
+        &self,
+        due: &Due,
+        was: String,
+        schedule: Schedule,
+        now: DateTime<Utc>,
+    ) -> Result<Task, NotDone> {
+        let (store, config) = (self.table.store(), &self.deployment.config);
+        let Some(next) = Schedule::of(config, now) else {
+            store.drop_note(&due.key, &was).await?;
+            return Ok(Task::Done("no receipt any more"));
+        };
+        if now < schedule.told_at() {
+            store.postpone(due, Some(schedule.told_at()), None).await?;
+            return Ok(Task::Done("not yet"));
+        }
+        let counts = store.counted(&schedule.counts_key()).await?;
+        let (open, oldest) = store.open(OPEN_NAMED_MAX).await?;
+        let oldest = stream::iter(&oldest).map(async |due| self.open(due).await);
+        let mut oldest: Vec<Open> = oldest.buffered(CALLS_AT_ONCE).filter_map(ready).collect().await;
+        oldest.sort_by(|one, other| (one.since, &one.name).cmp(&(other.since, &other.name)));
+        let own = receipt::receipt(schedule, &counts, open, &oldest, config);
+        let then = Then { was, next: notes::noted(&Note::Receipt(next), Some(next.told_at()), now) };
+        Ok(Task::Tell(Box::new(Telling { own, to: Recipients::Routes }), Some(then)))
+    }
+
+    /// An open alert by its name; `None` where that cannot be read, or it is over by now.
+    async fn open(&self, due: &Due) -> Option<Open> {
+        let There { incident, alert, .. } = self.table.store().read(&due.key).await.ok()?;
+        let incident = incident.filter(Incident::is_open)?;
+        let stored = alert.and_then(|text| Stored::from_json(&text).ok());
+        let of_key = || key::alarm_of(&due.key).map_or_else(|| due.key.clone(), |(_, _, name)| name);
+        let name = stored.map_or_else(of_key, |stored| stored.alert.name);
+        Some(Open { name, since: incident.began_at.unwrap_or(incident.opened_at) })
+    }
+
     async fn canary(
         &self,
         due: &Due,
@@ -518,7 +566,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
         let store = self.table.store();
         match flight.look(&self.deployment.config, now) {
             canary_core::Look::Later(at) => {
-                store.postpone(due, Some(at)).await?;
+                store.postpone(due, Some(at), None).await?;
                 Ok(Task::Done("the canary is on its way"))
             }
             canary_core::Look::Forget => {

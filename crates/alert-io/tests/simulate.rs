@@ -18,6 +18,7 @@ use alert_core::incident::{Button, Incident, Person, Silenced};
 use alert_core::interaction::Interaction;
 use alert_core::key;
 use alert_core::outcome::{Failure, Outcome, Receipt, Sighting};
+use alert_core::receipt::Counts;
 use alert_core::relay::{self, Deployment, Post};
 use alert_core::render::{Medium, Options, Rendering};
 use alert_core::report::{Digest, Keep};
@@ -339,7 +340,24 @@ impl Store for Simulated {
         self.write(|items, _| items.get(key).map(|item| item.there.there()).unwrap_or_default()).await
     }
 
-    async fn postpone(&self, due: &Due, to: Option<DateTime<Utc>>) -> Result<(), Trouble> {
+    async fn count(&self, _: &str, _: &Counts, _: DateTime<Utc>) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    async fn counted(&self, _: &str) -> Result<Counts, Trouble> {
+        Ok(Counts::default())
+    }
+
+    async fn open(&self, _: usize) -> Result<(usize, Vec<Due>), Trouble> {
+        Ok((0, Vec::new()))
+    }
+
+    async fn postpone(
+        &self,
+        due: &Due,
+        to: Option<DateTime<Utc>>,
+        _: Option<DateTime<Utc>>,
+    ) -> Result<(), Trouble> {
         self.write(|items, _| {
             if let Some(item) = items.get_mut(&due.key).filter(|item| item.due_at == Some(due.at)) {
                 item.due_at = to;

@@ -70,6 +70,8 @@ pub struct Config {
     pub heartbeats: Vec<Arc<Heartbeat>>,
     /// When the canary is sent, each day in [`timezone`](Self::timezone).
     pub canary: Option<NaiveTime>,
+    /// When the receipt is told, each day in [`timezone`](Self::timezone).
+    pub receipt: Option<NaiveTime>,
     /// Another way to people than the receivers' own: for what these refuse, and for what must be heard for sure.
     pub second_way: Option<Target>,
     /// Whether this stands in for a configuration that could not be read: then nothing at all is dropped.
@@ -136,6 +138,7 @@ impl Default for Config {
             actions: Actions::default(),
             heartbeats: Vec::new(),
             canary: None,
+            receipt: None,
             second_way: None,
             publish: Publish::Auto,
             fail_open: false,

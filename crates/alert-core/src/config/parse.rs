@@ -34,7 +34,7 @@ pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
 /// How deep lists and mappings may be nested; a route takes two levels.
 pub const NESTING_MAX: usize = 32;
 
-const CONFIG_KEYS: [&str; 16] = [
+const CONFIG_KEYS: [&str; 17] = [
     "drop",
     "time_intervals",
     "route",
@@ -49,6 +49,7 @@ const CONFIG_KEYS: [&str; 16] = [
     "actions",
     "heartbeats",
     "canary",
+    "receipt",
     "second_way",
     "language",
 ];
@@ -125,6 +126,7 @@ impl Reader<'_> {
         let actions = fields.get("actions").and_then(|(node, path)| self.actions(node, &path));
         let heartbeats = fields.get("heartbeats").map(|(node, path)| self.heartbeats(node, &path));
         let canary = fields.get("canary").and_then(|(node, path)| self.daily(node, &path));
+        let receipt = fields.get("receipt").and_then(|(node, path)| self.daily(node, &path));
         let second_way = fields.get("second_way").and_then(|(node, path)| self.second_way(node, &path));
         let language =
             fields.get("language").and_then(|(node, path)| self.value(node, &path, &value::LANGUAGE));
@@ -150,6 +152,7 @@ impl Reader<'_> {
             actions: actions.unwrap_or_default(),
             heartbeats: heartbeats.unwrap_or_default(),
             canary,
+            receipt,
             second_way,
             fail_open: false,
         })

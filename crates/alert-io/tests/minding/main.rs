@@ -6,5 +6,6 @@ mod blind;
 mod canary;
 mod escalation;
 mod heartbeats;
+mod receipt;
 mod second_way;
 mod stage;

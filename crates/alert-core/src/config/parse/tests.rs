@@ -182,14 +182,14 @@ fn names_line_and_column() {
     check(
         "- a",
         &[
-            "line 1, column 1: expected a mapping with drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, actions, heartbeats, canary, second_way, language, found a list",
+            "line 1, column 1: expected a mapping with drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, actions, heartbeats, canary, receipt, second_way, language, found a list",
         ],
     );
     check("\nrecievers: []", &["line 2, column 1: unknown key `recievers`; did you mean `receivers`?"]);
     check(
         "group_by: []",
         &[
-            "line 1, column 1: unknown key `group_by`; expected one of drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, actions, heartbeats, canary, second_way, language",
+            "line 1, column 1: unknown key `group_by`; expected one of drop, time_intervals, route, receivers, accounts, timezone, notify_on, digest_after, publish, messages, evidence, actions, heartbeats, canary, receipt, second_way, language",
         ],
     );
     check("timezone: UTC\ntimezone: UTC", &["line 2, column 1: duplicate key `timezone`, first on line 1"]);

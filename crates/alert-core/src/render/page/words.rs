@@ -68,6 +68,22 @@ pub struct Words {
     pub no_sign_of_life: &'static str,
     /// For how long, and since when.
     pub never_a_sign_of_life: &'static str,
+    /// The date.
+    pub receipt: &'static str,
+    /// How many were delivered.
+    pub receipt_delivered: &'static str,
+    /// How many a rule held back.
+    pub receipt_dropped: &'static str,
+    /// How many changes rang nowhere.
+    pub receipt_silenced: &'static str,
+    /// How often a delivery failed.
+    pub receipt_failed: &'static str,
+    /// How many alerts are open.
+    pub receipt_open: &'static str,
+    /// None is.
+    pub receipt_none_open: &'static str,
+    /// By rule, by person, folded, tried again, late, slowest, signs of life, open.
+    pub receipt_facts: [&'static str; 8],
     /// One rule, or how many, since when, and how many errors were held back.
     pub blind: [&'static str; 2],
     /// What that means.
@@ -314,6 +330,23 @@ static ENGLISH: Words = Words {
     and_more: "{0} and {1} more",
     no_sign_of_life: "no sign of life for {0} (last {1})",
     never_a_sign_of_life: "no sign of life yet, waited for since {1} ({0})",
+    receipt: "Receipt of {0}",
+    receipt_delivered: "{0} delivered",
+    receipt_dropped: "{0} held back",
+    receipt_silenced: "{0} silenced",
+    receipt_failed: "{0} failed",
+    receipt_open: "{0} open",
+    receipt_none_open: "none open",
+    receipt_facts: [
+        "Held back by",
+        "Silenced by",
+        "In a shared message",
+        "Tried again",
+        "Later than 2 min",
+        "Slowest",
+        "Signs of life",
+        "Open",
+    ],
     blind: [
         "1 rule cannot be evaluated since {1}; errors held back: {2}",
         "{0} rules cannot be evaluated since {1}; errors held back: {2}",
@@ -478,6 +511,23 @@ static KOREAN: Words = Words {
     and_more: "{0} 외 {1}건",
     no_sign_of_life: "{0} 동안 응답 없음 (마지막 {1})",
     never_a_sign_of_life: "아직 응답 없음, {1}부터 대기 중 ({0})",
+    receipt: "{0} 요약",
+    receipt_delivered: "전달 {0}건",
+    receipt_dropped: "보류 {0}건",
+    receipt_silenced: "알림 끔 {0}건",
+    receipt_failed: "실패 {0}건",
+    receipt_open: "미해소 {0}건",
+    receipt_none_open: "미해소 없음",
+    receipt_facts: [
+        "보류한 규칙",
+        "알림을 끈 사람",
+        "묶어서 보냄",
+        "다시 시도",
+        "2분 넘게 걸림",
+        "가장 느린 경로",
+        "생존 신호",
+        "미해소",
+    ],
     blind: [
         "{1}부터 규칙 1개를 평가할 수 없음, 오류 {2}건 보류",
         "{1}부터 규칙 {0}개를 평가할 수 없음, 오류 {2}건 보류",
