@@ -1246,6 +1246,27 @@ impl Plan<'_> {
                 }
             }
         }
+        // What nobody is on would be told in as many threads as there are messages; together it is told in a moment.
+        let is_louder = |index: usize, number: usize| {
+            let story = destinations[index][number].story.as_deref();
+            story.is_some_and(|step| matches!(step.told, Told::Unacknowledged { .. }))
+        };
+        let is_louder_reply = |(_, items): &(Act, Vec<(usize, usize)>)| {
+            items.first().is_some_and(|(index, number)| is_louder(*index, *number))
+        };
+        if replies.iter().filter(|reply| is_louder_reply(reply)).count() > self.deployment.config.digest_after
+        {
+            let (louder, others) = replies.into_iter().partition(is_louder_reply);
+            replies = others;
+            edits.retain(|_, (index, number, _)| !is_louder(*index, *number));
+            let louder: Vec<(Act, Vec<(usize, usize)>)> = louder;
+            let louder: Vec<(usize, usize)> = louder.into_iter().flat_map(|(_, items)| items).collect();
+            for (index, number) in &louder {
+                let warning = Warning::new(self.words().unacknowledged_many);
+                destinations[*index][*number].warnings.push(warning);
+            }
+            items.extend(louder);
+        }
         let edits = edits.into_values().map(|(index, number, act)| (act, vec![(index, number)]));
         let all = replies.into_iter().chain(edits).chain(superseded);
         all.flat_map(|(act, items)| {

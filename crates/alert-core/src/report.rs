@@ -360,6 +360,8 @@ fn keep(
         {
             let has_many = || plan.count_alerts(post) > 1;
             let (receipt, is_digest) = match &post.act {
+                // Told louder together with others, it has its own message still.
+                Act::Say if matches!(told, Told::Unacknowledged { .. }) && next.receipt.is_some() => continue,
                 Act::Say if told.is_of_incident() => (receipt.clone(), has_many()),
                 Act::Edit(to) => (Some(receipt.clone().unwrap_or_else(|| to.clone())), has_many()),
                 // Where no message was known, one was found.

@@ -7,5 +7,6 @@ mod canary;
 mod escalation;
 mod heartbeats;
 mod receipt;
+mod scale;
 mod second_way;
 mod stage;

@@ -246,6 +246,8 @@ pub struct Words {
     pub unacknowledged: &'static str,
     /// The same, where it is told by the second way as well.
     pub unacknowledged_told: &'static str,
+    /// The same of many at once.
+    pub unacknowledged_many: &'static str,
     /// Why it comes by the second way: nobody has acknowledged it for so long.
     pub second_way_unacknowledged: &'static str,
     /// Why it comes by the second way: it must be heard.
@@ -458,6 +460,7 @@ static ENGLISH: Words = Words {
     silence_over: "🔔 The silence has ended, and it is not over",
     unacknowledged: "📣 Nobody has acknowledged it for {0}",
     unacknowledged_told: "📣 Nobody has acknowledged it for {0}: sent by the second way as well",
+    unacknowledged_many: "📣 Nobody has acknowledged these: their own messages have the buttons",
     second_way_unacknowledged: "Sent by the second way as well: nobody has acknowledged it for {0}",
     second_way_too: "Sent by the second way as well: it must be heard",
     acknowledge: "Acknowledge",
@@ -636,6 +639,7 @@ static KOREAN: Words = Words {
     silence_over: "🔔 알림 끄기가 끝났지만 아직 해소되지 않음",
     unacknowledged: "📣 {0} 동안 아무도 확인하지 않음",
     unacknowledged_told: "📣 {0} 동안 아무도 확인하지 않아 두 번째 경로로도 보냄",
+    unacknowledged_many: "📣 아무도 확인하지 않은 알림: 버튼은 각 메시지에 있습니다",
     second_way_unacknowledged: "{0} 동안 아무도 확인하지 않아 두 번째 경로로도 보냄",
     second_way_too: "반드시 전달되어야 하므로 두 번째 경로로도 보냄",
     acknowledge: "확인",
