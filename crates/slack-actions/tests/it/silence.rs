@@ -56,7 +56,8 @@ async fn a_silence_until_it_is_over_and_its_undoing() {
     let ts = stage.alarm().await;
     stage.silence(&ts, KIM, "over").await;
     assert!(stage.shows(&ts).contains("<@U0KIM> has silenced it until it is over"));
-    assert!(stage.item()["due"].is_null());
+    // It is open, and nothing is due.
+    assert_eq!(stage.item()["due"]["S"], "open");
     stage.press(&ts, LEE, "undo_silence").await;
     assert_eq!(stage.thread(&ts).last().unwrap(), "🔔 *lee* has ended the silence");
     stage.silence(&ts, KIM, "over").await;
