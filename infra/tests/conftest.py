@@ -19,6 +19,8 @@ EVERYTHING = {
     "KmsEncryptedCredential": "QUJD",
     "SilenceWith": "cloudwatch",
     "Evidence": "all",
+    "SecondWayTopicArn": "arn:aws:sns:us-east-1:123456789012:on-call",
+    "SecondWayKeyArn": "arn:aws:kms:us-east-1:123456789012:key/on-call",
 }
 
 

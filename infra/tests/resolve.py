@@ -7,6 +7,7 @@ REGION = "us-east-1"
 
 # How AWS writes the ARN of a resource, by its own name.
 ARNS = {
+    "AWS::CloudWatch::Alarm": "arn:aws:cloudwatch:{region}:{account}:alarm:{id}",
     "AWS::DynamoDB::Table": "arn:aws:dynamodb:{region}:{account}:table/{id}",
     "AWS::Events::EventBus": "arn:aws:events:{region}:{account}:event-bus/{id}",
     "AWS::Events::Rule": "arn:aws:events:{region}:{account}:rule/{id}",
@@ -33,6 +34,9 @@ class Stack:
     def __init__(self, template, parameters, name="alerts", ids=None):
         self.template, self.name, self.ids = template, name, ids or {}
         self.parameters = {key: value.get("Default") for key, value in template["Parameters"].items()} | parameters
+        for key, parameter in template["Parameters"].items():
+            if parameter["Type"] == "CommaDelimitedList":
+                self.parameters[key] = [item.strip() for item in self.parameters[key].split(",")]
 
     def resources(self, *types):
         """The resources that are made under these parameters, by logical id, with their properties as they will be."""

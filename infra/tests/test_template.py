@@ -138,7 +138,9 @@ def test_the_table_comes_with_an_app_or_on_wish(template, choice, hook, token, f
     assert made.holds(template["Outputs"]["AlertTableName"]["Condition"]) == has_table
     # The watch comes with it, as soon as something leads to Slack.
     assert ("Watch" in resources) == (has_table and bool(hook or token))
-    others = {name: resource for name, resource in resources.items() if not name.startswith(("Relay", "Watch"))}
+    # The filter writes down there which of Grafana's rules cannot be evaluated.
+    assert resources["Filter"]["Environment"]["Variables"].get("ALERT_TABLE") == ("RelayTable" if has_table else None)
+    others = {name: resource for name, resource in resources.items() if not name.startswith(("Relay", "Watch", "Filter"))}
     assert "RelayTable" not in str(others) and "dynamodb" not in str(others)
 
 
@@ -167,8 +169,8 @@ def test_the_table_is_the_one_that_the_relay_asks_for_and_stays(template):
 
 
 def dead_letter_queues(resolved):
-    """Every queue but the buffer."""
-    return {name for name in resolved.resources("AWS::SQS::Queue") if name != "BufferQueue"}
+    """Every queue but those that are emptied by themselves."""
+    return {name for name in resolved.resources("AWS::SQS::Queue") if name not in ("BufferQueue", "WaitingQueue")}
 
 
 def arn(resolved, queue):
@@ -211,32 +213,110 @@ def test_every_dead_letter_queue_keeps_for_14_days_and_has_an_alarm(resolved):
 
 
 def test_the_buffer_is_as_lambda_wants_it(resolved):
-    if not resolved.holds("IsBuffered"):
-        return
-    queue = resolved.resources()["BufferQueue"]
-    timeout = resolved.resources()["Relay"]["Timeout"]
-    assert queue["VisibilityTimeout"] == 180 == 6 * timeout
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == 40
-    assert queue["MessageRetentionPeriod"] == 4 * 24 * 3600
-    # All tries end before the queue forgets the message.
-    assert 40 * 180 < queue["MessageRetentionPeriod"]
-    mapping = resolved.resources()["RelayFromBuffer"]
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (10, 0)
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+    resources = resolved.resources()
+    buffer, waiting, timeout = resources["BufferQueue"], resources["WaitingQueue"], resources["Relay"]["Timeout"]
+    assert buffer["VisibilityTimeout"] == 180 == 6 * timeout
+    assert buffer["RedrivePolicy"] == {"deadLetterTargetArn": arn(resolved, "WaitingQueue"), "maxReceiveCount": 20}
+    assert waiting["RedrivePolicy"] == {"deadLetterTargetArn": arn(resolved, "BufferDeadLetterQueue"), "maxReceiveCount": 192}
+    # An hour with short pauses, and then four days with long ones: a long weekend. The age counts from the first queue.
+    tried = 20 * 180 + 192 * waiting["VisibilityTimeout"]
+    assert 4 * 24 * 3600 <= tried < waiting["MessageRetentionPeriod"] == buffer["MessageRetentionPeriod"] == 14 * 24 * 3600
+    for name in ("RelayFromBuffer", "RelayFromWaiting"):
+        mapping = resources[name]
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (10, 0)
+        assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
-def test_the_ways_exclude_each_other(resolved):
+def test_the_ways_exclude_each_other_and_neither_takes_a_queue_away(resolved):
     is_buffered = resolved.holds("IsBuffered")
     names = set(resolved.resources())
-    assert ({"BufferQueue", "BufferSubscription", "RelayFromBuffer"} <= names) == is_buffered
+    assert ("BufferSubscription" in names) == is_buffered
     assert ({"RelaySubscription", "RelayPermission"} <= names) != is_buffered
+    # Whoever changes the way must not lose what waits, nor what died.
+    kept = {"BufferQueue", "WaitingQueue", "BufferDeadLetterQueue", "RelayFromBuffer", "RelayFromWaiting", "BufferDeadLetters", "BufferWaiting"}
+    assert kept <= names
+
+
+def test_an_outage_is_seen_though_sqs_forgets_the_age_of_what_it_handed_out_three_times(resolved):
+    alarm = resolved.resources()["BufferWaiting"]
+    total, *queries = alarm["Metrics"]
+    assert total["Expression"] == " + ".join(query["Id"] for query in queries) and alarm["Threshold"] == 0
+    watched = {
+        (query["MetricStat"]["Metric"]["Dimensions"][0]["Value"], query["MetricStat"]["Metric"]["MetricName"], query["MetricStat"]["Stat"])
+        for query in queries
+    }
+    states = ("ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible")
+    assert watched == {(f"alerts-{queue}", state, "Minimum") for queue in ("buffer", "waiting") for state in states}
+
+
+TOPIC = "arn:aws:sns:us-east-1:999999999999:theirs"
+
+
+def test_an_existing_topic_takes_the_place_of_ours(template):
+    made = stack.Stack(template, {**stack.PARAMETERS, "ExistingTopicArn": TOPIC, "Way": "buffered"})
+    resources = made.resources()
+    assert not {"AlarmsTopic", "AlarmsTopicPolicy", "TopicKey", "TopicKeyAlias"} & set(resources)
+    assert resources["BufferSubscription"]["TopicArn"] == TOPIC
+    assert resources["Filter"]["Environment"]["Variables"]["SNS_TOPIC_ARN"] == TOPIC
+    assert resources["TestAlarm"]["AlarmActions"] == [TOPIC]
+    assert made.value(template["Outputs"]["AlarmsTopicArn"]["Value"]) == TOPIC
+    assert resources["SubscriptionEventsLost"]["Dimensions"] == [{"Name": "TopicName", "Value": "theirs"}]
+    publishes = [s for s in resources["FilterRole"]["Policies"][0]["PolicyDocument"]["Statement"] if s["Action"] == "sns:Publish"]
+    assert [s["Resource"] for s in publishes] == [TOPIC] and "TopicKey" not in str(resources)
+    told = stack.Stack(stack.source(), {**stack.PARAMETERS, "ExistingTopicArn": TOPIC, "SecondWayTopicArn": TOPIC}).broken_rules()
+    assert len(told) == 1 and "would come back" in told[0]
+
+
+@pytest.mark.parametrize("parameters, sid, service, condition", [
+    ({"ExtraPublishers": "budgets.amazonaws.com,ses.amazonaws.com"}, "OtherServices", ["budgets.amazonaws.com", "ses.amazonaws.com"],
+     {"StringEqualsIfExists": {"aws:SourceAccount": "123456789012"}}),
+    ({"AllowedAccounts": "111122223333, 444455556666"}, "AlarmsOfOtherAccounts", "cloudwatch.amazonaws.com",
+     {"StringEquals": {"aws:SourceAccount": ["111122223333", "444455556666"]}}),
+    ({"OrgId": "o-0123456789"}, "AlarmsOfTheOrganization", "cloudwatch.amazonaws.com", {"StringEquals": {"aws:SourceOrgID": "o-0123456789"}}),
+])
+def test_others_may_publish_where_a_parameter_says_so_alone(template, parameters, sid, service, condition):
+    def statements(**more):
+        resources = stack.Stack(template, {**stack.PARAMETERS, **more}).resources()
+        topic = resources["AlarmsTopicPolicy"]["PolicyDocument"]["Statement"]
+        return [[s for s in statements if s["Sid"] == sid] for statements in (topic, resources["TopicKey"]["KeyPolicy"]["Statement"])]
+
+    assert statements() == [[], []]
+    (topic,), (key,) = statements(**parameters)
+    assert topic["Principal"] == key["Principal"] == {"Service": service} and topic["Condition"] == condition
+    # Who may publish may use the key, for this topic alone.
+    (operator, keys), = condition.items()
+    assert key["Condition"][operator] == keys and ":alerts-alarms" in str(key["Condition"]["ArnLike"])
+
+
+def test_every_role_has_the_boundary_that_the_account_demands(template):
+    def boundaries(**more):
+        roles = stack.Stack(template, {**stack.PARAMETERS, **BUTTONS, **more}).resources("AWS::IAM::Role")
+        return {role.get("PermissionsBoundary") for role in roles.values()}
+
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    assert boundaries() == {None} and boundaries(PermissionsBoundaryArn=boundary) == {boundary}
+
+
+def test_the_way_in_takes_tls_1_2_and_on_wish_some_addresses_alone(template):
+    made = stack.Stack(template, {**stack.PARAMETERS, **BUTTONS}).resources("AWS::ApiGateway::RestApi")
+    for api in made.values():
+        assert api["Body"]["x-amazon-apigateway-security-policy"].startswith("SecurityPolicy_TLS13_1_2_")
+        # An enhanced policy demands it.
+        assert api["Body"]["x-amazon-apigateway-endpoint-access-mode"] == "STRICT"
+    assert "x-amazon-apigateway-policy" not in made["Ingress"]["Body"]
+    some = stack.Stack(template, {**stack.PARAMETERS, "IngressAllowedCidrs": "203.0.113.7/32,198.51.100.0/24"})
+    statement, = some.resources()["Ingress"]["Body"]["x-amazon-apigateway-policy"]["Statement"]
+    assert statement["Condition"] == {"IpAddress": {"aws:SourceIp": ["203.0.113.7/32", "198.51.100.0/24"]}}
+    scheme = made["Ingress"]["Body"]["components"]["securitySchemes"]["credential"]
+    pattern = scheme["x-amazon-apigateway-authorizer"]["identityValidationExpression"]
+    assert re.match(pattern, "Basic Z3Jh") and re.match(pattern, "Bearer abc") and not re.match(pattern, "x")
 
 
 def test_operators_hear_of_trouble_by_another_way(resolved):
     operators = resolved.value({"Ref": "OperatorsTopic"})
     alarms_topic = resolved.value({"Ref": "AlarmsTopic"})
-    through = {"TestAlarm", "WatchedInstanceCpu"}
+    through = {"TestAlarm", "CanaryAlarm", "WatchedInstanceCpu"}
     for name, alarm in resolved.resources("AWS::CloudWatch::Alarm").items():
         assert alarm["AlarmActions"] == [alarms_topic if name in through else operators], name
         # Operators' topic lets only this stack's alarms publish.
@@ -255,6 +335,7 @@ def test_what_the_issue_wants_watched_is_watched(resolved):
     }
     wanted = {
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+        ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible"),
         ("AlertRelay", "delivery_failed"),
         ("AlertRelay", "config_invalid"),
         ("AlertRelay", "table_unavailable"),
@@ -264,8 +345,6 @@ def test_what_the_issue_wants_watched_is_watched(resolved):
         ("AWS/ApiGateway", "4XXError"),
         ("AWS/ApiGateway", "5XXError"),
     }
-    if resolved.holds("IsBuffered"):
-        wanted.add(("AWS/SQS", "ApproximateAgeOfOldestMessage"))
     assert wanted <= metrics
 
 
@@ -275,7 +354,8 @@ def test_own_metrics_are_those_that_the_functions_count(resolved):
     functions = {resolved.value({"Ref": name}) for name in ("Relay", "Filter")}
     counted = []
     for alarm in resolved.resources("AWS::CloudWatch::Alarm").values():
-        metrics = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+        queries = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
+        metrics = [metric for metric in queries if metric["Namespace"] == "AlertRelay"]
         metrics += [alarm] if alarm.get("Namespace") == "AlertRelay" else []
         for metric in metrics:
             namespace, name, [dimension] = metric["Namespace"], metric["MetricName"], metric["Dimensions"]
@@ -364,7 +444,7 @@ def test_a_press_reaches_the_function_and_is_throttled_by_itself(resolved):
     stages = {stage["RestApiId"]: stage["MethodSettings"] for stage in resolved.resources("AWS::ApiGateway::Stage").values()}
     assert set(stages) == {"Ingress", "SlackApi"}
     throttles = {api: (s["ThrottlingRateLimit"], s["ThrottlingBurstLimit"]) for api, (s,) in stages.items()}
-    assert throttles == {"Ingress": (10, 50), "SlackApi": (5, 20)}
+    assert throttles == {"Ingress": (500, 1000), "SlackApi": (5, 20)}
 
 
 def test_the_watch_is_woken_each_minute_and_somebody_hears_when_it_is_not(resolved):
@@ -411,7 +491,7 @@ def test_the_functions_are_made_with_their_settings(deployed):
     relay = functions.get_function_configuration(FunctionName=outputs["RelayFunction"])
     assert relay["Environment"]["Variables"] == {
         "kmsEncryptedHookUrl": "QUJD", "kmsEncryptedBotToken": "QUJE", "slackChannel": "C0123456789",
-        "ALERT_TABLE": outputs["AlertTableName"], "SLACK_BUTTONS": "enabled",
+        "ALERT_TABLE": outputs["AlertTableName"], "SLACK_BUTTONS": "enabled", "CANARY_ALARM": outputs["CanaryAlarmName"],
     }
     watch = functions.get_function_configuration(FunctionName=outputs["WatchFunction"])
     assert watch["Environment"]["Variables"] == {**relay["Environment"]["Variables"], "ENCRYPTED_FOR": outputs["RelayFunction"]}
@@ -422,7 +502,7 @@ def test_the_functions_are_made_with_their_settings(deployed):
     }
     assert (relay["Runtime"], relay["Timeout"], relay["Architectures"]) == ("provided.al2023", 30, ["x86_64"])
     filter_ = functions.get_function_configuration(FunctionName=outputs["FilterFunction"])
-    assert filter_["Environment"]["Variables"] == {"SNS_TOPIC_ARN": outputs["AlarmsTopicArn"]}
+    assert filter_["Environment"]["Variables"] == {"SNS_TOPIC_ARN": outputs["AlarmsTopicArn"], "ALERT_TABLE": outputs["AlertTableName"]}
     authorizer = functions.get_function_configuration(FunctionName=outputs["AuthorizerFunction"])
     assert authorizer["Environment"]["Variables"] == {"kmsEncryptedCredential": "QUJD"}
 
