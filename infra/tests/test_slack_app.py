@@ -15,7 +15,7 @@ INFRA = pathlib.Path(__file__).resolve().parent.parent
 MANIFEST = INFRA / "slack" / "manifest.yaml"
 README = INFRA / "slack" / "README.md"
 TYPES = INFRA.parent / "target" / "slack-types"
-SCOPES = ["chat:write", "chat:write.public", "channels:history", "groups:history", "usergroups:read"]
+SCOPES = ["chat:write", "chat:write.public", "channels:history", "groups:history", "usergroups:read", "reactions:read"]
 
 
 @pytest.fixture(scope="module")

@@ -462,6 +462,18 @@ def test_the_watch_is_woken_each_minute_and_somebody_hears_when_it_is_not(resolv
     assert missing == {"WatchAsleep"}
 
 
+def test_nothing_is_null(template):
+    # CloudFormation: "'null' values are not allowed in templates". A comma in a text without quotes makes one.
+    def nulls(value, path):
+        if isinstance(value, dict):
+            return [found for key, inner in value.items() for found in nulls(inner, f"{path}.{key}")]
+        if isinstance(value, list):
+            return [found for at, inner in enumerate(value) for found in nulls(inner, f"{path}[{at}]")]
+        return [path] if value is None else []
+
+    assert nulls(template, "") == []
+
+
 def test_without_the_ingress_nothing_of_it_is_left(template):
     resources = stack.Stack(template, {**stack.PARAMETERS, "GrafanaIngress": "disabled"}).resources()
     assert not [name for name in resources if name.startswith(("Ingress", "Authorizer"))]

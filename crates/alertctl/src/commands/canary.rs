@@ -16,8 +16,8 @@ use crate::commands::terminal::{GREEN, RED};
 
 const EXAMPLES: &str = "\
 Examples:
-  alertctl canary --alarm alert-relay-canary --table alert-relay-RelayTable-1ABC
-  CANARY_ALARM=alert-relay-canary alertctl canary --wait 5m
+  alertctl canary --alarm alerts-canary --table alerts-RelayTable-1ABC
+  CANARY_ALARM=alerts-canary alertctl canary --wait 5m
 
 The alarm and the table are those of the stack's outputs CanaryAlarmName and AlertTableName.";
 /// Looking whether it has arrived.
