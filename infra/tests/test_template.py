@@ -241,7 +241,7 @@ def test_the_ways_exclude_each_other_and_neither_takes_a_queue_away(resolved):
 def test_an_outage_is_seen_though_sqs_forgets_the_age_of_what_it_handed_out_three_times(resolved):
     alarm = resolved.resources()["BufferWaiting"]
     total, *queries = alarm["Metrics"]
-    assert total["Expression"] == " + ".join(query["Id"] for query in queries) and alarm["Threshold"] == 0
+    assert total["Expression"] == " + ".join(f"FILL({query['Id']}, 0)" for query in queries) and alarm["Threshold"] == 0
     watched = {
         (query["MetricStat"]["Metric"]["Dimensions"][0]["Value"], query["MetricStat"]["Metric"]["MetricName"], query["MetricStat"]["Stat"])
         for query in queries
@@ -457,7 +457,7 @@ def test_the_watch_is_woken_each_minute_and_somebody_hears_when_it_is_not(resolv
     # It ends before the next one begins.
     assert resources["Watch"]["Timeout"] < 60
     errors = resources["WatchErrors"]
-    assert (errors["Period"], errors["DatapointsToAlarm"], errors["EvaluationPeriods"]) == (60, 3, 5)
+    assert (errors["Period"], errors["DatapointsToAlarm"], errors["EvaluationPeriods"]) == (60, 2, 15)
     missing = {name for name, a in resolved.resources("AWS::CloudWatch::Alarm").items() if a["TreatMissingData"] == "breaching"}
     assert missing == {"WatchAsleep"}
 

@@ -21,10 +21,10 @@ use crate::text::cut;
 pub const TOLD_AFTER: TimeDelta = TimeDelta::minutes(10);
 /// The message is changed at most once in this time.
 const CHANGED_EVERY: TimeDelta = TimeDelta::minutes(5);
-/// Grafana tells what lasts again every four hours (`repeat_interval`), unless somebody sets another time; what is not heard of
-/// any more has ended.
-const FORGOTTEN_AFTER: TimeDelta = TimeDelta::hours(9);
-/// Rules that are remembered by name; more are counted.
+/// Grafana tells what lasts again every four hours (`repeat_interval`), unless somebody sets another time, a day at most as a rule.
+/// What is not heard of any more is not known any more.
+const FORGOTTEN_AFTER: TimeDelta = TimeDelta::hours(25);
+/// Rules that are remembered; of more the message knows nothing.
 const RULES_MAX: usize = 200;
 /// Rules that a message names.
 const NAMED_MAX: usize = 15;
@@ -181,7 +181,10 @@ impl Blind {
             return match self.told {
                 None => Look::Forget,
                 Some(told) => {
-                    Look::Tell { own: Box::new(over(told, now)), next: Self::default(), due_at: None }
+                    let mut own = Box::new(over(told, now));
+                    // Nobody has said that they can be evaluated again.
+                    own.alert.is_end_unknown = !self.rules.is_empty();
+                    Look::Tell { own, next: Self::default(), due_at: None }
                 }
             };
         };
@@ -196,6 +199,12 @@ impl Blind {
         // What is not heard of any more ends it.
         let forgotten_at = next.rules.values().map(|rule| rule.heard_at + FORGOTTEN_AFTER).min();
         Look::Tell { own, next, due_at: forgotten_at }
+    }
+
+    /// What is known when what `told` says was told, and this was written meanwhile.
+    #[must_use]
+    pub(crate) fn and_told(self, told: &Self) -> Self {
+        Self { told: told.told, ..self }
     }
 
     fn own(&self, config: &Config, since: DateTime<Utc>, at: DateTime<Utc>) -> Own {

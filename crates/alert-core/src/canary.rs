@@ -76,6 +76,8 @@ pub enum Look {
         next: Flight,
         /// When to look again.
         due_at: Option<DateTime<Utc>>,
+        /// What is known when only some of them were, and it is told again.
+        half: Option<Flight>,
     },
 }
 
@@ -168,14 +170,16 @@ impl Flight {
                 return Look::Later(missed_at);
             }
             let own = Box::new(missed(sent_at, missed_at, config, now));
-            let next = Self { sent_at: None, missed: Some(self.missed.unwrap_or(sent_at)), ..self.clone() };
-            return Look::Tell { own, next, due_at: next_at };
+            let half = Self { missed: Some(self.missed.unwrap_or(sent_at)), ..self.clone() };
+            let next = Self { sent_at: None, ..half.clone() };
+            return Look::Tell { own, next, due_at: next_at, half: Some(half) };
         }
         if let (Some(missed), Some(arrived_at)) = (self.missed, self.arrived_at)
             && arrived_at > missed
         {
             let own = Box::new(back(missed, arrived_at));
-            return Look::Tell { own, next: Self { missed: None, ..self.clone() }, due_at: next_at };
+            let next = Self { missed: None, ..self.clone() };
+            return Look::Tell { own, next, due_at: next_at, half: None };
         }
         if next_at.is_none() {
             return Look::Forget;
@@ -229,14 +233,16 @@ mod tests {
         let Look::Send { next, due_at } = first.look(&config, sent_at) else { panic!() };
         assert_eq!((next.sent_at, due_at), (Some(sent_at), at("2026-11-26T00:10:10Z")));
         assert_eq!(next.look(&config, at("2026-11-26T00:05:00Z")), Look::Later(due_at));
-        let Look::Tell { own, next: missed, due_at } = next.look(&config, at("2026-11-26T00:11:00Z")) else {
+        let Look::Tell { own, next: missed, due_at, .. } = next.look(&config, at("2026-11-26T00:11:00Z"))
+        else {
             panic!()
         };
         assert_eq!(own.alert.summary.as_deref(), Some("it has not arrived for 10 min (sent 09:00)"));
         assert_eq!(due_at, Some(at("2026-11-27T00:00:00Z")));
         let (arrived, due_at) = missed.has_arrived(sent_at, &config, at("2026-11-26T00:31:00Z"));
         assert_eq!(due_at, Some(at("2026-11-26T00:31:00Z")));
-        let Look::Tell { own, next: well, due_at } = arrived.look(&config, at("2026-11-26T00:32:00Z")) else {
+        let Look::Tell { own, next: well, due_at, .. } = arrived.look(&config, at("2026-11-26T00:32:00Z"))
+        else {
             panic!()
         };
         assert_eq!(

@@ -96,11 +96,12 @@ pub fn decide_relay(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Verdi
     }
 }
 
-/// Why nobody gets what comes from the second way's own topic, to which somebody has subscribed the relay: it is for people,
-/// and what the relay could not post would come back without an end.
+/// Why nobody gets what comes from the second way's own topic, to which somebody has subscribed the relay, and what nothing here
+/// understands: a mail is for people, and what the relay could not post would come back without an end. Alerts come through,
+/// whatever else the topic is for.
 #[must_use]
-pub fn from_second_way(config: &Config, topic_arn: Option<&str>) -> Option<Dropped> {
-    let second_way = config.second_way.as_ref()?;
+pub fn from_second_way(config: &Config, alert: &Alert, topic_arn: Option<&str>) -> Option<Dropped> {
+    let second_way = config.second_way.as_ref().filter(|_| alert.source == Source::Unknown)?;
     let why = "it comes from the topic of second_way, to which this function must not be subscribed";
     (topic_arn? == second_way.address).then(|| Dropped { rule: SECOND_WAY.to_owned(), why: why.to_owned() })
 }

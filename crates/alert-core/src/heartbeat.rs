@@ -45,6 +45,9 @@ pub struct Gone {
         skip_serializing_if = "Option::is_none"
     )]
     pub back_at: Option<DateTime<Utc>>,
+    /// Not everybody was told: that one way did not take it must not keep people from hearing that it is back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_half_told: bool,
 }
 
 /// A sign of life that an event brings.
@@ -75,6 +78,8 @@ pub enum Look {
         next: Beat,
         /// When to look again.
         due_at: Option<DateTime<Utc>>,
+        /// What is known when only some of them were, and it is told again.
+        half: Option<Beat>,
     },
 }
 
@@ -129,20 +134,34 @@ impl Beat {
         let (words, timezone) = (config.language.words(), config.timezone);
         let missing_at = heartbeat.missing_at(self.last_at);
         match self.gone {
-            Some(Gone { back_at: None, .. }) => Look::Wait,
-            Some(Gone { since, back_at: Some(back_at) }) => {
+            Some(Gone { back_at: None, is_half_told: false, .. }) => Look::Wait,
+            Some(Gone { since, back_at: Some(back_at), .. }) => {
                 // Where a clock was set in between it would seem to be older than what was told before.
                 let told_at = heartbeat.missing_at(since) + TimeDelta::seconds(1);
                 let own = Box::new(self.back(since, back_at, back_at.max(told_at)));
-                Look::Tell { own, next: Self { gone: None, ..self.clone() }, due_at: Some(missing_at) }
+                let next = Self { gone: None, ..self.clone() };
+                Look::Tell { own, next, due_at: Some(missing_at), half: None }
             }
             None if now < missing_at => Look::Later(missing_at),
-            None => {
-                let gone = Some(Gone { since: self.last_at, back_at: None });
+            None | Some(Gone { back_at: None, is_half_told: true, .. }) => {
+                let with = |is_half_told| {
+                    let gone = Some(Gone { since: self.last_at, back_at: None, is_half_told });
+                    Self { gone, ..self.clone() }
+                };
                 let own = Box::new(self.missing(missing_at, now, words, timezone));
-                Look::Tell { own, next: Self { gone, ..self.clone() }, due_at: None }
+                Look::Tell { own, next: with(false), due_at: None, half: Some(with(true)) }
             }
         }
+    }
+
+    /// What is known when what `told` says was told, and this was written meanwhile.
+    #[must_use]
+    pub(crate) fn and_told(self, told: &Self) -> Self {
+        let gone = told.gone.map(|gone| {
+            let back_at = gone.back_at.or((self.last_at > gone.since).then_some(self.last_at));
+            Gone { back_at, ..gone }
+        });
+        Self { gone, ..self }
     }
 
     fn missing(&self, missing_at: DateTime<Utc>, now: DateTime<Utc>, words: &Words, timezone: Tz) -> Own {
@@ -184,7 +203,7 @@ mod tests {
     }
 
     fn tell(look: Look) -> (Alert, DeliveryKey, Beat, Option<DateTime<Utc>>) {
-        let Look::Tell { own, next, due_at } = look else { panic!("{look:?}") };
+        let Look::Tell { own, next, due_at, .. } = look else { panic!("{look:?}") };
         (own.alert, own.delivery, next, due_at)
     }
 
@@ -224,8 +243,10 @@ mod tests {
     fn what_was_long_under_way_is_no_sign_of_life_now() {
         let config = config();
         let heartbeat = &config.heartbeats[0];
-        let gone =
-            Beat { gone: Some(Gone { since: at(0), back_at: None }), ..Beat::awaited(heartbeat, at(0)) };
+        let gone = Beat {
+            gone: Some(Gone { since: at(0), back_at: None, is_half_told: false }),
+            ..Beat::awaited(heartbeat, at(0))
+        };
         let (beat, due_at) = Beat::heard(Some(&gone), heartbeat, at(5), at(60));
         assert_eq!((beat.last_at, beat.gone, due_at), (at(5), gone.gone, None));
         // Older ones never set it back, and a clock that was wrong does not stop it.

@@ -12,8 +12,10 @@ use crate::key::hash;
 use crate::receipt::Schedule;
 use crate::render::sns::Mail;
 
-/// One mail in this time for one topic: a storm is one mail and not a hundred, and nobody waits longer than that.
+/// One mail in this time for one topic: a storm is one mail and not a hundred.
 pub const MAILS_EVERY: TimeDelta = TimeDelta::minutes(5);
+/// So long those go first that wait: who looks at the time comes once a minute, and a new mail would always be before it.
+pub const WAITING_FIRST: TimeDelta = TimeDelta::minutes(2);
 
 /// Something that is written down.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +63,21 @@ impl Note {
     }
 }
 
+impl Note {
+    /// What is known when `self` was told, and somebody has written `current` meanwhile. It is to be looked at again at once.
+    #[must_use]
+    pub fn told_beside(&self, current: Self) -> Option<Self> {
+        Some(match (self, current) {
+            (Self::Heartbeat(told), Self::Heartbeat(current)) => Self::Heartbeat(current.and_told(told)),
+            (Self::Canary(told), Self::Canary(current)) => {
+                Self::Canary(Flight { missed: told.missed, ..current })
+            }
+            (Self::Blind(told), Self::Blind(current)) => Self::Blind(current.and_told(told)),
+            _ => return None,
+        })
+    }
+}
+
 /// Names what is known of the canary.
 pub const CANARY: &str = "canary";
 
@@ -98,13 +115,13 @@ pub enum Turn {
 }
 
 impl Turn {
-    /// Whether a mail may go.
+    /// Whether a mail may go, `after` the time at which one may.
     #[must_use]
-    pub fn of(pace: Option<&Note>, now: DateTime<Utc>) -> Self {
+    pub fn of(pace: Option<&Note>, after: TimeDelta, now: DateTime<Utc>) -> Self {
         match pace {
             // What lies further ahead was written by a clock that has been set since.
-            Some(Note::Pace { next_at, .. }) if now < *next_at && *next_at - now <= MAILS_EVERY => {
-                Self::At(*next_at)
+            Some(Note::Pace { next_at, .. }) if now < *next_at + after && *next_at - now <= MAILS_EVERY => {
+                Self::At(now.max(*next_at))
             }
             _ => Self::Now(now + MAILS_EVERY),
         }
@@ -114,21 +131,51 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heartbeat::Gone;
 
     #[test]
     fn one_mail_in_its_time() {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let now = at("2026-09-13T03:00:00Z");
         let pace = |next_at| Note::Pace { next_at: at(next_at), by: "p".to_owned() };
-        for (pace, expected) in [
-            (None, Turn::Now(at("2026-09-13T03:05:00Z"))),
-            (Some(pace("2026-09-13T03:00:00Z")), Turn::Now(at("2026-09-13T03:05:00Z"))),
-            (Some(pace("2026-09-13T03:04:59Z")), Turn::At(at("2026-09-13T03:04:59Z"))),
-            (Some(pace("2026-09-13T04:04:00Z")), Turn::Now(at("2026-09-13T03:05:00Z"))),
+        let next = Turn::Now(at("2026-09-13T03:05:00Z"));
+        for (pace, waiting, new) in [
+            (None, next, next),
+            (Some(pace("2026-09-13T02:58:00Z")), next, next),
+            (Some(pace("2026-09-13T02:58:01Z")), next, Turn::At(now)),
+            (Some(pace("2026-09-13T03:00:00Z")), next, Turn::At(now)),
+            (
+                Some(pace("2026-09-13T03:04:59Z")),
+                Turn::At(at("2026-09-13T03:04:59Z")),
+                Turn::At(at("2026-09-13T03:04:59Z")),
+            ),
+            (Some(pace("2026-09-13T04:04:00Z")), next, next),
         ] {
-            assert_eq!(Turn::of(pace.as_ref(), now), expected);
+            assert_eq!(Turn::of(pace.as_ref(), TimeDelta::zero(), now), waiting);
+            assert_eq!(Turn::of(pace.as_ref(), WAITING_FIRST, now), new);
             let Some(pace) = pace else { continue };
             assert_eq!(Note::from_json(&pace.to_json()).unwrap(), pace);
         }
+    }
+
+    #[test]
+    fn what_was_told_and_what_was_heard_meanwhile_are_both_known() {
+        let at = |minutes: i64| {
+            "2026-09-13T03:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(minutes)
+        };
+        let gone = |back_at| Some(Gone { since: at(0), back_at, is_half_told: false });
+        let beat =
+            |last_at, gone| Note::Heartbeat(Beat { name: "a".to_owned(), last_at, is_heard: true, gone });
+        // It is missing, and beats while people are told so; it is back, and beats again.
+        for (told, current, both) in [
+            (beat(at(0), gone(None)), beat(at(16), None), beat(at(16), gone(Some(at(16))))),
+            (beat(at(16), None), beat(at(17), gone(Some(at(16)))), beat(at(17), None)),
+        ] {
+            assert_eq!(told.told_beside(current).unwrap(), both);
+        }
+        let flight = |sent_at, arrived_at, missed| Note::Canary(Flight { sent_at, arrived_at, missed });
+        let (told, current) = (flight(None, None, Some(at(0))), flight(None, Some(at(11)), None));
+        assert_eq!(told.told_beside(current).unwrap(), flight(None, Some(at(11)), Some(at(0))));
+        assert_eq!(told.told_beside(beat(at(0), None)), None);
     }
 }

@@ -31,6 +31,22 @@ pub enum Outcome {
     SenderRefused(Failure),
 }
 
+impl Outcome {
+    /// Why it was not delivered, or may not have been; `None` when it was.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Delivered(_) => None,
+            Self::Retry { failure, .. }
+            | Self::Unsure(failure)
+            | Self::Gone(failure)
+            | Self::MessageRefused(failure)
+            | Self::TargetRefused(failure)
+            | Self::SenderRefused(failure) => Some(failure),
+        }
+    }
+}
+
 /// What finds a delivered message again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Receipt {

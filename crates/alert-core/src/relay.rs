@@ -489,8 +489,9 @@ pub fn draft<'d>(
     for (index, record) in decoded.records.iter_mut().enumerate() {
         let at = record.sent_at.unwrap_or(now);
         let first = DeliveryKey::of(record, request_id);
-        let from_second_way = decide::from_second_way(&deployment.config, record.topic_arn.as_deref());
         for (place, mut alert) in source::interpret(record).into_iter().enumerate() {
+            let topic = record.topic_arn.as_deref();
+            let from_second_way = decide::from_second_way(&deployment.config, &alert, topic);
             let is_canary =
                 deployment.canary.as_deref().is_some_and(|alarm| canary::is_canary(&alert, alarm));
             let sent_at = canary::sent_at(&alert).filter(|_| is_canary && alert.state == State::Firing);
@@ -647,7 +648,8 @@ struct Destination {
 impl Destination {
     /// How long somebody is waited for: where people can say that they are on it, and somebody looks at the time.
     fn patience(&self, deployment: &Deployment) -> Option<Patience> {
-        let can_wait = deployment.is_minded && self.target.way == APP;
+        // Where another way stands in for the app, it is the app's alert still.
+        let can_wait = deployment.is_minded && (self.target.way == APP || self.is_stand_in);
         self.escalate.as_ref().filter(|_| can_wait).map(|escalate| escalate.patience)
     }
 

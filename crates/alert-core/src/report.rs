@@ -71,6 +71,13 @@ impl<'p> Report<'p> {
         delivered(item).or_else(|| plan.spokesmen(item).find_map(delivered))
     }
 
+    /// Whether an item, or one that speaks for it, has arrived anywhere.
+    #[must_use]
+    pub fn has_arrived(&self, plan: &Plan<'_>, item: usize) -> bool {
+        let arrived = |item| self.arrived.iter().any(|arrived| arrived.post.items.contains(&item));
+        arrived(item) || plan.spokesmen(item).any(arrived)
+    }
+
     /// Takes in what became of another target's posts.
     pub fn add(&mut self, other: Self) {
         self.arrived.extend(other.arrived);

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
+use alert_core::config::SECOND_WAY_RECEIVER;
 use alert_core::incident::Incident;
 use alert_core::key;
 use alert_core::receipt::{Counted, Counts, LATE};
@@ -245,7 +246,8 @@ impl Store for DynamoDbTable {
                         .expression_attribute_values(":due", AttributeValue::S(DUE.to_owned()))
                         .expression_attribute_values(":due_at", AttributeValue::N(millis(due_at)));
                 }
-                None if incident.is_open() => {
+                // By the second way nobody hears of an end of what was escalated, and its own place has it.
+                None if incident.is_open() && key::receiver_of(key) != SECOND_WAY_RECEIVER => {
                     set.extend(["due = :due", "due_at = :due_at"]);
                     call = call
                         .expression_attribute_values(":due", AttributeValue::S(OPEN.to_owned()))
@@ -439,8 +441,9 @@ impl Store for DynamoDbTable {
     async fn put_off(&self, key: &str, to: DateTime<Utc>) -> Result<(), Trouble> {
         let call = self
             .item(key)
-            .condition_expression("due_at < :to")
+            .condition_expression("due = :due AND due_at < :to")
             .update_expression("SET due_at = :to")
+            .expression_attribute_values(":due", AttributeValue::S(DUE.to_owned()))
             .expression_attribute_values(":to", AttributeValue::N(millis(to)));
         self.bounded(call).await.map(|_| ())
     }

@@ -36,22 +36,35 @@ impl Topic {
         Self { sns, arn, table }
     }
 
-    /// Sends a mail once and within `limit`, or lets it wait for its turn. `post` names what it tells; `at` is the clock.
+    /// Sends a mail once and within `limit`, or lets it wait: for its turn, or for SNS. `post` names what it tells; `at` is the
+    /// clock.
     pub async fn send(&self, post: &str, mail: &Mail, at: DateTime<Utc>, limit: Duration) -> Attempt {
-        if let Some(table) = &self.table {
-            match outbox::turn_or_wait(table, &self.arn, post, mail, at).await {
-                Ok(Turned::Send) => {}
-                Ok(Turned::Waits(until)) => {
-                    tracing::info!(topic = self.arn, "a mail waits for its turn until {until}");
-                    return attempt(Outcome::Delivered(None));
-                }
-                // What cannot wait goes at once.
-                Err(Trouble(why)) => {
-                    tracing::warn!(topic = self.arn, "a mail does not wait for its turn: {why}");
-                }
+        let Some(table) = &self.table else { return self.publish(mail, limit).await };
+        let turn = match outbox::turn_or_wait(table, &self.arn, post, mail, at).await {
+            Ok(Turned::Send(turn)) => turn,
+            Ok(Turned::Waits(until)) => {
+                tracing::info!(topic = self.arn, "a mail waits for its turn until {until}");
+                return attempt(Outcome::Delivered(None));
+            }
+            // What cannot wait goes at once.
+            Err(Trouble(why)) => {
+                tracing::warn!(topic = self.arn, "a mail does not wait for its turn: {why}");
+                return self.publish(mail, limit).await;
+            }
+        };
+        let sent = self.publish(mail, limit).await;
+        let Some(Failure { error_type, detail }) = sent.outcome.failure().cloned() else { return sent };
+        outbox::give_back(table, &self.arn, &turn).await;
+        match outbox::wait(table, &self.arn, post, mail, at).await {
+            Ok(()) => {
+                tracing::error!(topic = self.arn, error_type, "a mail waits until SNS takes it: {detail}");
+                attempt(Outcome::Delivered(None))
+            }
+            Err(Trouble(why)) => {
+                tracing::warn!(topic = self.arn, "a mail that SNS did not take cannot wait: {why}");
+                sent
             }
         }
-        self.publish(mail, limit).await
     }
 
     /// Publishes a mail, once more without its subject where SNS takes that ill.

@@ -16,7 +16,7 @@ use alert_core::heartbeat::{self, Beat};
 use alert_core::incident::Incident;
 use alert_core::key;
 use alert_core::note::{self, Note};
-use alert_core::outcome::{Failure, Outcome};
+use alert_core::outcome::Failure;
 use alert_core::own::Own;
 use alert_core::receipt::{self, OPEN_NAMED_MAX, Open, Schedule};
 use alert_core::relay::{self, Deployment, Post, Recipients, Stored, Telling};
@@ -46,7 +46,7 @@ use crate::sender::{Opens, Sends as _};
 use crate::senders::Senders;
 use crate::settings::{ALERT_TABLE, CANARY_ALARM, Environment, StartError};
 use crate::setup::Setup;
-use crate::table::{Due, Noted, Store, Table, There, Trouble, read_silences};
+use crate::table::{Due, Store, Table, There, Trouble, read_silences};
 
 /// Things that are asked for at once, and told in one plan: many that ring together are a digest.
 const PAGE: usize = 100;
@@ -94,6 +94,9 @@ pub struct Looked {
 #[derive(Debug, Clone)]
 struct NotDone(&'static str, String);
 
+/// Why something was not told, and whether some were told all the same.
+struct HalfDone(NotDone, bool);
+
 impl From<Trouble> for NotDone {
     fn from(Trouble(why): Trouble) -> Self {
         Self(TABLE_UNAVAILABLE, why)
@@ -112,15 +115,18 @@ enum Task {
 
 impl Task {
     /// Something of the stack's own, for everybody by both ways.
-    fn everybody(own: Own, was: String, next: Noted) -> Self {
-        Self::Tell(Box::new(Telling { own, to: Recipients::Everybody }), Some(Then { was, next }))
+    fn everybody(own: Own, then: Then) -> Self {
+        Self::Tell(Box::new(Telling { own, to: Recipients::Everybody }), Some(then))
     }
 }
 
 /// What is written down when something was told.
 struct Then {
     was: String,
-    next: Noted,
+    next: Note,
+    due_at: Option<DateTime<Utc>>,
+    /// When some were told and others not, and it is tried again.
+    half: Option<Note>,
 }
 
 /// A mail that waits, as it is written down.
@@ -288,12 +294,17 @@ impl<T: Store, O: Opens> Watch<T, O> {
                 outcomes[place] = match (then, outcome) {
                     // Who tells it writes it down.
                     (_, Ok(ELSEWHERE)) => Ok(ELSEWHERE),
-                    (Some(Then { was, next }), Ok(outcome)) => {
-                        let put = self.table.store().put_note(&due[place].key, &next, Some(&was)).await;
-                        // Where it is another note by now, that has a time of its own.
-                        put.map(|_| outcome).map_err(NotDone::from)
+                    (Some(then), Ok(outcome)) => {
+                        self.write_down(&due[place].key, &then, clock).await.map(|()| outcome)
                     }
-                    (_, outcome) => outcome,
+                    (Some(Then { was, half: Some(half), .. }), Err(HalfDone(not_done, true))) => {
+                        let now = clock.now();
+                        let noted = notes::noted(&half, Some(now + AFTER_FAILURE), now);
+                        // Where somebody has written meanwhile, it is looked at anew.
+                        let _ = self.table.store().put_note(&due[place].key, &noted, Some(&was)).await;
+                        Err(not_done)
+                    }
+                    (_, outcome) => outcome.map_err(|HalfDone(not_done, _)| not_done),
                 };
             }
         }
@@ -305,6 +316,17 @@ impl<T: Store, O: Opens> Watch<T, O> {
             }
         }
         outcomes
+    }
+
+    /// Writes down what was told, beside what somebody else may have written meanwhile.
+    async fn write_down(&self, key: &str, then: &Then, clock: Clock) -> Result<(), NotDone> {
+        let (store, now) = (self.table.store(), clock.now());
+        let Then { was, next, due_at, .. } = then;
+        if store.put_note(key, &notes::noted(next, *due_at, now), Some(was)).await? {
+            return Ok(());
+        }
+        let beside = |current: Option<Note>| Some((next.told_beside(current?)?, Some(now)));
+        Ok(notes::change(store, key, now, beside).await?)
     }
 
     /// Sends mails that waited as one, if it is their turn.
@@ -320,8 +342,8 @@ impl<T: Store, O: Opens> Watch<T, O> {
             mails.iter().map(|_| outcome.clone()).collect::<Vec<_>>()
         };
         let store = self.table.store();
-        match outbox::turn(store, topic, clock.now()).await {
-            Ok(Turned::Send) => {}
+        let turn = match outbox::turn(store, topic, clock.now()).await {
+            Ok(Turned::Send(turn)) => turn,
             Ok(Turned::Waits(until)) => {
                 let waits = mails.iter().map(async |waiting| {
                     store.postpone(&waiting.due, Some(until), None).await?;
@@ -330,7 +352,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
                 return join_all(waits).await;
             }
             Err(Trouble(why)) => return all(Err(NotDone(TABLE_UNAVAILABLE, why)), &mails),
-        }
+        };
         let mut in_order: Vec<&Waiting> = mails.iter().collect();
         in_order.sort_by_key(|waiting| waiting.at);
         let texts: Vec<Mail> = in_order.into_iter().map(|waiting| waiting.mail.clone()).collect();
@@ -340,20 +362,17 @@ impl<T: Store, O: Opens> Watch<T, O> {
         let target = Target::topic(topic);
         let sender = match self.senders.sender(&target, deadline).await {
             Ok(sender) => sender,
-            Err((_, Failure { error_type, detail })) => return all(Err(NotDone(error_type, detail)), &mails),
+            Err((_, Failure { error_type, detail })) => {
+                outbox::give_back(store, topic, &turn).await;
+                return all(Err(NotDone(error_type, detail)), &mails);
+            }
         };
         let receiver = Arc::clone(deployment.config.default_receiver());
         let post = Post::aside(String::new(), receiver, target, Act::Say, Message::Mail(mail), clock.now());
-        match sender.send_in_turn(&post, SEND_LIMIT.min(deadline.left())).await.outcome {
-            Outcome::Delivered(_) => {}
-            Outcome::Retry { failure, .. }
-            | Outcome::Unsure(failure)
-            | Outcome::Gone(failure)
-            | Outcome::MessageRefused(failure)
-            | Outcome::TargetRefused(failure)
-            | Outcome::SenderRefused(failure) => {
-                return all(Err(NotDone(failure.error_type, failure.detail)), &mails);
-            }
+        let sent = sender.send_in_turn(&post, SEND_LIMIT.min(deadline.left())).await;
+        if let Some(Failure { error_type, detail }) = sent.outcome.failure().cloned() {
+            outbox::give_back(store, topic, &turn).await;
+            return all(Err(NotDone(error_type, detail)), &mails);
         }
         let forgets = mails.iter().map(async |waiting| {
             store.drop_note(&waiting.due.key, &waiting.note).await?;
@@ -437,7 +456,8 @@ impl<T: Store, O: Opens> Watch<T, O> {
 
     /// Somebody who has reacted to an alert's message, where there are no buttons.
     async fn reaction(&self, incident: &Incident, receiver: &str, deadline: Deadline) -> Option<String> {
-        if self.deployment.has_buttons {
+        // A digest has no buttons.
+        if self.deployment.has_buttons && !incident.is_digest {
             return None;
         }
         let message = incident.receipt.as_ref()?;
@@ -477,11 +497,8 @@ impl<T: Store, O: Opens> Watch<T, O> {
                     Ok(Task::Done("every rule is evaluated"))
                 }
                 blind::Look::Tell { own, next, due_at } => {
-                    let next = notes::noted(&Note::Blind(next), due_at, now);
-                    Ok(Task::Tell(
-                        Box::new(Telling { own: *own, to: Recipients::Routes }),
-                        Some(Then { was, next }),
-                    ))
+                    let then = Then { was, next: Note::Blind(next), due_at, half: None };
+                    Ok(Task::Tell(Box::new(Telling { own: *own, to: Recipients::Routes }), Some(then)))
                 }
             },
             Ok(Note::Receipt(schedule)) => Box::pin(self.receipt(due, was, schedule, now)).await,
@@ -514,8 +531,9 @@ impl<T: Store, O: Opens> Watch<T, O> {
                 store.drop_note(&due.key, &was).await?;
                 Ok(Task::Done("no heartbeat of the configuration any more"))
             }
-            heartbeat::Look::Tell { own, next, due_at } => {
-                Ok(Task::everybody(*own, was, notes::noted(&Note::Heartbeat(next), due_at, now)))
+            heartbeat::Look::Tell { own, next, due_at, half } => {
+                let half = half.map(Note::Heartbeat);
+                Ok(Task::everybody(*own, Then { was, next: Note::Heartbeat(next), due_at, half }))
             }
         }
     }
@@ -542,7 +560,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
         let mut oldest: Vec<Open> = oldest.buffered(CALLS_AT_ONCE).filter_map(ready).collect().await;
         oldest.sort_by(|one, other| (one.since, &one.name).cmp(&(other.since, &other.name)));
         let own = receipt::receipt(schedule, &counts, open, &oldest, config);
-        let then = Then { was, next: notes::noted(&Note::Receipt(next), Some(next.told_at()), now) };
+        let then = Then { was, next: Note::Receipt(next), due_at: Some(next.told_at()), half: None };
         Ok(Task::Tell(Box::new(Telling { own, to: Recipients::Routes }), Some(then)))
     }
 
@@ -573,8 +591,9 @@ impl<T: Store, O: Opens> Watch<T, O> {
                 store.drop_note(&due.key, &was).await?;
                 Ok(Task::Done("no canary any more"))
             }
-            canary_core::Look::Tell { own, next, due_at } => {
-                Ok(Task::everybody(*own, was, notes::noted(&Note::Canary(next), due_at, now)))
+            canary_core::Look::Tell { own, next, due_at, half } => {
+                let half = half.map(Note::Canary);
+                Ok(Task::everybody(*own, Then { was, next: Note::Canary(next), due_at, half }))
             }
             canary_core::Look::Send { next, due_at } => {
                 let sent_at = next.sent_at.unwrap_or(now);
@@ -601,7 +620,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
         request_id: &str,
         clock: Clock,
         deadline: Deadline,
-    ) -> Vec<Result<&'static str, NotDone>> {
+    ) -> Vec<Result<&'static str, HalfDone>> {
         let count = all.len();
         let sender = async |target: &Target| self.senders.sender(target, deadline).await;
         let draft = relay::tell(all, deployment, request_id, clock.now());
@@ -614,9 +633,12 @@ impl<T: Store, O: Opens> Watch<T, O> {
             .map(|item| match report.failure_of(&plan, item) {
                 // Whoever works on it tells that the silence is over.
                 Some(Failure { error_type: ALERT_ELSEWHERE, .. }) => Ok(ELSEWHERE),
-                Some(Failure { error_type, detail }) => Err(NotDone(error_type, detail.clone())),
+                Some(Failure { error_type, detail }) => {
+                    Err(HalfDone(NotDone(error_type, detail.clone()), report.has_arrived(&plan, item)))
+                }
                 None if has_failed => {
-                    Err(NotDone(TABLE_UNAVAILABLE, "the table has failed meanwhile".to_owned()))
+                    let why = "the table has failed meanwhile".to_owned();
+                    Err(HalfDone(NotDone(TABLE_UNAVAILABLE, why), false))
                 }
                 None if plan.is_held(item) => Ok("silenced"),
                 None if report.delivered_at(&plan, item).is_some() => Ok("told"),

@@ -346,7 +346,7 @@ impl Stage {
                 continue;
             };
             *told.entry(alert.to_owned()).or_default() += usize::try_from(tries).unwrap();
-            let is_late = line["why"].as_str().is_some_and(|why| why.contains("no answer in time"));
+            let is_late = line["error_type"] == "slack_timeout";
             *given_up.entry(alert.to_owned()).or_default() += usize::from(is_late);
         }
         let mut unheard = given_up;

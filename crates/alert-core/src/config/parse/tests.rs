@@ -688,4 +688,10 @@ heartbeats: [{name: a, matchers: [], every: 30s}, {name: a, matchers: [b=c]}]
             "line 2, column 182: route.routes[1].escalate.second_way: expected `then: 10m` beside it: they are one step, by the second way",
         ],
     );
+    check(
+        "receivers: [{name: default}]\nroute: {receiver: default, routes: [{matchers: [a=b], escalate: {after: 5m}}]}\nnotify_on: [ALARM]",
+        &[
+            "line 2, column 8: route: a route escalates, and `notify_on` has no OK: what is over would be escalated as well",
+        ],
+    );
 }

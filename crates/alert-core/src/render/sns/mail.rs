@@ -45,7 +45,8 @@ impl Mail {
         }
     }
 
-    /// Several as one, in their order; the subject is that of the first, and says how many more there are.
+    /// Several as one, in their order; the subject is that of the first, and says how many more there are. Where not all texts
+    /// have room, the later ones are their first lines alone.
     #[must_use]
     pub fn together(mails: &[Self], words: &Words) -> Option<Self> {
         let (first, more) = mails.split_first()?;
@@ -58,8 +59,21 @@ impl Mail {
         let room = super::SUBJECT_MAX_CHARS
             .saturating_sub(fill(words.and_more, &["", &count]).chars().count() + EMBLEMS_UNITS);
         let subject = fill(words.and_more, &[&cut(headline, room), &count]);
-        let text = mails.iter().map(|mail| mail.text.trim_end()).collect::<Vec<_>>().join("\n\n");
-        Some(Self::new(&subject, None, &text))
+        let heads = mails.iter().map(Self::head);
+        let mut room = TEXT_MAX_BYTES.saturating_sub(heads.map(|head| head.len() + 2).sum());
+        let texts = mails.iter().map(|mail| {
+            let (text, head) = (mail.text.trim_end(), mail.head());
+            let more = text.len().saturating_sub(head.len());
+            let fits = more <= room;
+            room -= if fits { more } else { room };
+            if fits { text } else { head }
+        });
+        Some(Self::new(&subject, None, &texts.collect::<Vec<_>>().join("\n\n")))
+    }
+
+    /// The first line that says something.
+    fn head(&self) -> &str {
+        self.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default()
     }
 
     /// The same without its subject.
@@ -127,6 +141,12 @@ mod tests {
         assert_eq!(mail.text, "alarm 0\n\nalarm 1\n\nalarm 2");
         assert!(mail.subject.unwrap().ends_with("… and 2 more"));
         assert_eq!(Mail::together(&all[..1], words).as_ref(), Some(&all[0]));
+        // A hundred long ones: each is named.
+        let long = |n: usize| Mail::new("🔴", None, &format!("alarm number {n}\n{}", "word ".repeat(1_000)));
+        let all: Vec<_> = (0..100).map(long).collect();
+        let text = Mail::together(&all, words).unwrap().text;
+        assert!(all.iter().all(|mail| text.contains(mail.head())), "{}", text.len());
+        assert!(text.matches(&"word ".repeat(900)).count() > 10);
         assert_eq!(Mail::together(&[], words), None);
     }
 }
