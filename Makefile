@@ -9,7 +9,6 @@ export PYTHON3 ?= python3
 VENV := target/venv
 PYTHON := $(VENV)/bin/python
 BENCH_VENV := target/venv-bench
-LAMBDA_VENV := target/venv-lambda
 CHECK_VENV := target/venv-check
 
 .PHONY: help
@@ -78,14 +77,17 @@ bless: cargo ## Rewrite the golden files; read the difference before you commit 
 	@git --no-pager diff --stat -- fixtures
 
 .PHONY: deploy
-deploy: cargo ## Build, deploy to AWS with SAM, encrypt what leads to Slack, send a test alarm
+deploy: cargo ## Build, deploy to AWS, encrypt what leads to Slack, send a test alarm
 	infra/deploy.sh
 
+.PHONY: release
+release: cargo ## Build what is deployed elsewhere: zips and alertctl for both architectures, the template (target/release-VERSION)
+	infra/release.sh
+
 .PHONY: package
-package: cargo python $(LAMBDA_VENV)/installed ## Build the functions' zips for Lambda (x86_64), and print their sizes
-	PATH="$(CURDIR)/$(LAMBDA_VENV)/bin:$$PATH" cargo lambda build --release --x86-64 --output-format zip \
-	--bin cloudwatch-to-slack --bin grafana-filter-to-sns --bin grafana-webhook-authorizer --bin slack-actions --bin alert-watch
-	@ls -l target/lambda/*/bootstrap.zip | awk '{ printf "%s %.2f MB\n", $$NF, $$5 / 1e6 }'
+package: cargo ## Build the functions' zips for Lambda (x86_64), and print their sizes
+	infra/release.sh --for x86_64 target/package
+	@ls -l target/package/*.zip | awk '{ printf "%s %.2f MB\n", $$NF, $$5 / 1e6 }'
 	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(MAKE) --no-print-directory package-run; \
 	else echo "not run in the sandbox: this machine is no x86_64 Linux"; fi
 
@@ -95,7 +97,7 @@ package-run:
 	@cargo build --quiet --package alertctl
 	@rm -rf target/package-run && mkdir target/package-run && cp target/debug/alertctl target/package-run
 	@for function in cloudwatch-to-slack grafana-filter-to-sns slack-actions alert-watch; do \
-		$(PYTHON3) -m zipfile -e target/lambda/$$function/bootstrap.zip target/package-run/zip && \
+		$(PYTHON3) -m zipfile -e target/package/$$function-x86_64.zip target/package-run/zip && \
 		mv target/package-run/zip/bootstrap target/package-run/$$function && chmod +x target/package-run/$$function; done
 	@echo "the zips' binaries in the sandbox:"
 	@target/package-run/alertctl demo | tail -1
@@ -136,9 +138,8 @@ venv: python
 
 # What the benchmark has is only what Lambda has, too: a larger environment would slow Python's imports down.
 $(BENCH_VENV)/installed: crates/alertctl/src/bench/python/requirements.txt
-$(LAMBDA_VENV)/installed: infra/requirements-package.txt
 $(CHECK_VENV)/installed: .ci/requirements.txt
-$(BENCH_VENV)/installed $(LAMBDA_VENV)/installed $(CHECK_VENV)/installed:
+$(BENCH_VENV)/installed $(CHECK_VENV)/installed:
 	$(PYTHON3) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

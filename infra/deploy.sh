@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# Deploys the stack, and shows that an alarm arrives: `make deploy`, or
+# Deploys the stack, and shows that an alarm arrives: from a checkout `make deploy`, or
 #
-#   infra/deploy.sh [--stack NAME] [--region REGION] [--email ADDRESS] [--config FILE] [--arm64]
+#   infra/deploy.sh [--stack NAME] [--region REGION] [--email ADDRESS] [--config FILE] [--arm64] [--plan]
+#                   [--release FOLDER-OR-URL] [--bucket BUCKET] [--tags KEY=VALUE,…] [--role-arn ARN] [--permissions-boundary ARN]
 #                   [--new-secret] [--new-credential] [--new-signing-secret] [--no-buttons] [--no-test] [PARAMETER=VALUE …]
 #
 # PARAMETER=VALUE are parameters of template.yaml (Way=direct, SlackChannel=#ops). What is not given stays as it was.
+#
+# With --release it builds nothing: it takes the files of a release out of a folder, from a server (https://…) or from a bucket
+# (s3://…), and compares them with the release's SHA256SUMS. All it needs is Linux and the AWS CLI, such as in AWS CloudShell.
+# The deploy.sh that lies in a release's folder deploys that release.
+#
+# --plan shows what would change, and changes nothing in the stack. --bucket is where the code goes, in the stack's region; without
+# it, alert-relay-ACCOUNT-REGION, which is made. With --role-arn CloudFormation works by that role, now and later.
 #
 # On the first deployment, and with --new-secret (or its older name, --new-webhook), what leads to Slack is asked for without
 # echo, or read from standard input: a webhook's URL or an app's bot token, either will do (one line; a second line is
@@ -15,11 +23,16 @@
 # have buttons. Empty is none, or leaves it as it is. An app that is there already gets buttons with --new-signing-secret, and
 # loses them with --no-buttons.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+from=$PWD
+script=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/${BASH_SOURCE[0]##*/}
+cd "$(dirname "${BASH_SOURCE[0]}")"
+# In the folder of a release this script lies beside the template; in a checkout, in infra/.
+release='' own_release=''
+if [[ -e alert-relay.template.json ]]; then own_release=$PWD; else cd ..; fi
 # What people type or pipe in is for our questions alone: no tool below may read it away.
 exec 3<&0 </dev/null
 
-stack=alerts region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} email='' config='' architecture='' test=yes
+stack=alerts region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} email='' config='' architecture='' test=yes plan=no bucket='' role='' tags=()
 new_secret=no new_credential=no new_signing_secret=no buttons=yes table=''
 parameters=()
 
@@ -52,17 +65,37 @@ while (($#)); do
         --email) email=$(value_of "$1" "${2-}"); shift ;;
         --config) config=$(value_of "$1" "${2-}"); shift ;;
         --arm64) architecture=arm64 ;;
+        --plan) plan=yes ;;
+        --release) release=$(value_of "$1" "${2-}"); shift ;;
+        --bucket) bucket=$(value_of "$1" "${2-}"); shift ;;
+        --role-arn) role=$(value_of "$1" "${2-}"); shift ;;
+        --tags) IFS=, read -ra tags <<<"$(value_of "$1" "${2-}")"; shift ;;
+        --permissions-boundary) parameters+=("PermissionsBoundaryArn=$(value_of "$1" "${2-}")"); shift ;;
         --new-secret | --new-webhook) new_secret=yes ;;
         --new-credential) new_credential=yes ;;
         --new-signing-secret) new_signing_secret=yes ;;
         --no-buttons) buttons=no ;;
         --no-test) test=no ;;
-        -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' infra/deploy.sh; exit ;;
+        -h | --help)
+            while IFS= read -r line && [[ $line != set* ]]; do
+                if [[ $line == '#!'* ]]; then continue; fi
+                line=${line#'#'}
+                printf '%s\n' "${line# }"
+            done <"$script"
+            exit
+            ;;
         KmsEncrypted*=*) fail "${1%%=*} is set by this script: it asks for the secret and encrypts it" ;;
         SlackSecretFollows=*) fail 'SlackSecretFollows is set by this script: it knows whether there is a way to Slack' ;;
         OperatorEmail=*) email=${1#*=} ;;
         Architecture=*) architecture=${1#*=} ;;
         AlertTable=*) table=${1#*=} ;;
+        AlertConfig=*)
+            # CloudFormation counts characters, and Lambda bytes.
+            bytes=$(printf %s "${1#*=}" | wc -c)
+            ((bytes <= 3000)) || fail "AlertConfig has $((bytes)) bytes, and Lambda takes 4 KB for all variables together: 3,000 is the limit" \
+                'Give the configuration as a file: --config FILE.'
+            parameters+=("$1")
+            ;;
         [A-Z]*=*) parameters+=("$1") ;;
         *) fail "I do not know $1" 'See infra/deploy.sh --help' ;;
     esac
@@ -75,35 +108,91 @@ fi
 
 # --- what it takes ---------------------------------------------------------------------------------------------------
 
+release=${release:-$own_release}
 missing=()
-need() { # command, how to get it
-    command -v "$1" >/dev/null || missing+=("$1: $2")
-}
-need cargo 'https://rustup.rs'
-need cargo-lambda 'pip install cargo-lambda (brings zig, which it links with), or brew install cargo-lambda/tap/cargo-lambda'
-need sam 'pip install aws-sam-cli, or brew install aws-sam-cli'
-need aws 'pip install awscli, or https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html'
-need python3 'https://www.python.org/downloads'
+command -v aws >/dev/null ||
+    missing+=('aws: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html')
+if [[ $release == https://* ]]; then
+    command -v curl >/dev/null || missing+=('curl: sudo apt-get install curl   (or: sudo dnf install curl)')
+elif [[ $release == *://* && $release != s3://* ]]; then
+    fail "$release is no release" 'Expected: a folder, https://… or s3://…'
+elif [[ -n $release && $release != s3://* ]]; then
+    if [[ $release != /* ]]; then release=$from/$release; fi
+    [[ -e $release/alert-relay.template.json ]] || fail "$release has no alert-relay.template.json, so it is no release"
+fi
+if [[ -n $release ]]; then
+    [[ $(uname -s) == Linux ]] ||
+        fail 'a release is deployed from Linux, because alertctl, which comes with it, is for Linux' \
+            'Use AWS CloudShell, which has all that it takes; or deploy from a checkout, without --release.'
+fi
 ((${#missing[@]} == 0)) || fail 'these tools are missing:' "${missing[@]}"
+if [[ -z $release ]]; then infra/release.sh --check-tools; fi
 
 [[ -n $region ]] || region=$(aws configure get region || true)
 [[ -n $region ]] || fail 'no region is configured' 'Give --region eu-west-1, or set AWS_REGION, or run aws configure.'
-export AWS_REGION=$region AWS_DEFAULT_REGION=$region AWS_PAGER='' SAM_CLI_TELEMETRY=0
+export AWS_REGION=$region AWS_DEFAULT_REGION=$region AWS_PAGER=''
 # The longest function name has 27 characters beyond it, and Lambda takes 64.
 [[ $stack =~ ^[A-Za-z][A-Za-z0-9-]{0,36}$ ]] ||
     fail "$stack is no name for this stack" 'Expected: a letter, then up to 36 letters, digits and hyphens.'
+for tag in ${tags[@]+"${tags[@]}"}; do
+    [[ $tag == ?*=* ]] || fail "$tag is no tag" 'Expected: --tags KEY=VALUE,KEY=VALUE'
+done
 who=$(aws sts get-caller-identity --query Arn --output text) ||
     fail 'AWS does not know who you are (its answer is above)' 'Log in: aws sso login, or aws configure.'
 
-cargo build --quiet --package alertctl
-alertctl=(target/debug/alertctl)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# --- what there is to deploy with ----------------------------------------------------------------------------------------
+
+sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
+
+taken() { # file of the release: brings it here, compares it, and prints its path
+    local file=$1 path=$work/$1 expected line
+    case $release in
+        https://*)
+            curl --proto '=https' --fail --silent --show-error --location --output "$path" "${release%/}/$file" ||
+                fail "${release%/}/$file cannot be had (the reason is above)"
+            ;;
+        s3://*) aws s3 cp --only-show-errors "${release%/}/$file" "$path" || fail "${release%/}/$file cannot be had (the reason is above)" ;;
+        *) path=$release/$file ;;
+    esac
+    if [[ $file != SHA256SUMS ]]; then
+        expected=''
+        while read -r line; do
+            if [[ ${line#*  } == "$file" ]]; then expected=${line%% *}; fi
+        done <"$(sums)"
+        [[ -n $expected && $(sha256 "$path") == "$expected "* ]] ||
+            fail "$file is not what the release's SHA256SUMS says" 'It was changed, or only half of it has arrived. Take the release anew; nothing was deployed.'
+    fi
+    printf %s "$path"
+}
+sums() { if [[ $release == *://* ]]; then printf %s "$work/SHA256SUMS"; else printf %s "$release/SHA256SUMS"; fi; }
+
+if [[ -n $release ]]; then
+    if [[ $release == *://* ]]; then taken SHA256SUMS >/dev/null; fi
+    [[ -e $(sums) ]] || fail "$release has no SHA256SUMS, so nothing in it can be compared"
+    case $(uname -m) in aarch64 | arm64) host=arm64 ;; *) host=x86_64 ;; esac
+    alertctl=$(taken "alertctl-linux-$host")
+    if [[ $alertctl == "$work"/* ]]; then chmod +x "$alertctl"; fi
+else
+    # Where cargo builds may be said by the environment or by a file of the user's.
+    target=$(cargo metadata --locked --no-deps --format-version 1 | "${PYTHON3:-python3}" -B infra/packaging/package.py target-dir)
+    cargo build --quiet --locked --package alertctl
+    alertctl=$target/debug/alertctl
+fi
 
 # --- the configuration, before anything is changed --------------------------------------------------------------------
 
-if [[ -z $config && -e infra/alerts.yaml ]]; then config=infra/alerts.yaml; fi
+if [[ -n $config && $config != /* ]]; then config=$from/$config; fi
+if [[ -z $config ]]; then
+    for file in infra/alerts.yaml "$from/alerts.yaml"; do
+        if [[ -z $config && -e $file && ( -z $release || $file == "$from"/* ) ]]; then config=$file; fi
+    done
+fi
 if [[ -n $config ]]; then
     say "Checking $config"
-    "${alertctl[@]}" check "$config" || fail "$config is broken; nothing was deployed"
+    "$alertctl" check "$config" || fail "$config is broken; nothing was deployed"
 fi
 
 # --- what there is -----------------------------------------------------------------------------------------------------
@@ -123,12 +212,29 @@ is_new=no
 if ! status=$(describe 'Stacks[0].StackStatus' 2>&1); then
     [[ $status == *'does not exist'* ]] || fail 'CloudFormation does not say whether the stack exists:' "$status"
     is_new=yes
-elif [[ $status == ROLLBACK_COMPLETE ]]; then
-    fail "the first deployment of $stack failed and was rolled back; it has to be removed before another" \
-        "aws cloudformation delete-stack --region $region --stack-name $stack"
-elif [[ -z $architecture ]]; then
-    architecture=$(parameter Architecture)
 fi
+remove="aws cloudformation delete-stack --region $region --stack-name $stack"
+case $status in
+    # All that there is of it is a change set that was never carried out.
+    REVIEW_IN_PROGRESS) is_new=yes ;;
+    *_IN_PROGRESS)
+        fail "$stack is being changed right now ($status), and CloudFormation takes one change at a time" \
+            'Look at it in the console, or wait for its end and run this again.'
+        ;;
+    ROLLBACK_COMPLETE | ROLLBACK_FAILED | CREATE_FAILED)
+        fail "the first deployment of $stack failed ($status); it has to be removed before another" "$remove"
+        ;;
+    DELETE_FAILED)
+        fail "$stack was to be deleted, and that failed; what is left of it has to be removed before another" \
+            "$remove" 'The stack'"'"'s events in the console say what could not be deleted, and why.'
+        ;;
+    UPDATE_ROLLBACK_FAILED | UPDATE_FAILED)
+        fail "an update of $stack failed, and so did the way back ($status)" \
+            "aws cloudformation continue-update-rollback --region $region --stack-name $stack" \
+            'If that fails, too, the stack'"'"'s events in the console say why. Then run this again.'
+        ;;
+esac
+if [[ $is_new == no && -z $architecture ]]; then architecture=$(parameter Architecture); fi
 architecture=${architecture:-x86_64}
 # An update must not change what people see, nor want a right that nobody has given: an app from before there were tables goes
 # on without one until somebody asks for it.
@@ -152,52 +258,99 @@ fi
 
 # --- build -------------------------------------------------------------------------------------------------------------
 
-say "Building the functions for $architecture"
-functions=(cloudwatch-to-slack grafana-filter-to-sns grafana-webhook-authorizer slack-actions alert-watch)
-build=(cargo lambda build --release)
-for function in "${functions[@]}"; do build+=(--package "$function"); done
-[[ $architecture == arm64 ]] && build+=(--arm64)
-"${build[@]}"
-for function in cloudwatch-to-slack grafana-filter-to-sns slack-actions alert-watch; do
-    # A file of an earlier deployment must not come along.
-    rm -f "target/lambda/$function/alerts.yaml"
-    if [[ -n $config ]]; then cp "$config" "target/lambda/$function/alerts.yaml"; fi
+if [[ -n $release ]]; then
+    say "Taking the functions for $architecture out of $release"
+else
+    say "Building the functions for $architecture"
+    release=$PWD/target/deploy
+    infra/release.sh --for "$architecture" "$release"
+    (cd "$release" && sha256 -- *) >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" "$release/"
+fi
+template=$(taken alert-relay.template.json)
+for parameter in ${parameters[@]+"${parameters[@]}"}; do
+    # The AWS CLI would leave out without a word what the template does not have.
+    grep -qE "\"${parameter%%=*}\":\{\"Type\":\"(String|Number|CommaDelimitedList)\"" "$template" ||
+        fail "the template has no parameter ${parameter%%=*}" 'infra/template.yaml has their names, and what each is for.'
 done
+mkdir "$work/code"
+for function in cloudwatch-to-slack grafana-filter-to-sns grafana-webhook-authorizer slack-actions alert-watch; do
+    zip=$function-$architecture.zip
+    package=$(taken "$zip")
+    if [[ -n $config && $function != grafana-webhook-authorizer ]]; then
+        "$alertctl" pack "$package" --config "$config" --output "$work/code/$zip"
+    else
+        cp "$package" "$work/code/$zip"
+    fi
+done
+# CloudFormation looks at the code's place alone, so what is new has a new one.
+prefix=alert-relay/$stack/$(cd "$work/code" && sha256 -- *.zip | sha256 | cut -c 1-16)
 
 # --- deploy ------------------------------------------------------------------------------------------------------------
 
-say "Deploying $stack to $region as $who"
-parameters+=("Architecture=$architecture")
+if [[ -z $bucket ]]; then
+    account=$(aws sts get-caller-identity --query Account --output text)
+    bucket=alert-relay-$account-$region
+    if ! aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then
+        say "Making the bucket $bucket for the functions' code"
+        # us-east-1 is the one region that must not be named.
+        where=()
+        if [[ $region != us-east-1 ]]; then where=(--create-bucket-configuration "LocationConstraint=$region"); fi
+        aws s3api create-bucket --bucket "$bucket" ${where[@]+"${where[@]}"} --output text >/dev/null
+        aws s3api put-public-access-block --bucket "$bucket" --public-access-block-configuration \
+            BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
+    fi
+fi
+
+deploy() { # PARAMETER=VALUE …; what is not given stays as it is. Options of the AWS CLI stand in `options`
+    aws cloudformation deploy --stack-name "$stack" --template-file "$template" --s3-bucket "$bucket" --s3-prefix "$prefix" \
+        --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset ${options[@]+"${options[@]}"} --parameter-overrides "$@" >&2
+}
+
+options=()
+if [[ -n $role ]]; then options+=(--role-arn "$role"); fi
+if ((${#tags[@]} > 0)); then options+=(--tags "${tags[@]}"); fi
+parameters+=("Architecture=$architecture" "CodeBucket=$bucket" "CodePrefix=$prefix")
 # The stack's key encrypts what leads to Slack, so the first deployment must be let through without it.
 if [[ $is_new == yes ]] || has_no_way; then parameters+=(SlackSecretFollows=yes); fi
 if [[ -n $email ]]; then parameters+=("OperatorEmail=$email"); fi
 if [[ -n $table ]]; then parameters+=("AlertTable=$table"); fi
 if [[ $buttons == no ]]; then parameters+=(KmsEncryptedSigningSecret=); fi
-quoted=()
-for parameter in "${parameters[@]}"; do quoted+=("${parameter%%=*}=\"${parameter#*=}\""); done
-sam deploy --template-file infra/template.yaml --stack-name "$stack" --region "$region" --resolve-s3 \
-    --capabilities CAPABILITY_IAM --no-confirm-changeset --no-fail-on-empty-changeset \
-    --parameter-overrides "${quoted[@]}"
+
+if [[ $plan == yes ]]; then
+    say "What would change in $stack in $region"
+    options+=(--no-execute-changeset)
+    said=$(deploy "${parameters[@]}" 2>&1) || fail 'CloudFormation does not say what would change:' "$said"
+    change_set=$(grep -oE 'arn:[a-z-]+:cloudformation:[^ ]+:changeSet/[^ ]+' <<<"$said" | head -n 1) || change_set=''
+    if [[ -z $change_set ]]; then
+        printf 'Nothing.\n'
+    else
+        aws cloudformation describe-change-set --change-set-name "$change_set" --output table --query \
+            'Changes[].ResourceChange.{Action: Action, Resource: LogicalResourceId, Type: ResourceType, Replacement: Replacement}'
+        aws cloudformation delete-change-set --change-set-name "$change_set" --output text >/dev/null
+    fi
+    # A stack that was only planned would be in the way of nothing, and yet be there.
+    if [[ $is_new == yes ]]; then aws cloudformation delete-stack --stack-name "$stack"; fi
+    exit
+fi
+
+say "Deploying $stack to $region as $who"
+for zip in "$work"/code/*.zip; do aws s3 cp --only-show-errors "$zip" "s3://$bucket/$prefix/${zip##*/}"; done
+deploy "${parameters[@]}"
+# An API takes a changed list of addresses only when it is deployed anew, and CloudFormation sees no reason to.
+for parameter in "${parameters[@]}"; do
+    if [[ $is_new == no && $parameter == IngressAllowedCidrs=* ]]; then
+        address=$(output IngressUrl)
+        api=${address#https://}
+        if [[ $address == https://* ]]; then
+            aws apigateway create-deployment --rest-api-id "${api%%.*}" --stage-name live --output text >/dev/null
+        fi
+    fi
+done
 
 # --- secrets -----------------------------------------------------------------------------------------------------------
 
 # The circle of function name, key and ciphertext: the ciphertext needs the key and is bound to the name, so the stack comes
-# first and gets the ciphertext as a parameter afterwards. Every other parameter stays.
-set_parameters() { # NAME=VALUE …; a ciphertext is no secret
-    local all name change settings=()
-    all=$(describe 'Stacks[0].Parameters[].ParameterKey')
-    for name in $all; do
-        local setting="ParameterKey=$name,UsePreviousValue=true"
-        for change in "$@"; do
-            # In quotes, because a channel may hold what the command line would read as the end of the value.
-            if [[ $name == "${change%%=*}" ]]; then setting="ParameterKey=$name,ParameterValue=\"${change#*=}\""; fi
-        done
-        settings+=("$setting")
-    done
-    aws cloudformation update-stack --stack-name "$stack" --use-previous-template --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND \
-        --parameters "${settings[@]}" --output text >/dev/null
-    aws cloudformation wait stack-update-complete --stack-name "$stack"
-}
+# first and gets the ciphertext as a parameter afterwards. Every other parameter stays. A ciphertext is no secret.
 
 ask() { # prompt; prints what was entered, to a pipe
     local secret=''
@@ -217,7 +370,7 @@ if [[ $new_secret == yes ]] || has_no_way; then
     say "What leads $relay to Slack"
     printf '%s\n' "A webhook's URL (https://hooks.slack.com/services/…) or an app's bot token (xoxb-…): infra/slack/README.md compares them." >&2
     way=$(ask 'Webhook URL or bot token (not shown)' | # NAME=CIPHERTEXT
-        "${alertctl[@]}" encrypt-secret --as-parameter --key-id "$key" --function-name "$relay" --region "$region") ||
+        "$alertctl" encrypt-secret --as-parameter --key-id "$key" --function-name "$relay" --region "$region") ||
         fail 'what leads to Slack was not encrypted (the reason is above)' \
             'The functions are deployed; alarms wait for it. Run this again.'
     [[ $way != KmsEncryptedSigningSecret=* ]] || fail 'that is a signing secret, which leads nowhere' \
@@ -233,7 +386,7 @@ if [[ $new_secret == yes ]] || has_no_way; then
         fi
         changes+=("SlackChannel=$channel")
     fi
-    set_parameters "${changes[@]}"
+    deploy "${changes[@]}"
 fi
 
 authorizer=$(output AuthorizerFunction)
@@ -250,7 +403,7 @@ if [[ -n $authorizer && $authorizer != None && $asks_for_credential == yes ]]; t
         printf %s "$credential" | aws kms encrypt --key-id "$key" --encryption-context "LambdaFunctionName=$authorizer" \
             --plaintext fileb:///dev/stdin --query CiphertextBlob --output text
     }) || fail 'the credential was not encrypted (the reason is above)'
-    if [[ -n $ciphertext ]]; then set_parameters "KmsEncryptedCredential=$ciphertext"; fi
+    if [[ -n $ciphertext ]]; then deploy "KmsEncryptedCredential=$ciphertext"; fi
 fi
 if [[ -n $authorizer && $authorizer != None ]] && is_unset KmsEncryptedCredential; then
     loud 'The ingress lets nobody in: it has no credential. Run infra/deploy.sh --new-credential'
@@ -271,14 +424,14 @@ if [[ $asks_for_buttons == yes ]]; then
     buttons_setting=$(ask 'Signing secret (not shown)' | { # NAME=CIPHERTEXT
         IFS= read -r secret || [[ -n $secret ]] || exit 0
         printf %s "$secret" |
-            "${alertctl[@]}" encrypt-secret --as-parameter --key-id "$key" --function-name "$relay" --region "$region"
+            "$alertctl" encrypt-secret --as-parameter --key-id "$key" --function-name "$relay" --region "$region"
     }) || fail 'the signing secret was not encrypted (the reason is above)' \
         'Everything else is deployed. Run this again with --new-signing-secret.'
     if [[ -n $buttons_setting && $buttons_setting != KmsEncryptedSigningSecret=* ]]; then
         fail 'that is another secret than the signing secret' 'Everything else is deployed. Run this again with --new-signing-secret.'
     fi
     if [[ -n $buttons_setting ]]; then
-        set_parameters "$buttons_setting"
+        deploy "$buttons_setting"
         say 'Tell Slack where a press of a button goes, once for each app:'
         printf '    %s\n' "$(output SlackActionsUrl)" \
             'At https://api.slack.com/apps choose the app, Interactivity & Shortcuts, and switch Interactivity on. Paste this address' \
@@ -289,6 +442,29 @@ fi
 # --- does an alarm arrive? ---------------------------------------------------------------------------------------------
 
 delivered=unknown
+
+field() { # name, line of the log: the field's text, or nothing
+    sed -nE "s/.*\"$1\":\"(([^\"\\\\]|\\\\.)*)\".*/\\1/p" <<<"$2"
+}
+
+verdict() { # alert, lines of the log: what became of it. An error that names no alert counts where nothing is known of this one
+    local line state=unknown told
+    while IFS= read -r line; do
+        if [[ $(field alert "$line") == "$1" ]]; then
+            told=$(field outcome "$line")
+            told=${told:-$(field verdict "$line")}
+            case $told in
+                delivered) printf delivered; return ;;
+                dropped) state=dropped ;;
+                *) state="failed: $(field error_type "$line"): $(field why "$line")" ;;
+            esac
+        elif [[ $state == unknown && $(field level "$line") == ERROR ]]; then
+            state="failed: $(field error_type "$line"): $(field message "$line")$(field why "$line")"
+        fi
+    done <<<"$2"
+    printf %s "$state"
+}
+
 if [[ $test == yes ]]; then
     alarm=$(output TestAlarmName)
     say "Sending the test alarm $alarm"
@@ -298,23 +474,8 @@ if [[ $test == yes ]]; then
     aws cloudwatch set-alarm-state --alarm-name "$alarm" --state-value ALARM --state-reason "A test by ${who##*/}"
     for ((tries = 0; tries < 24; tries++)); do
         lines=$(aws logs filter-log-events --log-group-name "$(output RelayLogGroup)" --start-time "$started" \
-            --query 'events[].message' --output json) || lines='[]'
-        delivered=$(ALARM=$alarm python3 -c '
-import json, os, sys
-state = "unknown"
-for line in json.load(sys.stdin) or []:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        continue
-    if entry.get("alert") == os.environ["ALARM"]:
-        verdict = entry.get("outcome") or entry.get("verdict")
-        state = verdict if verdict in ("delivered", "dropped") else "failed: {}: {}".format(entry.get("error_type"), entry.get("why"))
-    elif entry.get("level") == "ERROR" and state == "unknown":
-        state = "failed: {}: {}".format(entry.get("error_type"), entry.get("message") or entry.get("why"))
-    if state == "delivered":
-        break
-print(state)' <<<"$lines")
+            --query 'events[].[message]' --output text) || lines=''
+        delivered=$(verdict "$alarm" "$lines")
         [[ $delivered == unknown ]] || break
         sleep 5
     done

@@ -9,41 +9,26 @@ import argparse
 import io
 import json
 import pathlib
+import sys
 import zipfile
 
 import boto3
 from botocore.config import Config
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
 
 from resolve import REGION, Stack
 
 TEMPLATE = pathlib.Path(__file__).resolve().parent.parent / "template.yaml"
+sys.path.insert(0, str(TEMPLATE.parent / "packaging"))
+import package  # noqa: E402, it lies beside the tests
+from package import source  # noqa: E402, F401
+
 # As at a first deployment.
-PARAMETERS = {"OperatorEmail": "operators@example.com", "SlackSecretFollows": "yes"}
-FUNCTIONS = {
-    "Relay": "cloudwatch-to-slack",
-    "Filter": "grafana-filter-to-sns",
-    "Authorizer": "grafana-webhook-authorizer",
-    "SlackActions": "slack-actions",
-    "Watch": "alert-watch",
-}
+PARAMETERS = {"OperatorEmail": "operators@example.com", "SlackSecretFollows": "yes", "CodeBucket": "code", "CodePrefix": "release"}
 
 
-def source():
-    """The template as it is written, with `!Ref` and its kin in their long form."""
-    return yaml_parse(TEMPLATE.read_text())
-
-
-def translated(parameters=None, bucket="code"):
-    """The template as CloudFormation sees it: SAM's transform done here, the code in a bucket."""
-    template = source()
-    for logical, name in FUNCTIONS.items():
-        template["Resources"][logical]["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": f"{name}.zip"}
-    # The translator asks the session for a region and calls nothing; the template names none of AWS's managed policies.
-    translator = Translator(managed_policy_map={}, sam_parser=Parser(), boto_session=boto3.Session(region_name=REGION))
-    return translator.translate(template, {**PARAMETERS, **(parameters or {})})
+def translated():
+    """The template as CloudFormation sees it, which is that of a release."""
+    return package.template()
 
 
 def client(service, endpoint):
@@ -64,12 +49,13 @@ def deploy(endpoint, parameters=None, stack="alerts"):
     broken = Stack(source(), parameters).broken_rules()
     if broken:
         raise ValueError("; ".join(broken))
-    bucket = f"{stack}-code"
+    parameters["CodeBucket"] = f"{stack}-code"
     s3 = client("s3", endpoint)
-    s3.create_bucket(Bucket=bucket)
-    for name in FUNCTIONS.values():
-        s3.put_object(Bucket=bucket, Key=f"{name}.zip", Body=_package())
-    template = translated(parameters, bucket)
+    s3.create_bucket(Bucket=parameters["CodeBucket"])
+    for name in package.FUNCTIONS.values():
+        key = f"{parameters['CodePrefix']}/{name}-{parameters.get('Architecture', 'x86_64')}.zip"
+        s3.put_object(Bucket=parameters["CodeBucket"], Key=key, Body=_package())
+    template = translated()
     ours = {key: resource for key, resource in template["Resources"].items() if resource["Type"] in FINISH}
     body = {**template, "Resources": {k: v for k, v in template["Resources"].items() if k not in ours}}
     # The outputs are computed below: one of them names a resource that is ours.

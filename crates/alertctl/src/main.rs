@@ -32,7 +32,7 @@ Examples:
   alertctl encrypt-secret --key-id alias/alert-relay --function-name cloudwatch-to-slack
   alertctl redrive alerts-relay-failures --dry-run   show what lies in a dead-letter queue
   alertctl silence add --duration 2h --comment 'known, ticket 4711' alertname=orders-cpu
-  alertctl canary --alarm alert-relay-canary --table alert-relay-RelayTable-1ABC   see whether the whole way works
+  alertctl canary --alarm alerts-canary --table alerts-RelayTable-1ABC   see whether the whole way works
   alertctl explain - < my-event.json              an event from standard input
 
 Exit codes: 0 all went well; 1 something did not, and it is printed; 2 the command line is wrong.

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::io::Write as _;
+use std::io::{Cursor, Read as _, Write as _};
 use std::process::{Command, Output, Stdio};
+
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
 
 fn run(arguments: &[&str], input: &str) -> Output {
     let mut process = Command::new(env!("CARGO_BIN_EXE_alertctl"))
@@ -153,6 +156,50 @@ fn the_demo_shows_why_an_alarm_fires() {
         "{lines}"
     );
     assert!(why.contains("\nrang   the new message"), "{why}");
+}
+
+#[test]
+fn a_configuration_goes_into_a_zip_and_a_broken_one_does_not() {
+    let folder = std::env::temp_dir().join(format!("alertctl-pack-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let write_zip = |name: &str, files: &[&str]| {
+        let mut zip = ZipWriter::new(std::fs::File::create(path(name)).unwrap());
+        for file in files {
+            zip.start_file(*file, SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
+            zip.write_all(file.as_bytes()).unwrap();
+        }
+        zip.finish().unwrap();
+    };
+    write_zip("function.zip", &["bootstrap", "alerts.yaml"]);
+    write_zip("other.zip", &["readme"]);
+    std::fs::write(path("alerts.yaml"), "timezone: Asia/Seoul\n").unwrap();
+    std::fs::write(path("broken.yaml"), "timezone: Mars\n").unwrap();
+    let pack = |zip: &str, config: &str, output: &str| {
+        run(&["pack", &path(zip), "--config", &path(config), "--output", &path(output)], "")
+    };
+    assert!(pack("function.zip", "alerts.yaml", "one.zip").status.success());
+    assert!(pack("one.zip", "alerts.yaml", "two.zip").status.success());
+    let bytes = std::fs::read(path("one.zip")).unwrap();
+    assert_eq!(bytes, std::fs::read(path("two.zip")).unwrap());
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).unwrap();
+    assert_eq!(zip.len(), 2);
+    assert_eq!(zip.by_name("bootstrap").unwrap().unix_mode().unwrap() & 0o777, 0o755);
+    let mut packed = String::new();
+    zip.by_name("alerts.yaml").unwrap().read_to_string(&mut packed).unwrap();
+    assert_eq!(packed, "timezone: Asia/Seoul\n");
+    for (zip, config, why) in [
+        ("function.zip", "broken.yaml", "line 1, column 11"),
+        ("other.zip", "alerts.yaml", "there is none"),
+        ("alerts.yaml", "alerts.yaml", "expected a function's zip"),
+        ("missing.zip", "alerts.yaml", "missing.zip"),
+    ] {
+        let output = pack(zip, config, "never.zip");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(why), "{output:?}");
+    }
+    assert!(!folder.join("never.zip").exists());
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod demo;
 mod encrypt_secret;
 mod explain;
 mod input;
+mod pack;
 mod playground;
 mod redrive;
 mod render;
@@ -91,6 +92,8 @@ pub(crate) enum Command {
         /// The configuration; `-` is standard input.
         file: PathBuf,
     },
+    /// Put a configuration into a function's zip, beside the binary, for a deployment that builds nothing.
+    Pack(pack::Options),
     /// Encrypt a secret of Slack's with KMS: a webhook's URL, an app's bot token, or its signing secret.
     ///
     /// It is read from standard input, or asked for without echo, and never an argument. Prints the base64 ciphertext, after
@@ -115,6 +118,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, String> {
         Command::Explain { file, config, at } => explain::run(&file, config.as_deref(), at.as_deref()),
         Command::Playground { port, config, app } => playground::run(port, config.as_deref(), way(app)).await,
         Command::Check { file } => check::run(&file),
+        Command::Pack(options) => pack::run(&options),
         Command::EncryptSecret(options) => encrypt_secret::run(options).await,
         Command::Redrive(options) => redrive::run(options).await,
         Command::Canary(options) => canary::run(options).await,
