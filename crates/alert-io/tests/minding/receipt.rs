@@ -55,7 +55,7 @@ async fn everything_of_a_loud_night_is_told() {
     stage.sleep(1);
     stage.alarm("cpu", "ALARM").await;
     let mut late = stage.changed("queue", "ALARM");
-    late["Records"][0]["Sns"]["Timestamp"] = "2026-11-25T02:00:30.000Z".into();
+    late["Records"][0]["Sns"]["Timestamp"] = "2026-11-25T02:00:00.000Z".into();
     stage.relays(&late).await.unwrap();
     stage.alarm("Watchdog", "ALARM").await;
     stage.pass(56).await;
@@ -66,7 +66,7 @@ async fn everything_of_a_loud_night_is_told() {
         "noise: 3",
         "kim: 2",
         "Later than 2 min",
-        "5 min (SNS)",
+        "6 min (SNS)",
         "cpu (Since 02:06)\\nqueue (Since 02:06)",
         "Signs of life",
     ] {
