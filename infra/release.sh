@@ -91,15 +91,16 @@ package template "$out/alert-relay.template.json"
 install -m 755 infra/deploy.sh "$out/deploy.sh"
 install -m 644 infra/alerts.example.yaml LICENSE CHANGELOG.md "$out/"
 unset RUSTFLAGS
-cargo install --quiet --locked --root target/tools cargo-cyclonedx@0.5.9 cargo-about@0.9.3
+cargo install --quiet --locked --root target/tools cargo-cyclonedx@0.5.9
+cargo install --quiet --locked --root target/tools --features cli cargo-about@0.9.3
 export PATH=$PWD/target/tools/bin:$PATH
 # The time is the last commit's, so that it is the same in the next run.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 315532800)
 export SOURCE_DATE_EPOCH
+# It writes beside each crate of the workspace, and names the folder in which that lies.
+cargo cyclonedx --quiet --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu
 for program in "${functions[@]}" alertctl; do
-    cargo cyclonedx --quiet --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu \
-        --manifest-path "crates/$program/Cargo.toml" --override-filename "$program.cdx"
-    mv "crates/$program/$program.cdx.json" "$out/$program.cdx.json"
+    sed "s#file://$PWD#file:///src#g" "crates/$program/$program.cdx.json" >"$out/$program.cdx.json"
 done
 find crates -name '*.cdx.json' -delete
 cargo about generate --locked --offline --config infra/packaging/about.toml --output-file "$out/LICENSES.txt" infra/packaging/licenses.hbs
