@@ -186,9 +186,8 @@ fi
 
 if [[ -n $config && $config != /* ]]; then config=$from/$config; fi
 if [[ -z $config ]]; then
-    for file in infra/alerts.yaml "$from/alerts.yaml"; do
-        if [[ -z $config && -e $file && ( -z $release || $file == "$from"/* ) ]]; then config=$file; fi
-    done
+    if [[ -n $release ]]; then file=$from/alerts.yaml; else file=infra/alerts.yaml; fi
+    if [[ -e $file ]]; then config=$file; fi
 fi
 if [[ -n $config ]]; then
     say "Checking $config"
