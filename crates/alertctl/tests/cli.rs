@@ -62,6 +62,35 @@ fn a_message_is_shown_in_each_rendering() {
     assert_eq!(run(&["render", event, "--rendering", "fancy"], "").status.code(), Some(2));
 }
 
+/// An alarm of 2017 that SNS sent in the second in which it changed.
+const ALARM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/cloudwatch/walkthrough.sns.json");
+
+#[test]
+fn an_event_moves_with_the_clock() {
+    let config = std::env::temp_dir().join(format!("alertctl-shift-{}.yaml", std::process::id()));
+    let rule =
+        "{name: fresh, matchers: ['alertname=~\".+\"'], younger_than: 10m, active_time_intervals: [nights]}";
+    let nights = "{name: nights, time_intervals: [{times: [{start_time: '00:00', end_time: '06:00'}], weekdays: [sunday], location: Asia/Seoul}]}";
+    std::fs::write(&config, format!("drop: [{rule}]\ntime_intervals: [{nights}]\n")).unwrap();
+    let config = config.to_str().unwrap();
+    let explained = |at: &str| text(&run(&["explain", ALARM, "--config", config, "--at", at], "").stdout);
+    let sunday = explained("2026-09-13T03:00:00+09:00");
+    assert!(
+        sunday.contains("as if it happened at 2026-09-12 18:00:00 UTC; it did at 2017-01-12 16:30:42 UTC"),
+        "{sunday}"
+    );
+    assert!(sunday.contains("drop by fresh"), "it is as young then as it was: {sunday}");
+    assert!(!sunday.contains("⏰"), "and not nine years late: {sunday}");
+    let monday = explained("2026-09-14T03:00:00+09:00");
+    assert!(monday.contains("deliver to default") && monday.contains("Since 2026-09-13 18:00:"), "{monday}");
+    std::fs::remove_file(config).unwrap();
+
+    let timeless = text(&run(&["explain", "-"], EVENT).stdout);
+    assert!(timeless.contains("the event has no time: now is used"), "{timeless}");
+    let demo = text(&run(&["demo", ALARM], "").stdout);
+    assert!(demo.contains("slack  🔴 Example alarm name") && !demo.contains("⏰"), "{demo}");
+}
+
 #[test]
 fn the_demo_goes_by_either_way() {
     // What is over is a message of its own, or the first one changes.

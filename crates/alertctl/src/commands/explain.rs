@@ -6,15 +6,16 @@ use std::path::Path;
 use alert_core::alert::Alert;
 use alert_core::config::Config;
 use alert_core::decide::{self, RuleTrace, Verdict};
-use alert_core::envelope::{self, Decoded, Hop, Record, Reply};
+use alert_core::envelope::{Decoded, Hop, Record, Reply};
 use alert_core::filter;
 use alert_core::relay::{self, Deployment};
 use alert_core::render::page::Language;
 use alert_core::target::Target;
 use chrono::{DateTime, Utc};
 
+use crate::commands::shift::{self, Asked};
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
-use crate::commands::{input, render, terminal};
+use crate::commands::{input, terminal};
 use crate::plain::Plain;
 
 /// Prints the explanation.
@@ -27,19 +28,15 @@ pub(crate) fn run(file: &Path, config: Option<&Path>, at: Option<&str>) -> Resul
 
 /// The whole explanation, styled.
 pub(crate) fn explain(event: &[u8], config: &Config, at: Option<DateTime<Utc>>) -> String {
-    let mut decoded = envelope::decode(event);
-    if let Some(at) = at {
-        // "What if it were then": every record was sent then.
-        for record in &mut decoded.records {
-            record.sent_at = Some(at);
-        }
-    }
-    let now = at.unwrap_or_else(|| render::arrival(&decoded));
+    let Asked { decoded, now, said } = shift::ask(event, at);
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{BOLD}Envelope{BOLD:#}  {}", reply(decoded.reply, decoded.records.len()));
     for (index, record) in decoded.records.iter().enumerate() {
         let _ = writeln!(text, "  {}", describe(index, record));
+    }
+    if let Some(said) = said {
+        let _ = writeln!(text, "  {said}");
     }
     explain_filter(&mut text, &decoded, config, now);
     explain_relay(&mut text, decoded, config, now);

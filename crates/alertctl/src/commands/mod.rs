@@ -12,6 +12,7 @@ mod pack;
 mod playground;
 mod redrive;
 mod render;
+mod shift;
 mod silence;
 mod slack;
 mod terminal;
@@ -72,7 +73,7 @@ pub(crate) enum Command {
         /// The configuration.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// The time at which it happens, RFC 3339; a second after the event was sent, unless given.
+        /// As if it happened at this time (RFC 3339): all times of the event are moved; when it happened in truth, unless given.
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
     },
@@ -83,7 +84,7 @@ pub(crate) enum Command {
         /// The configuration.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// The time that rules see, RFC 3339; what the event's envelope says, unless given.
+        /// As if it happened at this time (RFC 3339): all times of the event are moved; when it happened in truth, unless given.
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
     },

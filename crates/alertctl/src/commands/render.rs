@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use alert_core::config::Config;
-use alert_core::envelope;
 use alert_core::region::percent_encode;
 use alert_core::relay::{self, Deployment};
 use alert_core::render::Rendering;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 
+use crate::commands::shift::{self, Asked};
 use crate::commands::{input, terminal};
 use crate::plain::{self, Plain};
 
@@ -72,8 +72,10 @@ pub(crate) fn show(
     config: &Config,
     at: Option<DateTime<Utc>>,
 ) {
-    let decoded = envelope::decode(event);
-    let now = at.unwrap_or_else(|| arrival(&decoded));
+    let Asked { decoded, now, said } = shift::ask(event, at);
+    if let Some(said) = said {
+        anstream::eprintln!("{said}");
+    }
     let deployment = Deployment::new(in_blocks(config.clone(), rendering));
     let plan = relay::plan(decoded, &deployment, "render", now);
     for post in &plan.posts {
@@ -100,10 +102,4 @@ pub(crate) fn show(
         let (name, rule, why) = (Plain(&item.alert.name), Plain(&dropped.rule), Plain(&dropped.why));
         anstream::eprintln!("{name} is not sent: {rule} ({why})");
     }
-}
-
-/// A second after the event was sent; now, where its envelope does not tell.
-pub(crate) fn arrival(decoded: &envelope::Decoded) -> DateTime<Utc> {
-    let sent = decoded.records.iter().filter_map(|record| record.sent_at).max();
-    sent.map_or_else(Utc::now, |sent| sent + TimeDelta::seconds(1))
 }

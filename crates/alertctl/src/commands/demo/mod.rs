@@ -21,6 +21,7 @@ use chrono::{TimeDelta, Utc};
 use serde_json::Value;
 
 use crate::commands::playground::preview::is_for_filter;
+use crate::commands::shift::{self, Shifted};
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
 use crate::commands::{input, terminal};
 use crate::orders;
@@ -40,6 +41,7 @@ struct Scene {
     /// So much time passes before it.
     passes: TimeDelta,
     event: Vec<u8>,
+    has_time: bool,
 }
 
 /// The way by which the relay reaches Slack.
@@ -105,19 +107,27 @@ pub(crate) async fn run(files: &[PathBuf], json: bool, way: Way) -> Result<bool,
 
 impl Scene {
     fn new(title: &str, event: Vec<u8>) -> Self {
-        Self { title: title.to_owned(), passes: TimeDelta::zero(), event }
+        Self { title: title.to_owned(), passes: TimeDelta::zero(), event, has_time: true }
+    }
+
+    /// An event of whenever, as if it happened right now: the functions' clock is the real one.
+    fn of_now(title: &str, event: &[u8]) -> Self {
+        let Shifted { event, from } = shift::to(event, Utc::now());
+        Self { has_time: from.is_some(), ..Self::new(title, event) }
     }
 }
 
 fn walkthrough() -> Vec<Scene> {
-    let scene = |title, event: &[u8]| Scene::new(title, event.to_vec());
     vec![
-        scene(
+        Scene::of_now(
             "A CloudWatch alarm",
             include_bytes!("../../../../../fixtures/cloudwatch/walkthrough.sns.json"),
         ),
-        scene("It is over", include_bytes!("../../../../../fixtures/cloudwatch/walkthrough-ok.sns.json")),
-        scene(
+        Scene::of_now(
+            "It is over",
+            include_bytes!("../../../../../fixtures/cloudwatch/walkthrough-ok.sns.json"),
+        ),
+        Scene::of_now(
             "Grafana's alerts, by way of the filter",
             include_bytes!("../../../../../fixtures/grafana/walkthrough.eventbridge.json"),
         ),
@@ -125,7 +135,7 @@ fn walkthrough() -> Vec<Scene> {
 }
 
 fn own(files: &[PathBuf]) -> Result<Vec<Scene>, String> {
-    files.iter().map(|path| Ok(Scene::new(&input::name(path), input::event(path)?))).collect()
+    files.iter().map(|path| Ok(Scene::of_now(&input::name(path), &input::event(path)?))).collect()
 }
 
 impl Doing {
@@ -187,6 +197,9 @@ impl Stage {
             anstream::println!(
                 "{GREY}time   {hours} h pass: the demo sets the times in the table back, and does not wait{GREY:#}"
             );
+        }
+        if !scene.has_time {
+            anstream::println!("{GREY}time   {}{GREY:#}", shift::NO_TIME);
         }
         let decoded = envelope::decode(&scene.event);
         for record in &decoded.records {

@@ -7,7 +7,7 @@
 mod chart;
 mod explanation;
 mod guard;
-mod library;
+pub(crate) mod library;
 mod live;
 mod message;
 mod page;

@@ -239,6 +239,7 @@ fn answered(preview: &Preview, asked: &str) -> Markup {
     html! {
         (summary(preview, posts.len()))
         p.asked { @if asked.is_empty() { "Asked for the time of the event: " (at) } @else { "Asked for " (asked) ": " (at) } }
+        @if let Some(said) = &preview.said { p.asked { (said) } }
         div.tabs {
             section.panel #panel-slack data-tab="Slack" {
                 h3 { "Slack" }

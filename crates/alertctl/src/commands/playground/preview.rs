@@ -14,6 +14,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::commands::render::Blocks;
+use crate::commands::shift::{self, Asked};
 use crate::commands::{input, render};
 
 /// More of the filter's messages than these are not followed to Slack: a page answers within a second.
@@ -39,6 +40,8 @@ pub(crate) struct Preview {
     pub(crate) config: Config,
     /// The clock.
     pub(crate) now: DateTime<Utc>,
+    /// What people are told of the time, where it is not the event's own.
+    pub(crate) said: Option<String>,
     /// How the event's sender wants to be answered.
     pub(crate) reply: Reply,
     /// The event's records.
@@ -82,17 +85,13 @@ pub(crate) fn configuration(text: &str) -> (configuration::Loaded, Option<Config
 pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
     input::check_json(question.event.as_bytes())?;
     let (configuration::Loaded { config, broken }, _) = configuration(&question.config);
-    let mut decoded = envelope::decode(question.event.as_bytes());
-    for record in &mut decoded.records {
-        record.sent_at = question.at.or(record.sent_at);
-    }
-    let now = question.at.unwrap_or_else(|| render::arrival(&decoded));
+    let Asked { decoded, now, said } = shift::ask(question.event.as_bytes(), question.at);
     let (reply, records) = (decoded.reply, decoded.records.clone());
     let written = render::in_blocks(config.clone(), question.rendering);
     let deployment = Deployment { broken: broken.clone(), ..Deployment::new(written) };
     if !is_for_filter(&decoded) {
         let relayed = vec![relayed(decoded, &deployment, now, None)];
-        return Ok(Preview { config, now, reply, records, filter: None, relayed, unfollowed: 0 });
+        return Ok(Preview { config, now, said, reply, records, filter: None, relayed, unfollowed: 0 });
     }
     let warning = broken.map(|broken| broken.to_string());
     let filter = filter::plan(decoded, &config, warning.as_deref(), "playground", now);
@@ -109,7 +108,7 @@ pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
         .collect();
     let unfollowed =
         filter.publications.iter().skip(FOLLOWED_MAX).map(|publication| publication.items.len()).sum();
-    Ok(Preview { config, now, reply, records, filter: Some(filter), relayed, unfollowed })
+    Ok(Preview { config, now, said, reply, records, filter: Some(filter), relayed, unfollowed })
 }
 
 fn relayed(decoded: Decoded, deployment: &Deployment, now: DateTime<Utc>, sns: Option<Value>) -> Relayed {
