@@ -84,6 +84,10 @@ deploy: cargo ## Build, deploy to AWS, encrypt what leads to Slack, send a test 
 release: cargo ## Build what is deployed elsewhere: zips and alertctl for both architectures, the template (target/release-VERSION)
 	infra/release.sh
 
+.PHONY: release-test
+release-test: cargo python ## Try what `make release` built: both architectures' functions, and a deployment into the emulator
+	infra/packaging/try.sh target/release-$$($(PYTHON3) infra/packaging/package.py version)
+
 .PHONY: package
 package: cargo ## Build the functions' zips for Lambda (x86_64), and print their sizes
 	infra/release.sh --for x86_64 target/package

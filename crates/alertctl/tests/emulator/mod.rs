@@ -30,8 +30,11 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// A function's binary: of a release that was unpacked into `ALERT_RELAY_FUNCTIONS`, else what was built beside `alertctl`.
 pub(crate) fn binary(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_alertctl")).with_file_name(name);
+    let built = || Path::new(env!("CARGO_BIN_EXE_alertctl")).with_file_name(name);
+    let path = std::env::var_os("ALERT_RELAY_FUNCTIONS")
+        .map_or_else(built, |folder| PathBuf::from(folder).join(name));
     assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins`", path.display());
     path
 }
