@@ -27,4 +27,5 @@ environment target/venv-checkov infra/requirements-checkov.txt
 export AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing AWS_DEFAULT_REGION=us-east-1
 unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL
 export CHECKOV=$PWD/target/venv-checkov/bin/checkov PYTHONDONTWRITEBYTECODE=1
-exec target/venv/bin/python -m pytest --quiet -p no:cacheprovider infra/tests "$@"
+# A file stays with one worker, because each has its own emulator and folders.
+exec target/venv/bin/python -m pytest --quiet -p no:cacheprovider --numprocesses auto --dist loadfile infra/tests "$@"
