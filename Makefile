@@ -113,7 +113,7 @@ fuzz: cargo ## Fuzz every decoder and parser for FUZZ_SECONDS (60) each; needs n
 PICTURES := crates/alertctl/pictures
 
 .PHONY: pictures
-pictures: cargo ## Take the README's pictures again, in a real browser; look at them before you commit
+pictures: cargo ## Take the pages' pictures again, in a real browser; look at them before you commit
 	cargo build --workspace --bins
 	mkdir -p target/pictures
 	ALERT_PICTURES=$(CURDIR)/target/pictures .ci/foreign browser

@@ -45,7 +45,7 @@ enum Command {
     Relay(commands::Command),
     /// Measure both functions beside an empty one and beside Python; `make bench` builds what that needs.
     ///
-    /// To be run in the top folder of the repository. Writes target/bench.json, and the picture in the README.
+    /// To be run in the top folder of the repository. Writes target/bench.json, and the picture in crates/alertctl/README.md.
     Bench {
         /// Fewer rounds, and no picture.
         #[arg(long)]

@@ -1,4 +1,4 @@
-//! The playground in a real browser: what a person sees. It also takes the README's pictures (`make pictures`).
+//! The playground in a real browser: what a person sees. It also takes the pages' pictures (`make pictures`).
 //!
 //! Needs Debian's `chromium` and `chromium-driver`, or others named by `CHROMIUM` and `CHROMEDRIVER`.
 

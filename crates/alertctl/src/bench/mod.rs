@@ -21,7 +21,7 @@ use rounds::Rounds;
 
 /// Where the figures go, as JSON.
 const RESULTS: &str = "target/bench.json";
-/// Where the README's picture lies.
+/// Where the picture of `crates/alertctl/README.md` lies.
 const PICTURE: &str = "crates/alertctl/pictures/bench.svg";
 
 /// Runs the benchmark in the repository's top folder; `python` is an interpreter that has boto3 and awslambdaric.
@@ -39,7 +39,7 @@ pub(crate) async fn run(quick: bool, python: &Path) -> Result<bool, String> {
         Report { machine: Machine::here(), rounds, tables, core: core::figures(), growth: core::growth() };
     anstream::println!("{}", report.text());
     write(RESULTS, &report.json())?;
-    // A quick run's figures are for whoever is at work, not for the README.
+    // A quick run's figures are for whoever is at work, not for the page.
     if !quick {
         write(PICTURE, &chart::svg(&report)?)?;
     }
