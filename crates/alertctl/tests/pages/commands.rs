@@ -144,7 +144,6 @@ fn simple_commands(line: &str) -> Vec<Vec<String>> {
     for char in line.chars().chain([' ']) {
         match (quote, char) {
             (Some(end), char) if char == end => quote = None,
-            (Some(_), char) => word.push(char),
             (None, '\'' | '"') => quote = Some(char),
             (None, '#') if word.is_empty() => break,
             (None, ' ' | '|' | ';' | '&' | '(' | ')' | '<' | '>') => {
@@ -155,7 +154,7 @@ fn simple_commands(line: &str) -> Vec<Vec<String>> {
                     commands.push(Vec::new());
                 }
             }
-            (None, char) => word.push(char),
+            (_, char) => word.push(char),
         }
     }
     commands

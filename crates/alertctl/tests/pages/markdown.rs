@@ -101,10 +101,13 @@ impl Page {
             let text = heading.trim_start_matches('#').trim().to_lowercase();
             let kept = text.chars().filter(|char| char.is_alphanumeric() || " -_".contains(*char));
             let anchor: String = kept.map(|char| if char == ' ' { '-' } else { char }).collect();
-            let again =
-                (1..).map(|number| format!("{anchor}-{number}")).find(|other| !anchors.contains(other));
-            let anchor = if anchors.contains(&anchor) { again.unwrap() } else { anchor };
-            anchors.insert(anchor);
+            let mut free = anchor.clone();
+            let mut number = 0;
+            while anchors.contains(&free) {
+                number += 1;
+                free = format!("{anchor}-{number}");
+            }
+            anchors.insert(free);
         }
         anchors
     }
