@@ -130,16 +130,16 @@ impl Reader<'_> {
         parse_location(text)
             .map_err(|error| {
                 let zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-                let hint = self
-                    .nearest(text, zones)
-                    .map_or(String::new(), |zone| format!("; did you mean `{zone}`?"));
-                let message = format!("expected {}, found {}{hint}", error.expected, excerpt(&error.found));
-                self.problem(node, path, &message);
+                let nearest = || self.nearest(text, zones).map(|zone| format!("did you mean `{zone}`?"));
+                let hint = error.hint.clone().or_else(nearest);
+                self.interval_problem(node, path, &TimeIntervalError { hint, ..error });
             })
             .ok()
     }
 
     fn interval_problem(&mut self, node: &Node, path: &str, error: &TimeIntervalError) {
-        self.problem(node, path, &format!("expected {}, found {}", error.expected, excerpt(&error.found)));
+        let hint = error.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
+        let message = format!("expected {}, found {}{hint}", error.expected, excerpt(&error.found));
+        self.problem(node, path, &message);
     }
 }

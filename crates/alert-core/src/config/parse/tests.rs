@@ -199,6 +199,13 @@ fn names_line_and_column() {
             "line 1, column 11: timezone: expected a time zone of the IANA database such as Asia/Seoul or UTC, found `Asia/Soul`; did you mean `Asia/Seoul`?",
         ],
     );
+    check(
+        "time_intervals: [{name: n, time_intervals: [{location: IST}]}]\ntimezone: KST",
+        &[
+            "line 1, column 56: time_intervals[0].time_intervals[0].location: expected a time zone of the IANA database such as Asia/Seoul or UTC, found `IST`; did you mean `Asia/Kolkata` or `Europe/Dublin` or `Asia/Jerusalem`?",
+            "line 2, column 11: timezone: expected a time zone of the IANA database such as Asia/Seoul or UTC, found `KST`; did you mean `Asia/Seoul`?",
+        ],
+    );
     check("drop:\n  - name: x", &["line 2, column 5: drop[0]: expected the key `matchers`, found none"]);
     check(
         "drop: [{matchers: []}]",

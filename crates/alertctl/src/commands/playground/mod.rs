@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use alert_core::config::ConfigErrors;
 use alert_core::envelope;
+use alert_core::time_interval::parse_location;
 use axum::body::Body;
 use axum::extract::{Path as UrlPath, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -250,11 +251,8 @@ fn moment(at: &str, zone: &str) -> Result<(Option<DateTime<Utc>>, String), Strin
     if at.is_empty() {
         return Ok((None, String::new()));
     }
-    let zone: Tz = if zone.is_empty() {
-        Tz::UTC
-    } else {
-        zone.parse().map_err(|_| format!("expected a time zone such as Asia/Seoul, found {zone:?}"))?
-    };
+    let zone: Tz =
+        if zone.is_empty() { Tz::UTC } else { parse_location(zone).map_err(|error| error.to_string())? };
     let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f"]
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(at, format).ok())
@@ -403,6 +401,7 @@ mod tests {
         );
         for (at, zone, cause) in [
             ("2026-09-13T03:00", "Mars/Base", "Asia/Seoul"),
+            ("2026-09-13T03:00", "jst", "did you mean `Asia/Tokyo`?"),
             ("tomorrow", "", "2026-09-13T03:00"),
             ("2026-03-29T02:30", "Europe/Berlin", "does not exist"),
         ] {
