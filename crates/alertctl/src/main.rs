@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a command is for")]
 
 mod bench;
+mod command_line;
 #[cfg(feature = "commands")]
 mod commands;
 mod orders;
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+
+use command_line::{Failure, Line};
 
 /// Operate the alert relay: try it, explain it, check its configuration, encrypt its secrets.
 #[derive(Parser)]
@@ -66,7 +69,8 @@ enum Command {
     },
     /// Print a shell's completions.
     #[command(
-        after_help = "Example: alertctl completions bash > ~/.local/share/bash-completion/completions/alertctl"
+        arg_required_else_help = true,
+        after_help = "Example:\n  alertctl completions bash > ~/.local/share/bash-completion/completions/alertctl"
     )]
     Completions {
         /// The shell.
@@ -76,22 +80,29 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        #[cfg(feature = "commands")]
-        Command::Relay(command) => commands::run(command).await,
-        Command::Bench { quick, python } => bench::run(quick, &python).await,
-        Command::Soak { invocations } => bench::soak::run(invocations).await,
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "alertctl", &mut std::io::stdout());
-            Ok(true)
-        }
-    };
-    match outcome {
+    let (line, arguments) = Line::read::<Arguments>();
+    match run(arguments.command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(problem) => {
+        #[cfg(feature = "commands")]
+        Err(Failure::CommandLine(why)) => line.refuse(&why),
+        Err(Failure::Other(problem)) => {
             anstream::eprintln!("alertctl: {}", plain::lines(&problem));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether all went well, or what is in the way.
+async fn run(command: Command) -> Result<bool, Failure> {
+    Ok(match command {
+        #[cfg(feature = "commands")]
+        Command::Relay(command) => commands::run(command).await?,
+        Command::Bench { quick, python } => bench::run(quick, &python).await?,
+        Command::Soak { invocations } => bench::soak::run(invocations).await?,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "alertctl", &mut std::io::stdout());
+            true
+        }
+    })
 }

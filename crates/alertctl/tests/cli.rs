@@ -227,6 +227,14 @@ fn a_configuration_goes_into_a_zip_and_a_broken_one_does_not() {
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains(why), "{output:?}");
     }
+    // What standard input holds is checked, too, and goes into the zip.
+    let from_input = |config: &str, output: &str| {
+        run(&["pack", &path("function.zip"), "--config", "-", "--output", &path(output)], config)
+    };
+    let broken = from_input("timezone: Mars\n", "never.zip");
+    assert!(text(&broken.stderr).contains("standard input: line 1, column 11"), "{broken:?}");
+    assert!(from_input("timezone: Asia/Seoul\n", "three.zip").status.success());
+    assert_eq!(std::fs::read(path("one.zip")).unwrap(), std::fs::read(path("three.zip")).unwrap());
     assert!(!folder.join("never.zip").exists());
     std::fs::remove_dir_all(&folder).unwrap();
 }

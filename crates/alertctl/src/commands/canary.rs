@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use alert_core::time;
 use alert_io::canary::{self, Canary};
 use alert_io::dynamodb::DynamoDbTable;
 use alert_io::settings::{self, ALERT_TABLE, CANARY_ALARM};
 use alert_io::table::Trouble;
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use clap::Args;
 use tokio::time::{Instant, sleep};
 
-use crate::commands::aws;
+use crate::command_line::Failure;
 use crate::commands::terminal::{GREEN, RED};
+use crate::commands::{aws, input};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,27 +33,26 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
     /// Their region; the AWS configuration's, unless given.
-    #[arg(long)]
+    #[arg(long, value_parser = input::region)]
     region: Option<String>,
     /// How long to wait for it.
-    #[arg(long, value_name = "TIME", default_value = "2m")]
-    wait: String,
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = input::duration)]
+    wait: TimeDelta,
 }
 
 /// Sends a canary; whether it has arrived, where that can be known.
-pub(crate) async fn run(options: Options) -> Result<bool, String> {
+pub(crate) async fn run(options: Options) -> Result<bool, Failure> {
     let Options { alarm, table, region, wait } = options;
     let named = |name: Option<String>, setting: &str| {
         name.filter(|name| !name.trim().is_empty()).or_else(|| settings::process(setting))
     };
     let alarm = named(alarm, CANARY_ALARM).ok_or_else(|| {
-        format!(
+        Failure::CommandLine(format!(
             "no alarm is named: give --alarm, or set {CANARY_ALARM}, to the stack's output CanaryAlarmName"
-        )
+        ))
     })?;
-    let wait = time::parse_duration(&wait)
-        .and_then(|wait| wait.to_std().ok())
-        .ok_or_else(|| format!("--wait: expected a duration such as 2m, found {}", aws::clean(&wait)))?;
+    // Durations on the command line are longer than nothing.
+    let wait = wait.to_std().unwrap_or_default();
     let config = aws::configuration(region).await?;
     let table = named(table, ALERT_TABLE)
         .map(|name| DynamoDbTable::new(aws_sdk_dynamodb::Client::new(&config), name));

@@ -9,21 +9,27 @@ use alert_io::signing_secret::{SigningSecret, SigningSecretError};
 use alert_io::webhook::{WebhookUrl, WebhookUrlError};
 use clap::Args;
 
-use crate::commands::aws;
+use crate::commands::{aws, input};
+
+const EXAMPLES: &str = "\
+Examples:
+  alertctl encrypt-secret --key-id alias/alert-relay --function-name cloudwatch-to-slack
+  alertctl encrypt-secret --key-id alias/alert-relay --function-name cloudwatch-to-slack < secret.txt > ciphertext.txt";
 
 /// KMS encrypts no more. Source: KMS API Reference, Encrypt.
 const SECRET_MAX_BYTES: u64 = 4_096;
 
 #[derive(Args)]
+#[command(arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Options {
     /// The key: its id, ARN, or alias (`alias/alert-relay`).
-    #[arg(long)]
+    #[arg(long, value_parser = input::not_blank)]
     key_id: String,
     /// The relay's name, which is the encryption context of all of Slack's secrets, whichever function decrypts them.
-    #[arg(long)]
+    #[arg(long, value_parser = input::not_blank)]
     function_name: String,
     /// The key's region; the AWS configuration's, unless given.
-    #[arg(long)]
+    #[arg(long, value_parser = input::region)]
     region: Option<String>,
     /// Print `PARAMETER=CIPHERTEXT`, by the name of the template's parameter.
     #[arg(long)]

@@ -19,10 +19,10 @@ use crate::commands::{input, terminal};
 use crate::plain::Plain;
 
 /// Prints the explanation.
-pub(crate) fn run(file: &Path, config: Option<&Path>, at: Option<&str>) -> Result<bool, String> {
+pub(crate) fn run(file: &Path, config: Option<&Path>, at: Option<DateTime<Utc>>) -> Result<bool, String> {
     let event = input::event(file)?;
     let config = input::config(config)?;
-    anstream::print!("{}", explain(&event, &config, input::moment(at)?));
+    anstream::print!("{}", explain(&event, &config, at));
     Ok(true)
 }
 

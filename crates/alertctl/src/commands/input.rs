@@ -1,14 +1,15 @@
 //! What people hand over: files, standard input, times.
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use alert_core::config::Config;
 use alert_core::time;
 use alert_io::settings::shown;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::IgnoredAny;
 
+use crate::command_line::Failure;
 use crate::plain::is_obeyed;
 
 /// How much of a line is shown on either side of what is wrong with it.
@@ -23,6 +24,15 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
         return read_all(std::io::stdin()).map_err(|error| format!("standard input: {error}"));
     }
     std::fs::File::open(path).and_then(read_all).map_err(|error| format!("{}: {error}", name(path)))
+}
+
+/// Whether at most one of these is standard input, which has nothing left for a second one.
+pub(crate) fn once<'p>(paths: impl Iterator<Item = &'p PathBuf>) -> Result<(), Failure> {
+    if paths.filter(|path| *path == Path::new("-")).count() > 1 {
+        let why = "standard input (-) can be read once: name a file for the other";
+        return Err(Failure::CommandLine(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// Reads to the end, where there is one soon enough.
@@ -89,19 +99,45 @@ pub(crate) fn text(path: &Path) -> Result<String, String> {
 /// Reads a configuration; the default one without a file. The error lists every problem by line and column.
 pub(crate) fn config(path: Option<&Path>) -> Result<Config, String> {
     let Some(path) = path else { return Ok(Config::default()) };
-    Config::parse(&text(path)?).map_err(|errors| {
+    parse_config(path, &text(path)?)
+}
+
+/// The configuration that a file holds. The error lists every problem by line and column.
+pub(crate) fn parse_config(path: &Path, text: &str) -> Result<Config, String> {
+    Config::parse(text).map_err(|errors| {
         let lines = errors.problems().iter().map(|problem| format!("{}: {problem}", name(path)));
         lines.collect::<Vec<_>>().join("\n")
     })
 }
 
-/// Reads a moment.
-pub(crate) fn moment(text: Option<&str>) -> Result<Option<DateTime<Utc>>, String> {
-    text.map(|text| {
-        time::parse(text)
-            .ok_or_else(|| format!("--at {text:?}: expected a time such as 2026-09-13T03:00:00+09:00"))
-    })
-    .transpose()
+// ── What the command line takes ──
+
+/// A moment.
+pub(crate) fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    time::parse(text).ok_or_else(|| "expected a time such as 2026-09-13T03:00:00+09:00".to_owned())
+}
+
+/// A moment with its offset: a time without one would be UTC to us, and their own to most people.
+pub(crate) fn moment_with_offset(text: &str) -> Result<DateTime<Utc>, String> {
+    let moment = DateTime::parse_from_rfc3339(text).map(|moment| moment.with_timezone(&Utc));
+    moment.map_err(|_| "expected a time with its offset such as 2026-09-13T03:00:00+09:00".to_owned())
+}
+
+/// A duration.
+pub(crate) fn duration(text: &str) -> Result<TimeDelta, String> {
+    time::parse_duration(text).ok_or_else(|| "expected a duration such as 30m, 1h30m or 2d".to_owned())
+}
+
+/// A text that says something.
+pub(crate) fn not_blank(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("expected a text".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// A region's name.
+pub(crate) fn region(text: &str) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_sound = text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(is_name);
+    if is_sound { Ok(text.to_owned()) } else { Err("expected a region such as eu-west-1".to_owned()) }
 }
 
 #[cfg(test)]

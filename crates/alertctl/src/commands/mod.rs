@@ -19,8 +19,30 @@ mod terminal;
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use clap::Subcommand;
 
+use crate::command_line::Failure;
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  alertctl demo
+  alertctl demo --app my-event.json
+  alertctl demo --json - < my-event.json";
+const RENDER_EXAMPLES: &str = "\
+Examples:
+  alertctl render my-event.json
+  alertctl render my-event.json --config alerts.yaml --rendering modern
+  alertctl render my-event.json --format builder-url";
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  alertctl explain my-event.json --config alerts.yaml
+  alertctl explain my-event.json --config alerts.yaml --at 2026-09-13T03:00:00+09:00
+  alertctl explain - < my-event.json";
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  alertctl check alerts.yaml
+  alertctl check - < alerts.yaml";
 const PLAYGROUND_EXAMPLES: &str = "\
 Examples:
   alertctl playground --port 4000
@@ -33,6 +55,7 @@ pub(crate) enum Command {
     ///
     /// Needs no AWS account and no network. Without files it shows a CloudWatch alarm and its end, Grafana's way through both
     /// functions, and then, by an app and with a table, one alarm's life in one message.
+    #[command(after_help = DEMO_EXAMPLES)]
     Demo {
         /// Events as Lambda gets them (JSON); `-` reads one from standard input.
         files: Vec<PathBuf>,
@@ -60,6 +83,7 @@ pub(crate) enum Command {
         app: bool,
     },
     /// Show the Slack message of an event.
+    #[command(arg_required_else_help = true, after_help = RENDER_EXAMPLES)]
     Render {
         /// The event as Lambda gets it (JSON); `-` is standard input.
         file: PathBuf,
@@ -74,10 +98,11 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
         /// As if it happened at this time (RFC 3339): all times of the event are moved; when it happened in truth, unless given.
-        #[arg(long, value_name = "TIME")]
-        at: Option<String>,
+        #[arg(long, value_name = "TIME", value_parser = input::moment)]
+        at: Option<DateTime<Utc>>,
     },
     /// Say what each function would do with an event, and why.
+    #[command(arg_required_else_help = true, after_help = EXPLAIN_EXAMPLES)]
     Explain {
         /// The event as Lambda gets it (JSON); `-` is standard input.
         file: PathBuf,
@@ -85,10 +110,11 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
         /// As if it happened at this time (RFC 3339): all times of the event are moved; when it happened in truth, unless given.
-        #[arg(long, value_name = "TIME")]
-        at: Option<String>,
+        #[arg(long, value_name = "TIME", value_parser = input::moment)]
+        at: Option<DateTime<Utc>>,
     },
     /// Check a configuration, and name everything that is wrong with it by line and column.
+    #[command(arg_required_else_help = true, after_help = CHECK_EXAMPLES)]
     Check {
         /// The configuration; `-` is standard input.
         file: PathBuf,
@@ -110,21 +136,30 @@ pub(crate) enum Command {
 }
 
 /// Runs one: whether all went well, or what is in the way.
-pub(crate) async fn run(command: Command) -> Result<bool, String> {
-    match command {
-        Command::Demo { files, json, app } => demo::run(&files, json, way(app)).await,
-        Command::Render { file, format, rendering, config, at } => {
-            render::run(&file, format, rendering, config.as_deref(), at.as_deref())
+pub(crate) async fn run(command: Command) -> Result<bool, Failure> {
+    Ok(match command {
+        Command::Demo { files, json, app } => {
+            input::once(files.iter())?;
+            demo::run(&files, json, way(app)).await?
         }
-        Command::Explain { file, config, at } => explain::run(&file, config.as_deref(), at.as_deref()),
-        Command::Playground { port, config, app } => playground::run(port, config.as_deref(), way(app)).await,
-        Command::Check { file } => check::run(&file),
-        Command::Pack(options) => pack::run(&options),
-        Command::EncryptSecret(options) => encrypt_secret::run(options).await,
-        Command::Redrive(options) => redrive::run(options).await,
-        Command::Canary(options) => canary::run(options).await,
-        Command::Silence(options) => silence::run(options).await,
-    }
+        Command::Render { file, format, rendering, config, at } => {
+            input::once(config.iter().chain([&file]))?;
+            render::run(&file, format, rendering, config.as_deref(), at)?
+        }
+        Command::Explain { file, config, at } => {
+            input::once(config.iter().chain([&file]))?;
+            explain::run(&file, config.as_deref(), at)?
+        }
+        Command::Playground { port, config, app } => {
+            playground::run(port, config.as_deref(), way(app)).await?
+        }
+        Command::Check { file } => check::run(&file)?,
+        Command::Pack(options) => pack::run(&options)?,
+        Command::EncryptSecret(options) => encrypt_secret::run(options).await?,
+        Command::Redrive(options) => redrive::run(options).await?,
+        Command::Canary(options) => canary::run(options).await?,
+        Command::Silence(options) => silence::run(options).await?,
+    })
 }
 
 fn way(by_app: bool) -> demo::Way {

@@ -21,7 +21,7 @@ The same configuration belongs into cloudwatch-to-slack, grafana-filter-to-sns, 
 const NAME: &str = "alerts.yaml";
 
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Options {
     /// A function's zip.
     zip: PathBuf,
@@ -36,7 +36,7 @@ pub(crate) struct Options {
 /// Writes the zip. The same input gives the same bytes.
 pub(crate) fn run(Options { zip, config, output }: &Options) -> Result<bool, String> {
     let text = input::text(config)?;
-    input::config(Some(config))?;
+    input::parse_config(config, &text)?;
     let bytes = with_configuration(zip, &text).map_err(|why| format!("{}: {why}", input::name(zip)))?;
     std::fs::write(output, bytes).map_err(|error| format!("{}: {error}", input::name(output)))?;
     anstream::eprintln!("{}: with {}", Plain(input::name(output)), Plain(input::name(config)));

@@ -56,11 +56,11 @@ pub(crate) fn run(
     format: Format,
     rendering: Option<Blocks>,
     config: Option<&Path>,
-    at: Option<&str>,
+    at: Option<DateTime<Utc>>,
 ) -> Result<bool, String> {
     let event = input::event(file)?;
     let config = input::config(config)?;
-    show(&event, format, rendering, &config, input::moment(at)?);
+    show(&event, format, rendering, &config, at);
     Ok(true)
 }
 

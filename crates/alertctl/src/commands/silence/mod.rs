@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 
 use alert_core::matcher::{Matcher, Matchers, Operator};
 use alert_core::silence::{Rule, Silences};
-use alert_core::time;
 use alert_io::settings::{self, ALERT_TABLE};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 
-use crate::commands::aws;
+use crate::command_line::Failure;
 use crate::commands::terminal::{BOLD, GREEN, RED};
+use crate::commands::{aws, input};
 use crate::plain::{self, Plain};
 use table::Table;
 
@@ -25,6 +25,13 @@ Examples:
   alertctl silence expire 01234567-89ab-4cde-8f01-23456789abcd
 
 The table is that of the stack's output AlertTableName: --table, or the environment variable ALERT_TABLE.";
+
+const ADD_EXAMPLES: &str = "\
+Example:
+  alertctl silence add --duration 2h --comment 'known, ticket 4711' alertname=orders-cpu";
+const EXPIRE_EXAMPLES: &str = "\
+Example:
+  alertctl silence expire 01234567-89ab-4cde-8f01-23456789abcd";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -42,13 +49,14 @@ struct Place {
     #[arg(long, value_name = "NAME", global = true, display_order = 90)]
     table: Option<String>,
     /// The table's region; the AWS configuration's, unless given.
-    #[arg(long, global = true, display_order = 91)]
+    #[arg(long, global = true, display_order = 91, value_parser = input::region)]
     region: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Order {
     /// Silence the alerts that all of these matchers match; prints the new id.
+    #[command(arg_required_else_help = true, after_help = ADD_EXAMPLES)]
     Add(Add),
     /// Show the silences that hold or will, and what they match.
     #[command(visible_alias = "query")]
@@ -61,6 +69,7 @@ enum Order {
         json: bool,
     },
     /// End silences now. What they hold and still fires rings within a minute.
+    #[command(arg_required_else_help = true, after_help = EXPIRE_EXAMPLES)]
     Expire {
         /// Their ids, as `list` shows them.
         #[arg(required = true, value_name = "ID")]
@@ -75,24 +84,24 @@ struct Add {
     #[arg(required = true, value_name = "MATCHER")]
     matchers: Vec<String>,
     /// How long it holds, such as 30m, 1h30m or 2d.
-    #[arg(long, short, default_value = "1h", conflicts_with = "end")]
-    duration: String,
+    #[arg(long, short, default_value = "1h", conflicts_with = "end", value_parser = input::duration)]
+    duration: TimeDelta,
     /// Why, for all who wonder what does not ring.
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = input::not_blank)]
     comment: String,
     /// Who silences; the variable USER, unless given.
     #[arg(long, short, value_name = "NAME")]
     author: Option<String>,
     /// From when on it holds, RFC 3339; from now on, unless given.
-    #[arg(long, value_name = "TIME")]
-    start: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = input::moment_with_offset)]
+    start: Option<DateTime<Utc>>,
     /// Until when it holds, RFC 3339, instead of a duration.
-    #[arg(long, value_name = "TIME")]
-    end: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = input::moment_with_offset)]
+    end: Option<DateTime<Utc>>,
 }
 
 /// Adds a silence, shows them, or ends some.
-pub(crate) async fn run(options: Options) -> Result<bool, String> {
+pub(crate) async fn run(options: Options) -> Result<bool, Failure> {
     let Options { order, place } = options;
     match order {
         Order::Add(options) => add(place, &options).await,
@@ -101,10 +110,10 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     }
 }
 
-async fn add(place: Place, options: &Add) -> Result<bool, String> {
+async fn add(place: Place, options: &Add) -> Result<bool, Failure> {
     let now = Utc::now();
     let author = options.author.clone().or_else(|| settings::process("USER"));
-    let rule = options.rule(id(rand::random()), author, now)?;
+    let rule = options.rule(id(rand::random()), author, now).map_err(Failure::CommandLine)?;
     place
         .table()
         .await?
@@ -122,7 +131,7 @@ async fn add(place: Place, options: &Add) -> Result<bool, String> {
     Ok(true)
 }
 
-async fn list(place: Place, expired: bool, json: bool) -> Result<bool, String> {
+async fn list(place: Place, expired: bool, json: bool) -> Result<bool, Failure> {
     let table = place.table().await?;
     let silences = table.read().await?.silences;
     warn_of(&silences);
@@ -140,7 +149,7 @@ async fn list(place: Place, expired: bool, json: bool) -> Result<bool, String> {
     Ok(true)
 }
 
-async fn expire(place: Place, ids: Vec<String>) -> Result<bool, String> {
+async fn expire(place: Place, ids: Vec<String>) -> Result<bool, Failure> {
     let ids: Vec<String> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let table = place.table().await?;
     let now = Utc::now();
@@ -168,39 +177,34 @@ async fn expire(place: Place, ids: Vec<String>) -> Result<bool, String> {
             anstream::eprintln!("{GREEN}ended{GREEN:#}; {what}");
             Ok(true)
         }
-        Err(problem) => Err(format!(
+        Err(problem) => Err(Failure::Other(format!(
             "ended, but what was held may ring as late as at the end that was planned; the same command tries once more: {problem}"
-        )),
+        ))),
     }
 }
 
 impl Place {
-    async fn table(self) -> Result<Table, String> {
+    async fn table(self) -> Result<Table, Failure> {
         let named = self.table.filter(|name| !name.trim().is_empty());
         let name = named.or_else(|| settings::process(ALERT_TABLE)).ok_or_else(|| {
-            format!(
+            Failure::CommandLine(format!(
                 "no table is named: give --table, or set {ALERT_TABLE}, to the stack's output AlertTableName"
-            )
+            ))
         })?;
         Ok(Table::new(&aws::configuration(self.region).await?, name))
     }
 }
 
 impl Add {
-    /// The rule that is asked for.
+    /// The rule that is asked for; else what is wrong with the command line.
     fn rule(&self, id: String, author: Option<String>, now: DateTime<Utc>) -> Result<Rule, String> {
         let by = author.filter(|name| !name.trim().is_empty()).ok_or("who silences? give --author")?;
-        if self.comment.trim().is_empty() {
-            return Err("why? give a --comment".to_owned());
-        }
-        let starts_at = self.start.as_deref().map_or(Ok(now), |text| moment("--start", text))?;
-        let ends_at = match &self.end {
-            Some(text) => moment("--end", text)?,
-            None => time::parse_duration(&self.duration)
-                .and_then(|duration| starts_at.checked_add_signed(duration))
-                .ok_or_else(|| {
-                    format!("--duration {:?}: expected a duration such as 30m, 1h30m or 2d", self.duration)
-                })?,
+        let starts_at = self.start.unwrap_or(now);
+        let ends_at = match self.end {
+            Some(end) => end,
+            None => starts_at
+                .checked_add_signed(self.duration)
+                .ok_or("it would end after the last day that there is: give a shorter --duration")?,
         };
         if ends_at <= now {
             return Err(format!("it would be over already, at {}", at(ends_at)));
@@ -233,14 +237,6 @@ fn matchers(arguments: &[String]) -> Result<Vec<String>, String> {
         all.extend(matchers.iter().map(Matcher::to_string));
     }
     Ok(all)
-}
-
-/// With its offset: a time without one would be UTC to us, and their own to most people.
-fn moment(option: &str, text: &str) -> Result<DateTime<Utc>, String> {
-    let moment = DateTime::parse_from_rfc3339(text).map(|moment| moment.with_timezone(&Utc));
-    moment.map_err(|_| {
-        format!("{option} {text:?}: expected a time with its offset such as 2026-09-13T03:00:00+09:00")
-    })
 }
 
 /// A UUID of version 4 out of so many random bits.
@@ -314,7 +310,7 @@ mod tests {
     }
 
     fn now() -> DateTime<Utc> {
-        moment("now", "2026-09-13T03:00:00Z").unwrap()
+        "2026-09-13T03:00:00Z".parse().unwrap()
     }
 
     /// The rule of a command line behind `silence add`.
@@ -373,21 +369,18 @@ mod tests {
             assert_eq!(times(arguments).as_deref(), Ok(expected), "{arguments:?}");
         }
         for (arguments, expected) in [
-            (&["-d", "2 h"][..], "--duration \"2 h\": expected a duration such as 30m, 1h30m or 2d"),
-            (&["-d", "0"], "--duration \"0\": expected a duration"),
-            (&["-d", "200000000y"], "--duration \"200000000y\": expected a duration"),
-            (
-                &["--end", "2026-09-13T08:00:00"],
-                "--end \"2026-09-13T08:00:00\": expected a time with its offset",
-            ),
-            (&["--start", "tomorrow"], "--start \"tomorrow\": expected a time with its offset"),
+            (&["-d", "2 h"][..], "'--duration <DURATION>': expected a duration such as 30m, 1h30m or 2d"),
+            (&["-d", "0"], "'--duration <DURATION>': expected a duration"),
+            (&["-d", "200000000y"], "it would end after the last day that there is"),
+            (&["--end", "2026-09-13T08:00:00"], "'--end <TIME>': expected a time with its offset"),
+            (&["--start", "tomorrow"], "'--start <TIME>': expected a time with its offset"),
             (&["--end", "2026-09-13T03:00:00Z"], "over already, at 2026-09-13 03:00:00 UTC"),
             (&["-d", "1h", "--end", "2026-09-14T03:00:00Z"], "cannot be used with"),
         ] {
             let problem = times(arguments).unwrap_err();
             assert!(problem.contains(expected), "{arguments:?}: {problem}");
         }
-        assert_eq!(rule(&["-c", " ", "-a", "jane", "a=b"]).unwrap_err(), "why? give a --comment");
+        assert!(rule(&["-c", " ", "-a", "jane", "a=b"]).unwrap_err().contains("expected a text"));
         assert_eq!(rule(&["-c", "known", "a=b"]).unwrap_err(), "who silences? give --author");
         assert!(rule(&["-a", "jane", "a=b"]).unwrap_err().contains("--comment <COMMENT>"));
     }
