@@ -17,9 +17,10 @@ use base64::prelude::BASE64_STANDARD;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
+use crate::command_line::Failure;
 use crate::commands::aws::{self, clean, problem};
-use crate::commands::render;
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
+use crate::commands::{input, render};
 use crate::plain::Plain;
 
 /// A function that has not answered by then is not waited for; the stack's own end after 30 s.
@@ -39,14 +40,25 @@ const STACK_TAG: &str = "aws:cloudformation:stack-id";
 const SNS_PROTOCOL_FUNCTION: &str = "lambda";
 const SNS_PROTOCOL_QUEUE: &str = "sqs";
 
+const EXAMPLES: &str = "\
+Examples:
+  alertctl redrive alerts-relay-failures --dry-run
+  alertctl redrive alerts-relay-failures --rate 0.5
+  alertctl redrive https://sqs.eu-west-1.amazonaws.com/111122223333/failures --function cloudwatch-to-slack
+
+The stack's outputs name its queues: BufferDeadLetterQueueUrl, SubscriptionDeadLetterQueueUrl, RelayFailureQueueUrl,
+FilterFailureQueueUrl, GrafanaRuleDeadLetterQueueUrl. Look with --dry-run first: it changes nothing.";
+
 /// What the command line asks for.
 ///
 /// Mend the cause first. A message is deleted only after its function took it without an error; the others stay, and
 /// the reason is printed. Ends when every message had its turn. Only functions of the stack that made the queue are called,
 /// or the one that `--function` names, and none of another account or region, whatever a message says.
 #[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Options {
     /// The dead-letter queue: its name, URL or ARN.
+    #[arg(value_parser = named_queue)]
     queue: String,
     /// Show what lies there, rendered, and change nothing.
     #[arg(long)]
@@ -56,11 +68,25 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
     /// The queue's region; its ARN's or the AWS configuration's, unless given.
-    #[arg(long)]
+    #[arg(long, value_parser = input::region)]
     region: Option<String>,
     /// Messages per second, at the most.
     #[arg(long, value_name = "N", default_value = "1", value_parser = rate)]
     rate: f64,
+}
+
+/// A queue as people name it: an ARN must be that of one.
+fn named_queue(text: &str) -> Result<String, String> {
+    let is_arn_of_another = text.strip_prefix("arn:").is_some_and(|rest| {
+        let parts: Vec<_> = rest.split(':').collect();
+        !matches!(parts[..], [_, "sqs", _, _, _])
+    });
+    if is_arn_of_another || text.trim().is_empty() {
+        return Err(
+            "expected a queue's name, its URL, or its ARN, arn:aws:sqs:REGION:ACCOUNT:NAME".to_owned()
+        );
+    }
+    Ok(text.to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -70,24 +96,25 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Goes through a dead-letter queue.
-pub(crate) async fn run(options: Options) -> Result<bool, String> {
+pub(crate) async fn run(options: Options) -> Result<bool, Failure> {
     let config = configuration(&options).await?;
     let queue = Queue::find(aws_sdk_sqs::Client::new(&config), &options.queue).await?;
     let mut functions = Functions::new(&config, options.function.as_deref(), &queue)?;
     anstream::eprintln!("{}", Plain(functions.reach()));
     if options.dry_run {
-        return show(&queue, &mut functions).await;
+        return Ok(show(&queue, &mut functions).await?);
     }
-    redrive(&queue, &mut functions, Duration::from_secs_f64(1.0 / options.rate)).await
+    Ok(redrive(&queue, &mut functions, Duration::from_secs_f64(1.0 / options.rate)).await?)
 }
 
-async fn configuration(options: &Options) -> Result<SdkConfig, String> {
+async fn configuration(options: &Options) -> Result<SdkConfig, Failure> {
     let of_queue = region_of(&options.queue);
     match (&options.region, of_queue) {
         (Some(given), Some(told)) if given != told => {
-            Err(format!("--region {given}, but the queue is in {told}: {}", options.queue))
+            let why = format!("--region {given}, but the queue is in {told}: {}", options.queue);
+            Err(Failure::CommandLine(why))
         }
-        (given, told) => aws::configuration(given.clone().or(told.map(str::to_owned))).await,
+        (given, told) => Ok(aws::configuration(given.clone().or(told.map(str::to_owned))).await?),
     }
 }
 
