@@ -150,7 +150,11 @@ impl Matcher {
     /// Whether it holds for these labels; an absent label is the empty string.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
-        let label = labels.get(&self.name);
+        self.holds_for(labels.get(&self.name))
+    }
+
+    /// Whether it holds for a label of this value.
+    fn holds_for(&self, label: &str) -> bool {
         let same = match &self.regex {
             Some(regex) => regex.is_match(label),
             None => label == self.value,
@@ -225,6 +229,31 @@ impl Matchers {
     #[must_use]
     pub fn first_mismatch(&self, labels: &Labels) -> Option<&Matcher> {
         self.0.iter().find(|matcher| !matcher.matches(labels))
+    }
+
+    /// Two that exclude each other, so that nothing can match; found where one of them asks for one value.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<(&Matcher, &Matcher)> {
+        let fixed = self.0.iter().filter(|matcher| matcher.operator == Operator::Equal);
+        fixed.into_iter().find_map(|fixed| {
+            let other =
+                self.0.iter().find(|other| other.name == fixed.name && !other.holds_for(&fixed.value))?;
+            Some((fixed, other))
+        })
+    }
+
+    /// Whether nothing can match these and not match `others`, as far as that is seen without much thought: each of those is also
+    /// here, or holds for the one value that is asked for here.
+    #[must_use]
+    pub fn imply(&self, others: &Self) -> bool {
+        others.0.iter().all(|other| {
+            let decides = |matcher: &Matcher| {
+                matcher.operator == Operator::Equal
+                    && matcher.name == other.name
+                    && other.holds_for(&matcher.value)
+            };
+            self.0.iter().any(|matcher| matcher == other || decides(matcher))
+        })
     }
 
     /// Whether every matcher of `others` is also here, so that nothing can match these and not match those.

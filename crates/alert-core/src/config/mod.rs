@@ -3,6 +3,7 @@
 //! A [`Config`] can only be a sound one: references between its parts are resolved when it is read, and a document with
 //! any problem yields all its problems instead ([`ConfigErrors`]).
 
+mod lint;
 mod parse;
 mod yaml;
 
@@ -85,6 +86,14 @@ impl Config {
     /// like a URL or a ciphertext is ever in it.
     pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
         parse::parse(text)
+    }
+
+    /// Reads a document as [`parse`](Self::parse) does, with what in it has no effect, in its order: receivers that no route
+    /// leads to, what can never match, and the like. No function minds it, and people rarely mean it.
+    pub fn check(text: &str) -> Result<(Self, Vec<Problem>), ConfigErrors> {
+        let config = parse::parse(text)?;
+        let warnings = lint::warnings(&config, text);
+        Ok((config, warnings))
     }
 
     /// What holds when the configuration is broken: nothing is dropped, everything goes to the default receiver.
@@ -436,7 +445,7 @@ pub enum SilenceWith {
     CloudWatch,
 }
 
-/// One thing that is wrong with a configuration, and where.
+/// One thing that is wrong with a configuration, or has no effect in it, and where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// The line, from 1.
@@ -445,7 +454,7 @@ pub struct Problem {
     pub column: usize,
     /// The place in the structure, such as `route.routes[0].matchers[1]`; empty for the document as a whole.
     pub path: String,
-    /// What was expected and what came; one line, without secrets.
+    /// What was expected and what came, or what has no effect and why; one line, without secrets.
     pub message: String,
 }
 

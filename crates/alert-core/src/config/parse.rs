@@ -6,7 +6,7 @@
 mod interval;
 mod reader;
 mod route;
-mod value;
+pub(super) mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -40,6 +40,23 @@ impl Node {
         }
     }
 
+    /// The value at a path such as `route.routes[1].continue`, in a tree in which no name stands twice.
+    pub(super) fn at(&self, path: &str) -> Option<&Self> {
+        let mut node = self;
+        // A name, or a number with its closing bracket.
+        for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
+            node = match (&node.data, step.strip_suffix(']')) {
+                (Data::List(nodes), Some(index)) => nodes.get(index.parse::<usize>().ok()?)?,
+                (Data::Mapping(entries), None) => {
+                    let is_it = |key: &Self| matches!(&key.data, Data::Text { text, .. } if text == step);
+                    entries.iter().find(|(key, _)| is_it(key)).map(|(_, value)| value)?
+                }
+                _ => return None,
+            };
+        }
+        Some(node)
+    }
+
     /// The line and column, from 1, of a character of its text.
     ///
     /// Exact where the text stands on one line as it is or in quotes; otherwise the start of the node.

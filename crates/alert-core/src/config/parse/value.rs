@@ -77,7 +77,7 @@ const EXCERPT_MAX_CHARS: usize = 60;
 const NEAREST_MAX_CHARS: usize = 64;
 
 /// A text as errors show it: short, on one line, and hidden when it could be a secret that slipped into another place.
-pub(super) fn excerpt(text: &str) -> String {
+pub(in crate::config) fn excerpt(text: &str) -> String {
     if text::may_be_secret(text) {
         return "a URL or ciphertext (not shown)".to_owned();
     }
