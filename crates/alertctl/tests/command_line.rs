@@ -51,6 +51,7 @@ fn a_wrong_command_line_is_exit_status_2() {
         vec!["render", "event.json", "--at", "2026-13-40T00:00:00Z"],
         vec!["render", "-", "--config", "-"],
         vec!["demo", "-", "-"],
+        vec!["check", "-", "alerts.yaml", "-"],
         vec!["playground", "--port", "70000"],
         vec!["pack", "function.zip"],
         vec!["encrypt-secret", "--key-id", "", "--function-name", "relay"],
@@ -82,8 +83,7 @@ fn a_wrong_command_line_is_exit_status_2() {
 #[test]
 fn what_cannot_be_done_is_exit_status_1() {
     for arguments in [
-        &["check", "missing.yaml"][..],
-        &["explain", "missing.json"],
+        &["explain", "missing.json"][..],
         &["explain", "missing.json", "--at", "2026-09-13T03:00:00+09:00"],
         &["render", "-"],
         &["demo", "missing.json"],

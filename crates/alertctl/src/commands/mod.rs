@@ -39,10 +39,6 @@ Examples:
   alertctl explain my-event.json --config alerts.yaml
   alertctl explain my-event.json --config alerts.yaml --at 2026-09-13T03:00:00+09:00
   alertctl explain - < my-event.json";
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  alertctl check alerts.yaml
-  alertctl check - < alerts.yaml";
 const PLAYGROUND_EXAMPLES: &str = "\
 Examples:
   alertctl playground --port 4000
@@ -113,12 +109,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TIME", value_parser = input::moment)]
         at: Option<DateTime<Utc>>,
     },
-    /// Check a configuration, and name everything that is wrong with it by line and column.
-    #[command(arg_required_else_help = true, after_help = CHECK_EXAMPLES)]
-    Check {
-        /// The configuration; `-` is standard input.
-        file: PathBuf,
-    },
+    /// Check configurations, and name everything that is wrong with them, or has no effect, by line and column.
+    Check(check::Options),
     /// Put a configuration into a function's zip, beside the binary, for a deployment that builds nothing.
     Pack(pack::Options),
     /// Encrypt a secret of Slack's with KMS: a webhook's URL, an app's bot token, or its signing secret.
@@ -153,7 +145,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, Failure> {
         Command::Playground { port, config, app } => {
             playground::run(port, config.as_deref(), way(app)).await?
         }
-        Command::Check { file } => check::run(&file)?,
+        Command::Check(options) => check::run(&options)?,
         Command::Pack(options) => pack::run(&options)?,
         Command::EncryptSecret(options) => encrypt_secret::run(options).await?,
         Command::Redrive(options) => redrive::run(options).await?,
