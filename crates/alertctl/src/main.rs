@@ -32,6 +32,7 @@ Examples:
   alertctl render my-event.json                   show the Slack message of an event
   alertctl explain my-event.json --config alerts.yaml --at 2026-09-13T03:00:00+09:00
   alertctl check alerts.yaml                      find every mistake in a configuration
+  alertctl test infra/alerts.test.yaml            run unit tests of a configuration
   alertctl encrypt-secret --key-id alias/alert-relay --function-name cloudwatch-to-slack
   alertctl redrive alerts-relay-failures --dry-run   show what lies in a dead-letter queue
   alertctl silence add --duration 2h --comment 'known, ticket 4711' alertname=orders-cpu

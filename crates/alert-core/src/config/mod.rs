@@ -5,6 +5,7 @@
 
 mod lint;
 mod parse;
+pub mod suite;
 mod yaml;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 //! yields `None`, and reading goes on beside it.
 
 mod interval;
-mod reader;
+pub(super) mod reader;
 mod route;
 pub(super) mod value;
 

@@ -95,10 +95,15 @@ fn alert(text: &mut String, record: usize, alert: &Alert) {
 }
 
 fn rules(text: &mut String, traces: &[RuleTrace]) {
-    for RuleTrace { rule, held, why } in traces {
-        let word = if *held { "holds" } else { "does not hold" };
-        let _ = writeln!(text, "    {GREY}rule {} {word}: {}{GREY:#}", Plain(rule), Plain(why));
+    for trace in traces {
+        let _ = writeln!(text, "    {GREY}{}{GREY:#}", rule(trace));
     }
+}
+
+/// What a rule makes of an alert.
+pub(crate) fn rule(RuleTrace { rule, held, why }: &RuleTrace) -> String {
+    let word = if *held { "holds" } else { "does not hold" };
+    format!("rule {} {word}: {}", Plain(rule), Plain(why))
 }
 
 fn explain_filter(text: &mut String, decoded: &Decoded, config: &Config, now: DateTime<Utc>) {

@@ -16,6 +16,7 @@ mod shift;
 mod silence;
 mod slack;
 mod terminal;
+mod test;
 
 use std::path::PathBuf;
 
@@ -111,6 +112,8 @@ pub(crate) enum Command {
     },
     /// Check configurations, and name everything that is wrong with them, or has no effect, by line and column.
     Check(check::Options),
+    /// Run unit tests of configurations: events, and who is to get each alert in them, or which rule drops it.
+    Test(test::Options),
     /// Put a configuration into a function's zip, beside the binary, for a deployment that builds nothing.
     Pack(pack::Options),
     /// Encrypt a secret of Slack's with KMS: a webhook's URL, an app's bot token, or its signing secret.
@@ -146,6 +149,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, Failure> {
             playground::run(port, config.as_deref(), way(app)).await?
         }
         Command::Check(options) => check::run(&options)?,
+        Command::Test(options) => test::run(&options)?,
         Command::Pack(options) => pack::run(&options)?,
         Command::EncryptSecret(options) => encrypt_secret::run(options).await?,
         Command::Redrive(options) => redrive::run(options).await?,

@@ -12,35 +12,40 @@ const HINTED_PROBLEMS_MAX: usize = 100;
 
 /// Names that can be referred to, each with what it names; `None` where that has a problem of its own, so that a
 /// reference to it is no second one.
-pub(super) type Named<T> = BTreeMap<String, Option<Arc<T>>>;
+pub(in crate::config) type Named<T> = BTreeMap<String, Option<Arc<T>>>;
 
-pub(super) struct Reader<'t> {
-    pub(super) text: &'t str,
-    pub(super) problems: Vec<Problem>,
+pub(in crate::config) struct Reader<'t> {
+    pub(in crate::config) text: &'t str,
+    pub(in crate::config) problems: Vec<Problem>,
     /// Memory that is left for compiled regular expressions; nothing where one did not fit.
-    pub(super) regex_room: usize,
+    pub(in crate::config) regex_room: usize,
 }
 
 /// The values of a mapping by their names.
-pub(super) struct Fields<'n> {
-    pub(super) node: &'n Node,
-    pub(super) path: &'n str,
-    pub(super) values: BTreeMap<&'n str, &'n Node>,
+pub(in crate::config) struct Fields<'n> {
+    pub(in crate::config) node: &'n Node,
+    pub(in crate::config) path: &'n str,
+    pub(in crate::config) values: BTreeMap<&'n str, &'n Node>,
 }
 
 impl<'n> Fields<'n> {
-    pub(super) fn get(&self, key: &str) -> Option<(&'n Node, String)> {
+    pub(in crate::config) fn get(&self, key: &str) -> Option<(&'n Node, String)> {
         self.values.get(key).map(|node| (*node, join(self.path, key)))
     }
 }
 
-pub(super) fn join(path: &str, key: &str) -> String {
+pub(in crate::config) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 impl Reader<'_> {
     /// A mapping with these keys and no other.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, path: &'n str, known: &[&str]) -> Option<Fields<'n>> {
+    pub(in crate::config) fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        path: &'n str,
+        known: &[&str],
+    ) -> Option<Fields<'n>> {
         let expected = format!("a mapping with {}", known.join(", "));
         if !matches!(node.data, Data::Mapping(_)) {
             self.wrong_kind(node, path, &expected);
@@ -63,7 +68,7 @@ impl Reader<'_> {
     }
 
     /// The names and values of a mapping whose names are texts, each once; the rest are problems.
-    pub(super) fn entries<'n>(
+    pub(in crate::config) fn entries<'n>(
         &mut self,
         node: &'n Node,
         path: &str,
@@ -91,7 +96,11 @@ impl Reader<'_> {
         sound
     }
 
-    pub(super) fn required<'n>(&mut self, fields: &Fields<'n>, key: &str) -> Option<(&'n Node, String)> {
+    pub(in crate::config) fn required<'n>(
+        &mut self,
+        fields: &Fields<'n>,
+        key: &str,
+    ) -> Option<(&'n Node, String)> {
         let found = fields.get(key);
         if found.is_none() {
             self.problem(fields.node, fields.path, &format!("expected the key `{key}`, found none"));
@@ -100,7 +109,7 @@ impl Reader<'_> {
     }
 
     /// The items of a list, each with its path.
-    pub(super) fn items<'n>(
+    pub(in crate::config) fn items<'n>(
         &mut self,
         node: &'n Node,
         path: &str,
@@ -113,7 +122,7 @@ impl Reader<'_> {
         nodes.iter().enumerate().map(|(index, node)| (node, format!("{path}[{index}]"))).collect()
     }
 
-    pub(super) fn non_empty<'n>(
+    pub(in crate::config) fn non_empty<'n>(
         &mut self,
         node: &'n Node,
         path: &str,
@@ -126,7 +135,12 @@ impl Reader<'_> {
         Some(self.items(node, path, expected)).filter(|items| !items.is_empty())
     }
 
-    pub(super) fn text<'n>(&mut self, node: &'n Node, path: &str, expected: &str) -> Option<&'n str> {
+    pub(in crate::config) fn text<'n>(
+        &mut self,
+        node: &'n Node,
+        path: &str,
+        expected: &str,
+    ) -> Option<&'n str> {
         if let Data::Text { text, .. } = &node.data {
             return Some(text);
         }
@@ -135,7 +149,12 @@ impl Reader<'_> {
     }
 
     /// A text that `parse` makes something of; its error is what was expected and what came.
-    pub(super) fn value<T>(&mut self, node: &Node, path: &str, parse: &value::Parse<T>) -> Option<T> {
+    pub(in crate::config) fn value<T>(
+        &mut self,
+        node: &Node,
+        path: &str,
+        parse: &value::Parse<T>,
+    ) -> Option<T> {
         let Data::Text { text, style } = &node.data else {
             self.wrong_kind(node, path, parse.expected);
             return None;
@@ -150,7 +169,7 @@ impl Reader<'_> {
     }
 
     /// The value of a key that may be missing.
-    pub(super) fn optional<T>(
+    pub(in crate::config) fn optional<T>(
         &mut self,
         fields: &Fields<'_>,
         key: &str,
@@ -160,7 +179,7 @@ impl Reader<'_> {
         self.value(node, &path, parse)
     }
 
-    pub(super) fn unique_name(
+    pub(in crate::config) fn unique_name(
         &mut self,
         node: &Node,
         path: &str,
@@ -178,7 +197,7 @@ impl Reader<'_> {
         Some(name)
     }
 
-    pub(super) fn reference<T>(
+    pub(in crate::config) fn reference<T>(
         &mut self,
         node: &Node,
         path: &str,
@@ -202,15 +221,19 @@ impl Reader<'_> {
     }
 
     /// The name that was probably meant; after many problems nobody reads hints, and looking for them takes long.
-    pub(super) fn nearest<'a>(&self, word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    pub(in crate::config) fn nearest<'a>(
+        &self,
+        word: &str,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Option<&'a str> {
         if self.problems.len() < HINTED_PROBLEMS_MAX { value::nearest(word, names) } else { None }
     }
 
-    pub(super) fn wrong_kind(&mut self, node: &Node, path: &str, expected: &str) {
+    pub(in crate::config) fn wrong_kind(&mut self, node: &Node, path: &str, expected: &str) {
         self.problem(node, path, &format!("expected {expected}, found {}", node.kind()));
     }
 
-    pub(super) fn problem(&mut self, node: &Node, path: &str, message: &str) {
+    pub(in crate::config) fn problem(&mut self, node: &Node, path: &str, message: &str) {
         let (line, column) = (node.span.start.line(), node.span.start.col() + 1);
         self.problems.push(Problem { line, column, path: path.to_owned(), message: message.to_owned() });
     }

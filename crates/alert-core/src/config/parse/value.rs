@@ -12,12 +12,12 @@ use crate::render::page::Language;
 use crate::{text, time};
 
 /// How a text becomes a value: what is expected, and the function; its error is what was found, ready to be shown.
-pub(super) struct Parse<T> {
-    pub(super) expected: &'static str,
-    pub(super) parse: fn(&str, ScalarStyle) -> Result<T, String>,
+pub(in crate::config) struct Parse<T> {
+    pub(in crate::config) expected: &'static str,
+    pub(in crate::config) parse: fn(&str, ScalarStyle) -> Result<T, String>,
 }
 
-pub(super) const NAME: Parse<String> = Parse { expected: "a name on one line", parse: name };
+pub(in crate::config) const NAME: Parse<String> = Parse { expected: "a name on one line", parse: name };
 pub(super) const ACCOUNT: Parse<String> = Parse {
     expected: "an account number of twelve digits, in double quotes so that leading zeros stay",
     parse: account,
@@ -38,7 +38,7 @@ pub(super) const EVERY: Parse<TimeDelta> =
     Parse { expected: "a duration from 1m to 31d, such as 5m", parse: every };
 pub(super) const TIME_OF_DAY: Parse<NaiveTime> =
     Parse { expected: "a time of day such as '09:00', in quotes", parse: time_of_day };
-pub(super) const BOOLEAN: Parse<bool> = Parse { expected: "true or false", parse: boolean };
+pub(in crate::config) const BOOLEAN: Parse<bool> = Parse { expected: "true or false", parse: boolean };
 pub(super) const COUNT: Parse<usize> = Parse { expected: "a whole number from 1 to 1000000", parse: count };
 pub(super) const ALARM_STATE: Parse<AlarmState> =
     Parse { expected: "ALARM, OK or INSUFFICIENT_DATA", parse: alarm_state };
@@ -90,7 +90,7 @@ pub(in crate::config) fn excerpt(text: &str) -> String {
 }
 
 /// The name that was probably meant: at most three letters away, and no more than a third of them.
-pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(in crate::config) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     if length > NEAREST_MAX_CHARS {
         return None;
