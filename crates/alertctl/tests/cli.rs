@@ -329,6 +329,43 @@ fn explain_says_what_goes_together() {
 }
 
 #[test]
+fn explain_speaks_json() {
+    let file = std::env::temp_dir().join(format!("alert-relay-explain-{}.yaml", std::process::id()));
+    let config = "drop: [{name: young, matchers: [alertname=DatasourceError], younger_than: 30m}]
+route: {receiver: default, routes: [{matchers: [severity=critical], receiver: oncall}]}
+receivers: [{name: default}, {name: oncall}]";
+    std::fs::write(&file, config).unwrap();
+    let event = include_str!("../../../fixtures/grafana/walkthrough.eventbridge.json");
+    let at = "2026-09-13T03:00:00+09:00";
+    let output = run(&["explain", "-", "--json", "--config", file.to_str().unwrap(), "--at", at], event);
+    std::fs::remove_file(&file).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        told["note"].as_str().unwrap().starts_with("as if it happened at 2026-09-12 18:00:00 UTC; it did at")
+    );
+    assert_eq!(told["records"][0]["way"], "EventBridge");
+    assert_eq!(told["records"][0]["sent_at"], "2026-09-12T18:00:00Z");
+    let [filter, relay] =
+        ["grafana-filter-to-sns", "cloudwatch-to-slack"].map(|name| &told["functions"][name]);
+    let [error, no_data, cpu] = [0, 1, 2].map(|place| &relay["alerts"][place]);
+    assert_eq!(
+        (&error["verdict"], &error["dropped"]["rule"]),
+        (&"drop".into(), &"young".into()),
+        "{error:#}"
+    );
+    assert_eq!(error["rules"][0]["held"], true);
+    assert_eq!(error["labels"]["rulename"], "Checkout latency");
+    assert_eq!(no_data["receivers"], serde_json::json!([{"name": "default", "route": "route → default"}]));
+    assert_eq!((&cpu["name"], &cpu["receivers"][0]["name"]), (&"HighCPU".into(), &"oncall".into()));
+    assert_eq!((&cpu["state"], &cpu["source"]), (&"firing".into(), &"Grafana".into()));
+    let post = relay["posts"].as_array().unwrap().iter().find(|post| post["receiver"] == "oncall").unwrap();
+    assert_eq!(post["alerts"], serde_json::json!([2]));
+    assert!(post["message"]["text"].as_str().unwrap().contains("HighCPU"), "{post:#}");
+    assert_eq!(filter["alerts"][2]["verdict"], "publish");
+    assert!(filter["posts"][0]["message"].is_string());
+}
+
+#[test]
 fn colours_are_for_terminals_that_want_them() {
     let told = |more: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
@@ -382,6 +419,7 @@ fn foreign_text_does_not_steer_the_terminal() {
         (&["render", "-", "--format", "json"], &event, r"2J\u202e"),
         (&["render", "-", "--config", config], &dropped.to_string(), "line 1"),
         (&["explain", "-"], &event, r"cpu\u{1b}[2J"),
+        (&["explain", "-", "--json"], &event, r"2J\u202e"),
         (&["demo", "-"], &event, r"cpu\u{1b}[2J"),
         (&["demo", "-", "--json"], &event, r"2J\u202e"),
         (&["render", "-"], &format!("{{}}{hostile}"), "standard input"),

@@ -52,6 +52,30 @@ fn explained(text: &str, from: &str, to: Option<&str>) -> Vec<String> {
     verdicts
 }
 
+/// The same in JSON.
+fn explained_in_json(function: &Value) -> Vec<String> {
+    let verdict = |alert: &Value| match alert["verdict"].as_str().unwrap() {
+        "drop" => format!("drop {}", alert["dropped"]["rule"].as_str().unwrap()),
+        verdict @ ("publish" | "deliver") => {
+            assert_eq!(alert["dropped"], Value::Null, "{alert}");
+            let has_receivers = alert["receivers"].as_array().is_some_and(|all| !all.is_empty());
+            assert_eq!(verdict == "deliver", has_receivers, "{alert}");
+            "pass".to_owned()
+        }
+        other => panic!("{other}"),
+    };
+    let mut verdicts: Vec<String> = function["alerts"].as_array().unwrap().iter().map(verdict).collect();
+    let posts = function["posts"].as_array().unwrap();
+    let told: usize = posts.iter().map(|post| post["alerts"].as_array().unwrap().len()).sum();
+    let passed = verdicts.iter().filter(|verdict| *verdict == "pass").count();
+    assert!(passed == 0 || told > 0, "{function:#}");
+    if function["alerts"][0].get("receivers").is_some() {
+        // As with the text, in which each receiver has its line.
+        verdicts.dedup_by(|a, b| a == b && a == "pass");
+    }
+    verdicts
+}
+
 /// The same out of a function's log, for one invocation.
 fn logged(log: &str, request_id: &str) -> Vec<String> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -90,6 +114,8 @@ async fn explain_agrees_with_both_functions_on_every_fixture() {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}: {}", event.display(), String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
+        let json = command.arg("--json").output().unwrap();
+        let json: Value = serde_json::from_slice(&json.stdout).unwrap();
         let bytes = std::fs::read(&event).unwrap();
         for (name, running, to) in [
             ("grafana-filter-to-sns", &filter, Some("\ncloudwatch-to-slack would:")),
@@ -104,6 +130,8 @@ async fn explain_agrees_with_both_functions_on_every_fixture() {
             };
             let invocation = function.invoke(bytes.clone()).await;
             let said = explained(&text, &format!("{name} would:"), to);
+            let in_json = explained_in_json(&json["functions"][name]);
+            assert_eq!(in_json, said, "{}: {name}", event.display());
             // The log has a line for every alert before the answer, but gets here by a pipe of its own.
             let begin = Instant::now();
             let mut done = logged(&function.log(), &invocation.request_id);

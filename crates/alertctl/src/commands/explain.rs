@@ -1,5 +1,7 @@
 //! `alertctl explain`: the way of an event through each function, with the reason of every decision.
 
+mod json;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -16,13 +18,23 @@ use chrono::{DateTime, Utc};
 use crate::commands::shift::{self, Asked};
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
 use crate::commands::{input, terminal};
-use crate::plain::Plain;
+use crate::plain::{self, Plain};
 
 /// Prints the explanation.
-pub(crate) fn run(file: &Path, config: Option<&Path>, at: Option<DateTime<Utc>>) -> Result<bool, String> {
+pub(crate) fn run(
+    file: &Path,
+    config: Option<&Path>,
+    at: Option<DateTime<Utc>>,
+    as_json: bool,
+) -> Result<bool, String> {
     let event = input::event(file)?;
     let config = input::config(config)?;
-    anstream::print!("{}", explain(&event, &config, at));
+    if as_json {
+        let explained = json::explained(shift::ask(&event, at), &config);
+        anstream::println!("{}", plain::json(&format!("{explained:#}")));
+    } else {
+        anstream::print!("{}", explain(&event, &config, at));
+    }
     Ok(true)
 }
 

@@ -39,7 +39,11 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   alertctl explain my-event.json --config alerts.yaml
   alertctl explain my-event.json --config alerts.yaml --at 2026-09-13T03:00:00+09:00
-  alertctl explain - < my-event.json";
+  alertctl explain - < my-event.json
+  alertctl explain my-event.json --json | jq -r '.functions[\"cloudwatch-to-slack\"].alerts[].receivers[].name'
+
+--json prints {\"now\", \"note\", \"records\", \"functions\"}; each function has its \"alerts\" (with \"labels\", \"rules\", \"verdict\",
+\"dropped\", \"receivers\" and more) and its \"posts\", which name their alerts by place.";
 const PLAYGROUND_EXAMPLES: &str = "\
 Examples:
   alertctl playground --port 4000
@@ -109,6 +113,9 @@ pub(crate) enum Command {
         /// As if it happened at this time (RFC 3339): all times of the event are moved; when it happened in truth, unless given.
         #[arg(long, value_name = "TIME", value_parser = input::moment)]
         at: Option<DateTime<Utc>>,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Check configurations, and name everything that is wrong with them, or has no effect, by line and column.
     Check(check::Options),
@@ -141,9 +148,9 @@ pub(crate) async fn run(command: Command) -> Result<bool, Failure> {
             input::once(config.iter().chain([&file]))?;
             render::run(&file, format, rendering, config.as_deref(), at)?
         }
-        Command::Explain { file, config, at } => {
+        Command::Explain { file, config, at, json } => {
             input::once(config.iter().chain([&file]))?;
-            explain::run(&file, config.as_deref(), at)?
+            explain::run(&file, config.as_deref(), at, json)?
         }
         Command::Playground { port, config, app } => {
             playground::run(port, config.as_deref(), way(app)).await?
