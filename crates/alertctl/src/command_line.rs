@@ -7,7 +7,10 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// What was asked for cannot be meant: exit status 2, with the usage.
-    #[cfg(feature = "commands")]
+    #[cfg_attr(
+        not(feature = "commands"),
+        expect(dead_code, reason = "of the benchmark the parser takes nothing that cannot be meant")
+    )]
     CommandLine(String),
     /// Something else is in the way: exit status 1.
     Other(String),
@@ -36,7 +39,6 @@ impl Line {
     }
 
     /// Ends the process as the parser does: what is wrong, and the usage of the command that it is about.
-    #[cfg(feature = "commands")]
     pub(crate) fn refuse(self, why: &str) -> ! {
         let (mut command, mut matches) = (self.command, &self.matches);
         while let Some((name, inner)) = matches.subcommand() {

@@ -85,7 +85,6 @@ async fn main() -> ExitCode {
     match run(arguments.command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        #[cfg(feature = "commands")]
         Err(Failure::CommandLine(why)) => line.refuse(&why),
         Err(Failure::Other(problem)) => {
             anstream::eprintln!("alertctl: {}", plain::lines(&problem));

@@ -95,7 +95,9 @@ fn run_suite(file: &Path, suite: &Suite, config: &Config, count: &mut Count) {
         } else {
             count.failed += 1;
             anstream::println!("  {RED}FAIL{RED:#}  {name} (line {})", test.line);
-            why.iter().for_each(|line| anstream::println!("        {line}"));
+            for line in why {
+                anstream::println!("        {line}");
+            }
         }
     }
 }

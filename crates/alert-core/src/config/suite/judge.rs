@@ -140,13 +140,12 @@ impl Judge<'_> {
     /// The first line of the message that tells of an item.
     fn title(&self, plan: &Plan<'_>, item: usize) -> Option<String> {
         let post = plan.posts.iter().find(|post| post.items.contains(&item))?;
-        let whole = match plan.page(post) {
-            Some(page) => text::page(&page, self.config.timezone, self.config.language.words()),
+        let whole = if let Some(page) = plan.page(post) {
+            text::page(&page, self.config.timezone, self.config.language.words())
+        } else {
             // A digest has no page, and its message a text.
-            None => {
-                let content: Value = serde_json::from_str(&post.message.content()).ok()?;
-                content["text"].as_str()?.to_owned()
-            }
+            let content: Value = serde_json::from_str(&post.message.content()).ok()?;
+            content["text"].as_str()?.to_owned()
         };
         whole.lines().next().map(str::to_owned)
     }
@@ -168,11 +167,11 @@ impl Judge<'_> {
 
     fn delivered_to(&self, receivers: &[String]) -> String {
         let names = || self.config.receivers.iter().map(|receiver| receiver.name.as_str());
-        let named = receivers.iter().map(|receiver| {
+        let expected = receivers.iter().map(|receiver| {
             let is_known = names().any(|name| name == receiver);
             format!("{receiver}{}", unknown(receiver, is_known, "receiver", names()))
         });
-        format!("delivered to {}", named.collect::<Vec<_>>().join(", "))
+        format!("delivered to {}", expected.collect::<Vec<_>>().join(", "))
     }
 }
 
