@@ -89,7 +89,7 @@ package template "$out/alert-relay.template.json"
 # --- what comes with it ----------------------------------------------------------------------------------------------------
 
 install -m 755 infra/deploy.sh "$out/deploy.sh"
-install -m 644 infra/alerts.example.yaml LICENSE CHANGELOG.md "$out/"
+install -m 644 infra/alerts.example.yaml infra/alerts.test.yaml LICENSE CHANGELOG.md "$out/"
 unset RUSTFLAGS
 cargo install --quiet --locked --root target/tools cargo-cyclonedx@0.5.9
 cargo install --quiet --locked --root target/tools --features cli cargo-about@0.9.3
