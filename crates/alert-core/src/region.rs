@@ -1,5 +1,7 @@
 //! AWS regions, partitions and ARNs: which region an alarm is in, and which console shows it.
 
+use std::fmt;
+
 /// The parts of an ARN that we use. Source: the AWS General Reference, "Amazon Resource Names".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arn<'a> {
@@ -61,6 +63,36 @@ impl<'a> Arn<'a> {
     #[must_use]
     pub fn alarm_name(&self) -> Option<&'a str> {
         (self.service == "cloudwatch").then(|| self.resource.strip_prefix("alarm:")).flatten()
+    }
+
+    /// The queue's name in an SQS ARN.
+    #[must_use]
+    pub fn queue_name(&self) -> Option<&'a str> {
+        (self.service == "sqs" && !self.resource.contains(':')).then_some(self.resource)
+    }
+
+    /// The function's name in a Lambda ARN, and the version or alias, where it names one.
+    ///
+    /// Source: AWS Lambda API Reference, Invoke: names have letters, digits, `-` and `_`, and `$LATEST` is a version.
+    #[must_use]
+    pub fn function(&self) -> Option<(&'a str, Option<&'a str>)> {
+        let function =
+            (self.service == "lambda").then(|| self.resource.strip_prefix("function:")).flatten()?;
+        let (name, qualifier) = match function.split_once(':') {
+            Some((name, qualifier)) => (name, Some(qualifier)),
+            None => (function, None),
+        };
+        let is_word = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_$".contains(&b))
+        };
+        (is_word(name) && qualifier.is_none_or(is_word)).then_some((name, qualifier))
+    }
+}
+
+impl fmt::Display for Arn<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, service, region, account, resource } = self;
+        write!(formatter, "arn:{partition}:{service}:{region}:{account}:{resource}")
     }
 }
 
@@ -208,8 +240,27 @@ mod tests {
         let arn = Arn::parse("arn:aws-cn:cloudwatch:cn-north-1:111122223333:alarm:a:b").unwrap();
         assert_eq!((arn.partition, arn.region, arn.account), ("aws-cn", "cn-north-1", "111122223333"));
         assert_eq!(arn.alarm_name(), Some("a:b"));
+        assert_eq!(arn.to_string(), "arn:aws-cn:cloudwatch:cn-north-1:111122223333:alarm:a:b");
         for text in ["", "arn", "arn:aws:sns", "urn:aws:sns:r:a:t", "arn:aws:sns:r:a:"] {
             assert_eq!(Arn::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn queues_and_functions() {
+        let queue =
+            |resource| Arn::parse(&format!("arn:aws:sqs:r:1:{resource}")).unwrap().queue_name().is_some();
+        assert!(queue("q.fifo") && !queue("q:1"));
+        for (text, expected) in [
+            ("arn:aws:lambda:r:1:function:relay", Some(("relay", None))),
+            ("arn:aws:lambda:r:1:function:relay:$LATEST", Some(("relay", Some("$LATEST")))),
+            ("arn:aws:lambda:r:1:function:relay:live:3", None),
+            ("arn:aws:lambda:r:1:function:", None),
+            ("arn:aws:lambda:r:1:function:a b", None),
+            ("arn:aws:lambda:r:1:layer:relay", None),
+            ("arn:aws:sqs:r:1:function:relay", None),
+        ] {
+            assert_eq!(Arn::parse(text).and_then(|arn| arn.function()), expected, "{text}");
         }
     }
 

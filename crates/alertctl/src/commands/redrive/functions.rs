@@ -1,7 +1,9 @@
 //! Which function a message belongs to, and whether it may be called.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 
+use alert_core::region::Arn;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use serde_json::Value;
@@ -17,32 +19,41 @@ const PAGES_MAX: usize = 10;
 const SNS_PROTOCOL_FUNCTION: &str = "lambda";
 const SNS_PROTOCOL_QUEUE: &str = "sqs";
 
+/// Where a function is: only those of the queue's own account and region are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    partition: String,
+    region: String,
+    account: String,
+}
+
+impl Place {
+    fn of(arn: &Arn<'_>) -> Self {
+        let [partition, region, account] = [arn.partition, arn.region, arn.account].map(str::to_owned);
+        Self { partition, region, account }
+    }
+}
+
+/// How the ARN of every function there begins.
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "arn:{}:lambda:{}:{}:function:", self.partition, self.region, self.account)
+    }
+}
+
 /// A function's ARN; the version or alias that it may name is not a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FunctionArn {
-    /// `arn:aws:lambda:REGION:ACCOUNT:function:`, and so the account and the region.
-    place: String,
+    place: Place,
     name: String,
     qualifier: Option<String>,
 }
 
 impl FunctionArn {
-    fn parse(arn: &str) -> Option<Self> {
-        let at = arn.match_indices(':').nth(5)?.0 + 1;
-        let (place, function) = arn.split_at(at);
-        let (name, qualifier) = match function.split_once(':') {
-            Some((name, qualifier)) => (name, Some(qualifier.to_owned())),
-            None => (function, None),
-        };
-        let is_word = |text: &str| {
-            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_$".contains(c))
-        };
-        let is_sound = place.starts_with("arn:")
-            && place.ends_with(":function:")
-            && place.split(':').nth(2) == Some("lambda")
-            && is_word(name)
-            && qualifier.as_deref().is_none_or(is_word);
-        is_sound.then(|| Self { place: place.to_owned(), name: name.to_owned(), qualifier })
+    fn parse(text: &str) -> Option<Self> {
+        let arn = Arn::parse(text)?;
+        let (name, qualifier) = arn.function()?;
+        Some(Self { place: Place::of(&arn), name: name.to_owned(), qualifier: qualifier.map(str::to_owned) })
     }
 
     fn unqualified(&self) -> String {
@@ -64,8 +75,8 @@ pub(super) struct Functions {
     sns: aws_sdk_sns::Client,
     given: Option<FunctionArn>,
     dead_letters: String,
-    /// How the ARN of every function begins that may be called: the queue's account and region.
-    place: String,
+    /// Where every function is that may be called: the queue's account and region.
+    place: Place,
     stack: Result<Option<String>, String>,
     known: HashMap<Origin, Result<String, String>>,
 }
@@ -76,11 +87,9 @@ impl Functions {
         given: Option<&str>,
         queue: &Queue,
     ) -> Result<Self, String> {
-        let parts: Vec<_> = queue.arn.split(':').collect();
-        let ["arn", partition, "sqs", region, account, _] = parts[..] else {
-            return Err(format!("SQS says that the queue's ARN is {:?}", queue.arn));
-        };
-        let place = format!("arn:{partition}:lambda:{region}:{account}:function:");
+        let arn = Arn::parse(&queue.arn).filter(|arn| arn.queue_name().is_some());
+        let arn = arn.ok_or_else(|| format!("SQS says that the queue's ARN is {:?}", queue.arn))?;
+        let place = Place::of(&arn);
         let given = given.map(|given| given_function(given, &place)).transpose()?;
         // A second attempt of a call that was only slow would deliver twice; the message stays where it is instead.
         let lambda = aws_sdk_lambda::config::Builder::from(config)
@@ -103,8 +112,7 @@ impl Functions {
         if let Some(given) = &self.given {
             return format!("Only {} is called.", given.arn());
         }
-        let place = self.place.trim_start_matches("arn:").trim_end_matches(":function:").split(':');
-        let place = place.skip(2).collect::<Vec<_>>().join(", account ");
+        let place = format!("{}, account {}", self.place.region, self.place.account);
         match &self.stack {
             Ok(Some(stack)) => {
                 format!("Only functions of the stack {} are called, in {place}.", stack_name(stack))
@@ -222,11 +230,11 @@ impl Functions {
 }
 
 /// What `--function` names, in the queue's account and region.
-fn given_function(given: &str, place: &str) -> Result<FunctionArn, String> {
+fn given_function(given: &str, place: &Place) -> Result<FunctionArn, String> {
     let arn = if given.starts_with("arn:") { given.to_owned() } else { format!("{place}{given}") };
     let function = FunctionArn::parse(&arn)
         .ok_or_else(|| format!("--function {given:?}: expected a function's name or ARN"))?;
-    if function.place != place {
+    if function.place != *place {
         return Err(format!(
             "--function {given}: it is in another account or region than the queue, {place}…"
         ));
@@ -257,7 +265,7 @@ mod tests {
 
     #[test]
     fn functions_are_where_the_queue_is() {
-        let place = "arn:aws:lambda:eu-west-1:123456789012:function:";
+        let place = &Place::of(&Arn::parse("arn:aws:sqs:eu-west-1:123456789012:alerts").unwrap());
         for (given, called) in [
             ("relay", "relay"),
             ("relay:live", "relay:live"),

@@ -1,5 +1,6 @@
 //! What lies in a dead-letter queue: where it died, and the event that its function would have got.
 
+use alert_core::region::Arn;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -127,7 +128,7 @@ fn sqs_record(message: &Message, source: &str) -> Value {
     }
     record.insert("eventSource".to_owned(), "aws:sqs".into());
     record.insert("eventSourceARN".to_owned(), source.into());
-    record.insert("awsRegion".to_owned(), source.split(':').nth(3).into());
+    record.insert("awsRegion".to_owned(), Arn::parse(source).map(|arn| arn.region).into());
     Value::Object(record)
 }
 

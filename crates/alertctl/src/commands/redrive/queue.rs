@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use alert_core::region::Arn;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 
 use super::STACK_TAG;
@@ -18,8 +19,8 @@ const STALE_MAX: usize = 3;
 
 /// The region that a queue's ARN or URL tells.
 pub(super) fn region_of(queue: &str) -> Option<&str> {
-    if let Some(rest) = queue.strip_prefix("arn:") {
-        return rest.split(':').nth(2).filter(|region| !region.is_empty());
+    if let Some(arn) = Arn::parse(queue) {
+        return Some(arn.region).filter(|region| !region.is_empty());
     }
     let host = queue.strip_prefix("https://")?.split('/').next()?;
     let (region, rest) = host.strip_prefix("sqs.")?.split_once('.')?;
@@ -45,15 +46,12 @@ impl Queue {
         let url = if given.starts_with("https://") || given.starts_with("http://") {
             given.to_owned()
         } else {
-            let (owner, name) = match given.strip_prefix("arn:") {
-                Some(rest) => {
-                    let parts: Vec<_> = rest.split(':').collect();
-                    let [_, "sqs", _, owner, name] = parts[..] else {
-                        return Err(format!("{given:?} is not the ARN of a queue"));
-                    };
-                    (Some(owner.to_owned()), name)
-                }
-                None => (None, given),
+            let (owner, name) = if given.starts_with("arn:") {
+                let queue = Arn::parse(given).and_then(|arn| Some((arn.account, arn.queue_name()?)));
+                let (owner, name) = queue.ok_or_else(|| format!("{given:?} is not the ARN of a queue"))?;
+                (Some(owner.to_owned()), name)
+            } else {
+                (None, given)
             };
             let call = client.get_queue_url().queue_name(name).set_queue_owner_aws_account_id(owner);
             let answer = call.send().await.map_err(|error| problem("SQS GetQueueUrl", given, &error))?;
@@ -77,7 +75,8 @@ impl Queue {
             .map_err(|error| problem("SQS GetQueueAttributes", &self.url, &error))?;
         let mut attributes = answer.attributes.unwrap_or_default();
         self.arn = attributes.remove(&QueueAttributeName::QueueArn).unwrap_or_default();
-        self.name = self.arn.rsplit(':').next().unwrap_or_default().to_owned();
+        let arn = Arn::parse(&self.arn);
+        self.name = arn.as_ref().and_then(Arn::queue_name).unwrap_or_default().to_owned();
         let waiting = attributes.remove(&QueueAttributeName::ApproximateNumberOfMessages);
         self.waiting = waiting.and_then(|number| number.parse().ok()).unwrap_or_default();
         // A courtesy for messages that do not tell where they died; who may not ask gives --function.
@@ -85,9 +84,9 @@ impl Queue {
         let sources = sources.map(|answer| answer.queue_urls).unwrap_or_default();
         if let [source] = &sources[..]
             && let Some((_, name)) = source.rsplit_once('/')
-            && let Some((before, _)) = self.arn.rsplit_once(':')
+            && let Some(arn) = arn
         {
-            self.source = Some(format!("{before}:{name}"));
+            self.source = Some(Arn { resource: name, ..arn }.to_string());
         }
         let tags = self.client.list_queue_tags().queue_url(&self.url).send().await;
         self.stack = tags
