@@ -144,6 +144,30 @@ pub fn dropped_by(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Option<
     Some(Dropped { rule: first.rule, why: first.why })
 }
 
+/// What drops an alert whatever the time is and however old it is: `notify_on`, or a drop rule without `active_time_intervals`
+/// and `younger_than`.
+///
+/// Where not all of its labels are known, a matcher that asks for an unknown one says nothing, and so its rule neither.
+#[must_use]
+pub fn dropped_always(config: &Config, alert: &Alert, all_labels_known: bool) -> Option<Dropped> {
+    let is_decided = |rule: &DropRule| {
+        all_labels_known || rule.matchers.iter().all(|matcher| !alert.labels.get(matcher.name()).is_empty())
+    };
+    quieted(config, alert).or_else(|| {
+        let rules = config.drop.iter().filter(|rule| rule.is_timeless() && is_decided(rule));
+        let mut reasons = rules.filter_map(|rule| Some((rule, matched(rule, alert).ok()?)));
+        reasons.next().map(|(rule, why)| Dropped { rule: rule.name.clone(), why })
+    })
+}
+
+/// Whether some rule that always holds asks for a label that the alert does not have.
+#[must_use]
+pub fn asks_for_other_labels(config: &Config, alert: &Alert) -> bool {
+    let mut matchers =
+        config.drop.iter().filter(|rule| rule.is_timeless()).flat_map(|rule| rule.matchers.iter());
+    matchers.any(|matcher| alert.labels.get(matcher.name()).is_empty())
+}
+
 /// What every drop rule makes of the alert, in their order; the first that holds is the one that drops it.
 #[must_use]
 pub fn trace_drop_rules(config: &Config, alert: &Alert, now: DateTime<Utc>) -> Vec<RuleTrace> {

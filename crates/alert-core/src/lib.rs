@@ -8,6 +8,7 @@
 
 pub mod alert;
 pub mod answer;
+pub mod audit;
 pub mod blind;
 pub mod canary;
 pub mod config;

@@ -562,3 +562,60 @@ fn silences_are_kept_in_a_table_and_let_go_of_what_they_hold() {
     assert!(listed.contains(&other) && !listed.contains(&one), "{listed}");
     assert!(expired.contains(&one) && !expired.contains(&other), "{expired}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs moto: run by `make test`"]
+async fn the_audit_finds_alarms_that_reach_nobody() {
+    let moto = Moto::start();
+    // moto's CloudWatch does not speak the SDK's protocol: the alarms are the sandbox's, in pages, and the topics moto's.
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let topic = |name: &str| text(&moto.aws(&format!("sns create-topic --name {name}"), &[]), "/TopicArn");
+    let (relay, empty, crowd) = (topic("alerts"), topic("empty"), topic("crowd"));
+    let queue = format!("arn:aws:sqs:{REGION}:123456789012:alerts");
+    moto.aws("sqs create-queue --queue-name alerts", &[]);
+    let subscribe = |topic: &str, protocol: &str, endpoint: &str| {
+        let what = format!("sns subscribe --topic-arn {topic} --protocol {protocol}");
+        moto.aws(&what, &["--notification-endpoint", endpoint]);
+    };
+    subscribe(&relay, "sqs", &queue);
+    subscribe(&crowd, "email", "jane@example.com");
+    let put = |name: &str, more: Value| {
+        let mut alarm = json!({
+            "AlarmName": name, "Namespace": "Shop", "MetricName": "Errors", "Statistic": "Sum", "Period": 60,
+            "EvaluationPeriods": 1, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold",
+        });
+        alarm.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        sandbox.cloudwatch.put_metric_alarm(&alarm).unwrap();
+    };
+    for number in 0..110 {
+        put(&format!("fine-{number:03}"), json!({"AlarmActions": [relay]}));
+    }
+    put("mailed", json!({"AlarmActions": [crowd]}));
+    put("lost", json!({"AlarmActions": [format!("{relay}-gone")]}));
+    put("unheard", json!({"AlarmActions": [empty]}));
+    put("off", json!({"AlarmActions": [relay], "ActionsEnabled": false}));
+    put("mute", json!({}));
+    let audit = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
+        command.args(["audit", "--json"]).envs(moto.environment());
+        command.env("AWS_ENDPOINT_URL_CLOUDWATCH", sandbox.cloudwatch.url()).output().unwrap()
+    };
+    let output = audit();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap().iter();
+    let findings: Vec<_> = findings.map(|one| (text(one, "/alarm"), text(one, "/reason"))).collect();
+    let expected = [
+        ("lost", "topic_missing"),
+        ("unheard", "no_subscriber"),
+        ("off", "actions_disabled"),
+        ("mute", "no_action"),
+    ]
+    .map(|(alarm, reason)| (alarm.to_owned(), reason.to_owned()));
+    assert_eq!(findings, expected);
+    assert_eq!((&report["alarms"], &report["reaching"]), (&json!(115), &json!(111)));
+    for name in ["lost", "unheard", "off", "mute"] {
+        sandbox.cloudwatch.delete_alarm(name);
+    }
+    assert_eq!(audit().status.code(), Some(0));
+}

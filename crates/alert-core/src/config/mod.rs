@@ -219,6 +219,12 @@ impl DropRule {
         }
     }
 
+    /// Whether it holds at every time, for alerts of every age.
+    #[must_use]
+    pub fn is_timeless(&self) -> bool {
+        self.active_time_intervals.is_empty() && self.younger_than.is_none()
+    }
+
     /// The first of its intervals that holds at this moment.
     #[must_use]
     pub fn active_interval(&self, moment: DateTime<Utc>) -> Option<&NamedTimeInterval> {

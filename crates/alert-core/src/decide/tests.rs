@@ -411,3 +411,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_dropped_always_is_dropped_at_every_time() {
+    let text = "
+notify_on: [ALARM, OK]
+drop:
+  - {name: young, matchers: ['alertname=~\".*\"', 'region=eu-west-1'], younger_than: 1h}
+  - {name: night, matchers: ['region=eu-west-1'], active_time_intervals: [night]}
+  - {name: tests, matchers: ['alertname=~\"test-.*\"']}
+  - {name: nobodys, matchers: ['region=eu-west-1', 'team=\"\"']}
+  - {name: resolved, matchers: ['state=resolved']}
+time_intervals: [{name: night, time_intervals: [{times: [{start_time: '00:00', end_time: '24:00'}]}]}]
+";
+    let config = config(text);
+    for (name, region, state, known, expected) in [
+        ("test-cpu", "eu-west-1", "ALARM", true, Some("tests")),
+        ("test-cpu", "eu-west-1", "ALARM", false, Some("tests")),
+        ("cpu", "eu-west-1", "ALARM", true, Some("nobodys")),
+        // It may have a team that nobody has told.
+        ("cpu", "eu-west-1", "ALARM", false, None),
+        ("cpu", "us-east-1", "ALARM", true, None),
+        ("cpu", "us-east-1", "OK", true, Some("resolved")),
+        ("cpu", "us-east-1", "INSUFFICIENT_DATA", true, Some(NOTIFY_ON)),
+    ] {
+        let mut alert = alarm(state, None, Cause::Action);
+        alert.labels.set("alertname", name);
+        alert.labels.set("region", region);
+        alert.labels.set("state", alert.state.as_label());
+        let dropped = dropped_always(&config, &alert, known);
+        assert_eq!(
+            dropped.as_ref().map(|dropped| &*dropped.rule),
+            expected,
+            "{name} {region} {state} {known}"
+        );
+        for now in ["2026-09-13T03:00:00Z", "2026-12-24T23:59:59Z"] {
+            let verdict = decide_relay(&config, &alert, time(now));
+            assert!(
+                dropped.is_none() || matches!(verdict, Verdict::Drop(_)),
+                "{name} {region} {state} {now}"
+            );
+        }
+        assert!(asks_for_other_labels(&config, &alert));
+        alert.labels.set("team", "orders");
+        assert!(!asks_for_other_labels(&config, &alert));
+    }
+    assert_eq!(dropped_always(&Config::fail_open(), &alarm("ALARM", None, Cause::Action), true), None);
+}

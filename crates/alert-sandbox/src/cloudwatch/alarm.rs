@@ -9,6 +9,7 @@ use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
 use super::error::CloudWatchError;
+use super::history::{History, Told};
 use super::wire::is_moment;
 use crate::aws::{ACCOUNT, REGION};
 use crate::sns::Message;
@@ -108,11 +109,17 @@ impl Alarms {
         self.0.remove(name);
     }
 
-    /// Sets an alarm's state, and says to which topics its action goes, and with which message.
+    /// An alarm's kind.
+    pub(super) fn kind(&self, name: &str) -> Option<Kind> {
+        self.0.get(name).map(|(kind, _)| *kind)
+    }
+
+    /// Sets an alarm's state, writes that down, and says to which topics its action goes, and with which message.
     pub(super) fn set_state(
         &mut self,
         request: &Map<String, Value>,
         now: SystemTime,
+        history: &mut History,
     ) -> Result<Vec<(String, Message)>, CloudWatchError> {
         let needed = |name| text(request, name)?.ok_or_else(|| CloudWatchError::required(name));
         let (name, state, reason) = (needed("AlarmName")?, needed("StateValue")?, needed("StateReason")?);
@@ -127,11 +134,16 @@ impl Alarms {
         }
         let (kind, alarm) = self.0.get_mut(name).ok_or_else(|| CloudWatchError::no_alarm(name))?;
         let before = alarm.insert("StateValue".to_owned(), state.into()).unwrap_or_default();
-        alarm.insert("StateReason".to_owned(), reason.into());
+        let before_reason = alarm.insert("StateReason".to_owned(), reason.into()).unwrap_or_default();
         alarm.insert("StateUpdatedTimestamp".to_owned(), seconds(now));
         let is_changed = before != state;
         if is_changed {
             alarm.insert("StateTransitionedTimestamp".to_owned(), seconds(now));
+            let told = |state, reason, data| Told { state, reason, data };
+            let (from, why) =
+                (before.as_str().unwrap_or_default(), before_reason.as_str().unwrap_or_default());
+            let data = text(request, "StateReasonData")?;
+            history.add(*kind, name, now, &told(from, why, None), &told(state, reason, data));
         }
         if !is_changed || alarm.get("ActionsEnabled") == Some(&Value::Bool(false)) {
             return Ok(Vec::new());
@@ -298,24 +310,25 @@ fn has_action(alarm: &Map<String, Value>, prefix: &str) -> bool {
 }
 
 /// Without types, composite alarms are left out (API reference, DescribeAlarms).
-fn kinds(request: &Map<String, Value>) -> Result<Vec<Kind>, CloudWatchError> {
+pub(super) fn kinds(request: &Map<String, Value>) -> Result<Vec<Kind>, CloudWatchError> {
     let Some(types) = texts(request, "AlarmTypes")? else { return Ok(vec![Kind::Metric]) };
     if types.is_empty() {
         return Ok(vec![Kind::Metric]);
     }
+    // Log alarms may be asked for: there are none.
+    let types = types.into_iter().filter(|name| *name != "LogAlarm");
     let kind = |name: &str| match name {
         "MetricAlarm" => Ok(Kind::Metric),
         "CompositeAlarm" => Ok(Kind::Composite),
-        "LogAlarm" => Err(CloudWatchError::unknown("log alarms")),
         _ => {
-            let constraint = "satisfy enum value set: [CompositeAlarm, MetricAlarm]";
+            let constraint = "satisfy enum value set: [CompositeAlarm, LogAlarm, MetricAlarm]";
             Err(CloudWatchError::constraint(&format!("'[{name}]'"), "alarmTypes", constraint))
         }
     };
-    types.into_iter().map(kind).collect()
+    types.map(kind).collect()
 }
 
-fn page_size(request: &Map<String, Value>) -> Result<usize, CloudWatchError> {
+pub(super) fn page_size(request: &Map<String, Value>) -> Result<usize, CloudWatchError> {
     let Some(size) = request.get("MaxRecords").filter(|size| !size.is_null()) else {
         return Ok(DESCRIBED_DEFAULT);
     };

@@ -1,4 +1,4 @@
-//! Metrics and alarms: DescribeAlarms, SetAlarmState, GetMetricData and the rules that mute alarms, over Smithy RPC v2 CBOR and over
+//! Metrics and alarms: DescribeAlarms, DescribeAlarmHistory, ListTagsForResource, SetAlarmState, GetMetricData and the rules that mute alarms, over Smithy RPC v2 CBOR and over
 //! AWS JSON.
 //!
 //! Alarms are told, not evaluated. Of metric math the sandbox knows arithmetic and anomaly bands; what it does not know
@@ -6,12 +6,14 @@
 
 mod alarm;
 mod error;
+mod history;
 mod math;
 mod metric;
 mod mute;
 mod query;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use std::{fmt, io};
@@ -22,7 +24,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio_rustls::TlsAcceptor;
 
 use crate::aws::{self, Call, Fault, Ids, is_signed};
@@ -33,6 +35,8 @@ use crate::sns::{Message, Notifier};
 pub use alarm::DESCRIBED_MAX;
 use alarm::{Alarms, Kind};
 use error::CloudWatchError;
+pub use history::HISTORY_PAGE_MAX;
+use history::{History, Told};
 use metric::{MetricId, Metrics};
 pub use mute::MUTED_ALARMS_MAX;
 use mute::MuteRules;
@@ -65,6 +69,9 @@ impl fmt::Debug for Notify {
 #[derive(Debug, Default)]
 struct Store {
     alarms: Alarms,
+    history: History,
+    /// Of resources, by their ARNs.
+    tags: BTreeMap<String, Vec<(String, String)>>,
     mute_rules: MuteRules,
     metrics: Metrics,
     journal: Journal,
@@ -101,6 +108,28 @@ impl CloudWatch {
     fn put_alarm(&self, kind: Kind, alarm: &Value) -> Result<(), String> {
         let put = lock(&self.shared.state).alarms.put(kind, alarm);
         put.map_err(|error| format!("{}: {}", error.code, error.message().trim_end()))
+    }
+
+    /// Tags an alarm, or what else has an ARN.
+    pub fn tag(&self, arn: &str, key: &str, value: &str) {
+        let tag = (key.to_owned(), value.to_owned());
+        lock(&self.shared.state).tags.entry(arn.to_owned()).or_default().push(tag);
+    }
+
+    /// Writes down that an alarm went from one state to another at a time that is past. `data` is JSON about the reason.
+    pub fn put_history(
+        &self,
+        name: &str,
+        at: SystemTime,
+        from: &str,
+        to: &str,
+        reason: &str,
+        data: Option<&str>,
+    ) {
+        let mut store = lock(&self.shared.state);
+        let kind = store.alarms.kind(name).unwrap_or(Kind::Metric);
+        let told = |state, reason, data| Told { state, reason, data };
+        store.history.add(kind, name, at, &told(from, "", None), &told(to, reason, data));
     }
 
     /// Deletes an alarm of either kind.
@@ -262,8 +291,18 @@ impl Store {
         let request = || protocol.decode(body);
         match operation {
             "DescribeAlarms" => self.alarms.describe(&request()?),
+            "DescribeAlarmHistory" => self.history.describe(&request()?),
+            "ListTagsForResource" => {
+                let request = request()?;
+                let arn = alarm::text(&request, "ResourceARN")?
+                    .ok_or_else(|| CloudWatchError::required("ResourceARN"))?;
+                let tags = self.tags.get(arn).into_iter().flatten();
+                Ok(
+                    json!({"Tags": tags.map(|(key, value)| json!({"Key": key, "Value": value})).collect::<Vec<_>>()}),
+                )
+            }
             "SetAlarmState" => {
-                told.extend(self.alarms.set_state(&request()?, now)?);
+                told.extend(self.alarms.set_state(&request()?, now, &mut self.history)?);
                 Ok(Value::Object(Map::new()))
             }
             "GetMetricData" => query::get_metric_data(&self.metrics, &request()?, now),

@@ -101,5 +101,7 @@ fn is_double(name: &str) -> bool {
 
 /// The members that are moments.
 pub(super) fn is_moment(name: &str) -> bool {
-    name.ends_with("Timestamp") || name.ends_with("Timestamps") || matches!(name, "StartDate" | "ExpireDate")
+    name.ends_with("Timestamp")
+        || name.ends_with("Timestamps")
+        || matches!(name, "StartDate" | "EndDate" | "ExpireDate")
 }

@@ -1,8 +1,9 @@
-//! The notification service: Publish and PublishBatch over its query protocol, and the fan-out to functions
-//! and queues.
+//! The notification service: Publish, PublishBatch and what topics tell of themselves over its query protocol, and the fan-out
+//! to functions and queues.
 
 mod message;
 mod query;
+mod read;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,6 +27,8 @@ use crate::lock;
 use crate::server::{Fate, Line, Server};
 use crate::sqs::Queue;
 use query::Request;
+use read::Outsider;
+pub use read::SUBSCRIPTIONS_PAGE_MAX;
 
 /// How long a FIFO topic swallows what it had before.
 pub const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(5);
@@ -70,6 +73,8 @@ pub enum SnsFault {
     Internal(u32),
     /// `AuthorizationError`, until another fault is set.
     Deny,
+    /// The same for one operation alone.
+    DenyOne(&'static str),
     /// No answer for this long and nothing published, until another fault is set.
     Hang(Duration),
     /// The next calls, this many, are published, but the connection breaks before the answer.
@@ -164,6 +169,7 @@ struct Topic {
     fifo: bool,
     content_based: bool,
     subscriptions: Vec<(String, Target)>,
+    outsiders: Vec<Outsider>,
     /// Deduplication id → message id, sequence number, and when.
     seen: BTreeMap<String, (Receipt, Instant)>,
 }
@@ -240,6 +246,22 @@ impl Sns {
         let arn = format!("{topic_arn}:{}", self.shared.ids.uuid());
         topic.subscriptions.push((arn.clone(), target));
         Ok(arn)
+    }
+
+    /// Subscribes somebody who is not in the sandbox, such as an address of e-mail, who gets nothing here. Until it is
+    /// confirmed, it has no ARN.
+    pub fn subscribe_outsider(
+        &self,
+        topic_arn: &str,
+        protocol: &str,
+        endpoint: &str,
+        is_confirmed: bool,
+    ) -> Result<(), SnsError> {
+        let mut state = lock(&self.shared.state);
+        let topic = state.by_arn.get_mut(topic_arn).ok_or_else(no_topic)?;
+        let arn = is_confirmed.then(|| format!("{topic_arn}:{}", self.shared.ids.uuid()));
+        topic.outsiders.push(Outsider { arn, protocol: protocol.to_owned(), endpoint: endpoint.to_owned() });
+        Ok(())
     }
 
     /// Publishes without a request, as an alarm does; says the message id. It must be called within the
@@ -401,7 +423,7 @@ impl Topics {
                 }
                 *left -= 1;
             }
-            SnsFault::None | SnsFault::Deny | SnsFault::Hang(_) => {}
+            SnsFault::None | SnsFault::Deny | SnsFault::DenyOne(_) | SnsFault::Hang(_) => {}
         }
         fault
     }
@@ -548,7 +570,7 @@ async fn answer(
         record(&shared, &request, "no answer");
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
-    let result = admit(&headers, &fault).and_then(|()| perform(&shared, &request));
+    let result = admit(&headers, &request, &fault).and_then(|()| perform(&shared, &request));
     let outcome = match &result {
         _ if matches!(fault, SnsFault::LoseAnswer(_)) => "no answer",
         Ok((_, true)) => "ok",
@@ -577,7 +599,7 @@ fn record(shared: &Shared, request: &Request, outcome: &str) {
 }
 
 /// What is refused before the request is looked at.
-fn admit(headers: &HeaderMap, fault: &SnsFault) -> Result<(), SnsError> {
+fn admit(headers: &HeaderMap, request: &Request, fault: &SnsFault) -> Result<(), SnsError> {
     if !is_signed(headers, "sns") {
         let message = "Request is missing Authentication Token";
         return Err(SnsError::new(403, "MissingAuthenticationToken", message));
@@ -585,11 +607,12 @@ fn admit(headers: &HeaderMap, fault: &SnsFault) -> Result<(), SnsError> {
     match fault {
         SnsFault::Throttle(_) => Err(SnsError::new(400, "Throttling", "Rate exceeded")),
         SnsFault::Internal(_) => Err(SnsError::new(500, "InternalError", "Internal error")),
-        SnsFault::Deny => Err(SnsError::new(
-            403,
-            "AuthorizationError",
-            "User is not authorized to perform: SNS:Publish because no identity-based policy allows it",
-        )),
+        SnsFault::DenyOne(operation) if *operation != request.operation => Ok(()),
+        SnsFault::Deny | SnsFault::DenyOne(_) => {
+            let why = "because no identity-based policy allows it";
+            let message = format!("User is not authorized to perform: SNS:{} {why}", request.operation);
+            Err(SnsError::new(403, "AuthorizationError", message))
+        }
         SnsFault::None | SnsFault::Hang(_) | SnsFault::LoseAnswer(_) => Ok(()),
     }
 }
@@ -610,6 +633,8 @@ fn perform(shared: &Shared, request: &Request) -> Result<(String, bool), SnsErro
             let whole = results.iter().all(|(_, result)| result.is_ok());
             Ok((query::batch(&results), whole))
         }
+        "GetTopicAttributes" => Ok((read::attributes(&mut state, request)?, true)),
+        "ListSubscriptionsByTopic" => Ok((read::subscriptions(&mut state, request)?, true)),
         other => {
             let message = format!("Could not find operation {other} for version 2010-03-31");
             Err(SnsError::new(400, "InvalidAction", message))

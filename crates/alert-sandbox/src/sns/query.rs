@@ -24,6 +24,10 @@ impl Request {
         arn.map(String::as_str).unwrap_or_default()
     }
 
+    pub(super) fn next_token(&self) -> Option<&str> {
+        self.fields.get("NextToken").map(String::as_str).filter(|token| !token.is_empty())
+    }
+
     /// The message of a Publish.
     pub(super) fn message(&self) -> Message {
         self.message_at("")
@@ -125,6 +129,6 @@ pub(super) fn batch(results: &[EntryResult]) -> String {
     format!("<Successful>{successful}</Successful><Failed>{failed}</Failed>")
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -1,6 +1,8 @@
 //! Every command but the benchmark, which is built without these and the AWS SDK that they need (the feature `commands`), and
 //! the completions.
 
+mod alarms;
+mod audit;
 mod aws;
 mod canary;
 mod check;
@@ -131,6 +133,8 @@ pub(crate) enum Command {
     EncryptSecret(encrypt_secret::Options),
     /// Hand what lies in a dead-letter queue back to its function, and delete what the function delivered.
     Redrive(redrive::Options),
+    /// Find alarms of an account and region that can never reach a person, by reads alone.
+    Audit(audit::Options),
     /// Set off the stack's own alarm, to see whether the whole way works: CloudWatch, SNS, the relay, the target.
     Canary(canary::Options),
     /// Silence alerts by matchers for a time, as amtool does: what they match is remembered, and rings for nobody.
@@ -160,6 +164,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, Failure> {
         Command::Pack(options) => pack::run(&options)?,
         Command::EncryptSecret(options) => encrypt_secret::run(options).await?,
         Command::Redrive(options) => redrive::run(options).await?,
+        Command::Audit(options) => audit::run(options).await?,
         Command::Canary(options) => canary::run(options).await?,
         Command::Silence(options) => silence::run(options).await?,
     })
