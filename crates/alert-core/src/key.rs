@@ -127,11 +127,17 @@ pub fn post(receiver: &str, part: &str, deliveries: &[String]) -> String {
 /// One line for one pair and never the same for two; of what is longer, the end is a hash.
 #[must_use]
 pub fn place(receiver: &str, alert: &AlertKey) -> String {
+    place_of(receiver, &alert.to_string())
+}
+
+/// The same of an alert's key in its text form, as the log has it.
+#[must_use]
+pub fn place_of(receiver: &str, alert: &str) -> String {
     let mut place = String::new();
     // Writing to a string does not fail.
     let _ = write_part(receiver, &mut place);
     place.push('|');
-    place += &alert.to_string();
+    place += alert;
     if place.len() > PLACE_MAX_BYTES {
         let hash = hash(&[&place]);
         let end = place.floor_char_boundary(PLACE_MAX_BYTES - hash.len() - 1);

@@ -783,6 +783,14 @@ impl Plan<'_> {
         steps.peek().is_some() && steps.all(Stepped::is_held)
     }
 
+    /// The id of the silence that holds an item, or the name of who silenced its alert alone; `None` where nothing holds it.
+    #[must_use]
+    pub fn held_by(&self, item: usize) -> Option<&str> {
+        let held = |life: &&Life| life.steps.iter().any(|step| step.item == item && step.is_held());
+        let silenced = self.lives.iter().find(held)?.incident.as_ref()?.silenced.as_ref()?;
+        Some(silenced.rule.as_deref().unwrap_or(&silenced.by.name))
+    }
+
     /// Who has silenced what rings nowhere, for each change and receiver once.
     pub fn silenced_by(&self) -> impl Iterator<Item = &str> {
         self.lives.iter().flat_map(|life| {

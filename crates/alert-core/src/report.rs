@@ -49,6 +49,25 @@ pub struct Arrived<'p> {
     pub at: DateTime<Utc>,
 }
 
+impl Arrived<'_> {
+    /// What was done where, for the log: `say C0123 1789384724.000100`. Nothing in it leads there.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let act = match self.post.act {
+            Act::Say => "say",
+            Act::Reply { .. } => "reply",
+            Act::Edit(_) => "edit",
+            Act::Supersede(_) => "supersede",
+        };
+        // An edit's message is the one that it changes, whatever the target answers.
+        let message = self.post.act.about().filter(|_| self.post.act.is_edit()).or(self.receipt.as_ref());
+        match message {
+            Some(Receipt { place, message }) => format!("{act} {place} {message}"),
+            None => format!("{act} {}", self.post.target.way.name),
+        }
+    }
+}
+
 impl<'p> Report<'p> {
     /// Why an item failed for the first of the receivers who did not get it.
     #[must_use]
@@ -74,8 +93,13 @@ impl<'p> Report<'p> {
     /// Whether an item, or one that speaks for it, has arrived anywhere.
     #[must_use]
     pub fn has_arrived(&self, plan: &Plan<'_>, item: usize) -> bool {
-        let arrived = |item| self.arrived.iter().any(|arrived| arrived.post.items.contains(&item));
-        arrived(item) || plan.spokesmen(item).any(arrived)
+        self.told(plan, item).next().is_some()
+    }
+
+    /// The posts that have arrived of an item, or of one that speaks for it.
+    pub fn told(&self, plan: &Plan<'_>, item: usize) -> impl Iterator<Item = &Arrived<'p>> {
+        let items: Vec<usize> = std::iter::once(item).chain(plan.spokesmen(item)).collect();
+        self.arrived.iter().filter(move |arrived| arrived.post.items.iter().any(|item| items.contains(item)))
     }
 
     /// Takes in what became of another target's posts.

@@ -225,13 +225,15 @@ fn log(
                     (_, Some(_)) => "published",
                     (_, None) => "published before",
                 };
-                Fate::Done { outcome, receivers: TOPIC }
+                Fate::Done { outcome, receivers: TOPIC, held_by: None }
             }
         };
         AlertLine {
             request_id,
             record: plan.records.get(item.record),
             alert: &item.alert,
+            key: &item.key,
+            posts: "",
             verdict: "publish",
             fate,
             tries: outcome.tries,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use alert_core::alert::Alert;
 use alert_core::decide::Dropped;
 use alert_core::envelope::{Hop, Record};
+use alert_core::key::AlertKey;
 use alert_core::outcome::Failure;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -65,6 +66,8 @@ pub enum Fate<'l> {
         outcome: &'static str,
         /// Who.
         receivers: &'l str,
+        /// The silence that holds it, or its author where it has no id.
+        held_by: Option<&'l str>,
     },
     /// Somebody did not get it.
     Failed(&'l Failure),
@@ -79,6 +82,10 @@ pub struct AlertLine<'l> {
     pub record: Option<&'l Record>,
     /// The alert.
     pub alert: &'l Alert,
+    /// Which alert it is: the same in all lines about it, and in its item of the table.
+    pub key: &'l AlertKey,
+    /// What was done where, and the messages' ids there; empty where nothing was.
+    pub posts: &'l str,
     /// What was to be done with it, unless it was dropped: `deliver`, `publish`.
     pub verdict: &'static str,
     /// What became of it.
@@ -92,7 +99,11 @@ pub struct AlertLine<'l> {
 impl AlertLine<'_> {
     /// Writes the line.
     pub fn write(&self) {
-        let Self { request_id, record, tries, .. } = *self;
+        let Self { request_id, record, tries, posts, .. } = *self;
+        let key = self.key.to_string();
+        // How often its carrier has brought it.
+        let brought = record.map(|record| record.tries).filter(|tries| *tries > 1);
+        let posts = (!posts.is_empty()).then_some(posts);
         let id = record.and_then(|record| record.id.as_deref()).unwrap_or(request_id);
         // Where a queue carries a topic's message, both ids lead somewhere.
         let item = record.and_then(|record| record.item.as_deref()).filter(|item| *item != id);
@@ -109,6 +120,8 @@ impl AlertLine<'_> {
                     path,
                     alert,
                     state,
+                    key,
+                    brought,
                     verdict = "dropped",
                     rule,
                     why,
@@ -116,7 +129,7 @@ impl AlertLine<'_> {
                     duration_ms
                 );
             }
-            Fate::Done { outcome, receivers } => {
+            Fate::Done { outcome, receivers, held_by } => {
                 tracing::info!(
                     request_id,
                     id,
@@ -124,9 +137,13 @@ impl AlertLine<'_> {
                     path,
                     alert,
                     state,
+                    key,
+                    brought,
                     verdict,
                     outcome,
                     receivers,
+                    held_by,
+                    posts,
                     tries,
                     duration_ms
                 );
@@ -139,10 +156,13 @@ impl AlertLine<'_> {
                     path,
                     alert,
                     state,
+                    key,
+                    brought,
                     verdict,
                     outcome = "failed",
                     error_type,
                     why = detail,
+                    posts,
                     tries,
                     duration_ms
                 );

@@ -10,7 +10,7 @@ use alert_core::known::Question;
 use alert_core::outcome::{Failure, Receipt};
 use alert_core::receipt::{Counted, Schedule};
 use alert_core::relay::{self, Deployment, Plan};
-use alert_core::report::{Digest, Report, Settled};
+use alert_core::report::{Arrived, Digest, Report, Settled};
 use alert_core::target::Target;
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
@@ -310,6 +310,7 @@ fn log(
             Verdict::Drop(_) => Vec::new(),
         };
         let receivers = names.join(", ");
+        let posts: Vec<String> = report.told(plan, index).map(Arrived::described).collect();
         let fate = match (&item.verdict, report.failure_of(plan, index)) {
             (_, Some(failure)) => Fate::Failed(failure),
             (Verdict::Drop(dropped), None) => Fate::Dropped(dropped),
@@ -322,12 +323,15 @@ fn log(
                     "delivered before"
                 },
                 receivers: &receivers,
+                held_by: plan.held_by(index),
             },
         };
         AlertLine {
             request_id,
             record: plan.records.get(item.record),
             alert: &item.alert,
+            key: &item.key,
+            posts: &posts.join("; "),
             verdict: "deliver",
             fate,
             tries: report.tries.get(&index).copied().unwrap_or(0),

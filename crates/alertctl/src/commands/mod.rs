@@ -19,6 +19,7 @@ mod silence;
 mod slack;
 mod terminal;
 mod test;
+mod why;
 
 use std::path::PathBuf;
 
@@ -135,6 +136,8 @@ pub(crate) enum Command {
     Redrive(redrive::Options),
     /// Find alarms of an account and region that can never reach a person, by reads alone.
     Audit(audit::Options),
+    /// Tell what became of one alert, step by step: from the functions' logs, and from what the relay's table remembers.
+    Why(why::Options),
     /// Set off the stack's own alarm, to see whether the whole way works: CloudWatch, SNS, the relay, the target.
     Canary(canary::Options),
     /// Silence alerts by matchers for a time, as amtool does: what they match is remembered, and rings for nobody.
@@ -165,6 +168,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, Failure> {
         Command::EncryptSecret(options) => encrypt_secret::run(options).await?,
         Command::Redrive(options) => redrive::run(options).await?,
         Command::Audit(options) => audit::run(options).await?,
+        Command::Why(options) => why::run(options).await?,
         Command::Canary(options) => canary::run(options).await?,
         Command::Silence(options) => silence::run(options).await?,
     })
