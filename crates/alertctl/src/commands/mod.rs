@@ -4,6 +4,7 @@
 mod alarms;
 mod audit;
 mod aws;
+mod backtest;
 mod canary;
 mod check;
 mod demo;
@@ -136,6 +137,8 @@ pub(crate) enum Command {
     Redrive(redrive::Options),
     /// Find alarms of an account and region that can never reach a person, by reads alone.
     Audit(audit::Options),
+    /// Replay the past against a configuration: what it would have posted, dropped, folded into digests, and routed to whom.
+    Backtest(backtest::Options),
     /// Tell what became of one alert, step by step: from the functions' logs, and from what the relay's table remembers.
     Why(why::Options),
     /// Set off the stack's own alarm, to see whether the whole way works: CloudWatch, SNS, the relay, the target.
@@ -169,6 +172,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, Failure> {
         Command::Redrive(options) => redrive::run(options).await?,
         Command::Audit(options) => audit::run(options).await?,
         Command::Why(options) => why::run(options).await?,
+        Command::Backtest(options) => backtest::run(options).await?,
         Command::Canary(options) => canary::run(options).await?,
         Command::Silence(options) => silence::run(options).await?,
     })

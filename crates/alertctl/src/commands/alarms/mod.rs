@@ -33,6 +33,24 @@ pub(crate) struct Alarm {
     definition: Map<String, Value>,
 }
 
+impl Alarm {
+    /// One of which no more than the name is known, because it is deleted.
+    pub(crate) fn gone(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// Whether it does something when it goes to this state.
+    pub(crate) fn has_action_for(&self, state: &str) -> bool {
+        let actions = match state {
+            "OK" => "OKActions",
+            "ALARM" => "AlarmActions",
+            _ => "InsufficientDataActions",
+        };
+        let actions = self.definition.get(actions).and_then(Value::as_array);
+        self.actions_enabled && actions.is_some_and(|actions| !actions.is_empty())
+    }
+}
+
 /// All alarms, in the order in which CloudWatch tells them.
 ///
 /// It needs the right `cloudwatch:DescribeAlarms`.

@@ -214,10 +214,10 @@ fn of_alert(line: &Line, steps: &mut Vec<Step>) {
     for post in line.text("posts").into_iter().flat_map(|posts| posts.split("; ")) {
         steps.push(of_post(line.at, post));
     }
-    let tries = match line.number("tries") {
-        None | Some(0 | 1) => String::new(),
-        Some(tries) => format!(", {tries} tries"),
-    };
+    // Each post is a try, and only those beyond are worth a word.
+    let posts = line.text("posts").map_or(1, |posts| posts.split("; ").count() as u64);
+    let tries = line.number("tries").filter(|tries| *tries > posts);
+    let tries = tries.map_or_else(String::new, |tries| format!(", {tries} tries"));
     let (what, text) = match outcome {
         "silenced" => ("held", format!("by the silence {}", line.text("held_by").unwrap_or("of somebody"))),
         "failed" => ("failed", format!("{}: {}{tries}", word("error_type"), word("why"))),
@@ -240,7 +240,7 @@ fn of_post(at: DateTime<Utc>, post: &str) -> Step {
     };
     match act {
         "edit" => Step::new(at, "edited", told),
-        "reply" => Step::new(at, "answered", format!("in the thread: {told}")),
+        "reply" => Step::new(at, "replied", format!("in the thread: {told}")),
         "supersede" => Step::new(at, "edited", format!("{told}, of which a newer one tells now")),
         _ => Step::new(at, "posted", told),
     }
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn every_id_leads_to_the_whole_of_one_problem() {
         let expected = "arrived understood routed posted posted answer acknowledged told again problem arrived understood \
-                        routed edited answered answer over";
+                        routed edited replied answer over";
         // The footer's word, the whole id, the invocation, either message, the press, and the end.
         for id in ["cccccccc", "cccccccc-aaaa", "r-cccccccc", "2.1", "p-1", "dddddddd", "2.2"] {
             let stories = stories(&lines(), id);
