@@ -133,7 +133,7 @@ async fn the_history_of_an_account_is_replayed_over_pages() {
     let told = backtest(&sandbox, &[config], "");
     for line in [
         "246 changes of 5 alerts, from ",
-        "2 more changes are not sent",
+        "not sent, because the alarm has no action for the state: 2 more changes",
         "dropped by tests: alertname=~",
         "frequent",
         "120 times, last ",

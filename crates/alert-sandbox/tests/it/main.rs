@@ -6,6 +6,7 @@ mod cloudwatch;
 mod dynamodb;
 mod dynamodb_query;
 mod eventbridge;
+mod history;
 mod kms;
 mod lambda;
 mod logs;

@@ -342,3 +342,44 @@ async fn a_queue_receives_envelopes_or_raw_messages() {
     assert_eq!(envelopes[2]["MessageAttributes"].as_object().unwrap().len(), 11);
     assert!(wrapped.messages()[0].attributes.is_empty());
 }
+
+#[tokio::test]
+async fn a_topic_tells_of_its_subscriptions_in_pages() {
+    let sandbox = super::sandbox().await;
+    let topic = sandbox.sns.create_topic("alerts");
+    let queue = Queue::new("alerts", QueueOptions::default());
+    sandbox.sns.subscribe_queue(&topic, &queue, true).unwrap();
+    for number in 0..150 {
+        let endpoint = format!("{number}@example.com");
+        sandbox.sns.subscribe_outsider(&topic, "email", &endpoint, number % 2 == 0).unwrap();
+    }
+    let attributes =
+        async |arn: &str| call(&sandbox, &[("Action", "GetTopicAttributes"), ("TopicArn", arn)]).await;
+    let (status, xml) = attributes(&topic).await;
+    assert_eq!(status, 200);
+    for (key, value) in
+        [("SubscriptionsConfirmed", "76"), ("SubscriptionsPending", "75"), ("TopicArn", &topic)]
+    {
+        assert!(xml.contains(&format!("<key>{key}</key><value>{value}</value>")), "{xml}");
+    }
+    let list = async |token: &str| {
+        let fields = [("Action", "ListSubscriptionsByTopic"), ("TopicArn", &topic), ("NextToken", token)];
+        call(&sandbox, &fields).await
+    };
+    let (status, first) = list("").await;
+    assert_eq!((status, first.matches("<Endpoint>").count()), (200, 100));
+    assert!(
+        first.contains("<Protocol>sqs</Protocol>") && first.contains("<SubscriptionArn>PendingConfirmation<")
+    );
+    let (status, second) = list(element(&first, "NextToken")).await;
+    assert_eq!((status, second.matches("<Endpoint>").count(), element(&second, "NextToken")), (200, 51, ""));
+    let (status, refused) = list("nonsense").await;
+    assert_eq!((status, element(&refused, "Code")), (400, "InvalidParameter"));
+    let (status, refused) = attributes(&format!("{topic}-gone")).await;
+    assert_eq!((status, element(&refused, "Code")), (404, "NotFound"));
+    sandbox.sns.set_fault(SnsFault::DenyOne("GetTopicAttributes"));
+    let (status, refused) = attributes(&topic).await;
+    assert_eq!((status, element(&refused, "Code")), (403, "AuthorizationError"));
+    assert!(element(&refused, "Message").contains("SNS:GetTopicAttributes"), "{refused}");
+    assert_eq!(list("").await.0, 200);
+}

@@ -23,9 +23,11 @@ Examples:
   alertctl audit --region ap-northeast-2 --config alerts.yaml
   alertctl audit --json | jq '.findings[] | .alarm'
 
-Rights, all of them reads: cloudwatch:DescribeAlarms, sns:GetTopicAttributes, sns:ListSubscriptionsByTopic; with --config also
+Rights, all of them reads: cloudwatch:DescribeAlarms, sns:GetTopicAttributes, sns:ListSubscriptionsByTopic; with --config also \
 cloudwatch:ListTagsForResource, when a rule asks for a label that may be a tag. What is not allowed is said, and the rest judged.
+
 It does not see EventBridge rules that take the alarms' events: alarms that reach people by these alone are listed as well.
+
 Exit codes: 0 nothing was found; 1 something was, or nothing could be read; 2 the command line is wrong.";
 
 /// What the command line asks for.

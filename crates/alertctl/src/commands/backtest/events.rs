@@ -14,14 +14,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<Vec<u8>>, String> {
 
 fn parse(text: &str) -> Result<Vec<Vec<u8>>, String> {
     // One value may take many lines.
-    if let Ok(value) = serde_json::from_str::<Value>(text) {
-        return Ok(match value {
-            Value::Array(events) => events.iter().map(|event| event.to_string().into_bytes()).collect(),
-            _ => vec![text.as_bytes().to_vec()],
-        });
-    }
-    if text.trim_start().starts_with('[') {
-        input::check_json(text.as_bytes())?;
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Array(events)) => {
+            return Ok(events.iter().map(|event| event.to_string().into_bytes()).collect());
+        }
+        Ok(_) => return Ok(vec![text.as_bytes().to_vec()]),
+        Err(error) if text.trim_start().starts_with('[') => {
+            input::check_json(text.as_bytes())?;
+            return Err(format!("{error}: as JSON lines, each event by itself, it may be read"));
+        }
+        Err(_) => {}
     }
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let events: Vec<Vec<u8>> = lines
@@ -47,7 +49,9 @@ mod tests {
         ] {
             assert_eq!(parse(text).map(|events| events.len()), Ok(count), "{text}");
         }
+        let deep = format!("[{}1{}]", "[".repeat(200), "]".repeat(200));
         for (text, expected) in [
+            (deep.as_str(), "recursion limit exceeded"),
             ("", "it is empty"),
             (
                 "{\"a\": 1}\n{\"b\": }\n",

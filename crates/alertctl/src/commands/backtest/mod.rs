@@ -23,10 +23,10 @@ Examples:
   alertctl backtest alerts.yaml --since 30d --against alerts.old.yaml
   alertctl backtest alerts.yaml --events past-events.jsonl --json
 
-Each event is planned by itself, at its own time: with an app and a table, later changes of an alert edit its message instead of
+Each event is planned by itself, at its own time: with an app and a table, later changes of an alert edit its message instead of \
 being posted. A change counts as sent when the alarm, as it is today, has an action for its state. Silences are not looked at.
 
-Rights, all of them reads: cloudwatch:DescribeAlarmHistory, cloudwatch:DescribeAlarms, cloudwatch:ListTagsForResource (tags are
+Rights, all of them reads: cloudwatch:DescribeAlarmHistory, cloudwatch:DescribeAlarms, cloudwatch:ListTagsForResource (tags are \
 labels). CloudWatch keeps the history of 30 days. With --events nothing is asked of AWS.";
 
 /// What CloudWatch keeps. Source: CloudWatch API Reference, DescribeAlarmHistory.

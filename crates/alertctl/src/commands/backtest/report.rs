@@ -32,7 +32,8 @@ impl Report<'_> {
         }
         let Replay { alerts, timeless, .. } = &self.replay;
         let keys: BTreeSet<&str> = alerts.iter().map(|alert| alert.key.as_str()).collect();
-        let _ = write!(text, "{} changes of {} alerts", alerts.len(), keys.len());
+        let of = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let _ = write!(text, "{} of {}", of(alerts.len(), "change"), of(keys.len(), "alert"));
         let times = || alerts.iter().map(|alert| alert.at);
         if let Some((from, to)) = times().min().zip(times().max()) {
             let _ = write!(text, ", from {}Z to {}Z", from.format(TIME), to.format(TIME));
@@ -41,12 +42,16 @@ impl Report<'_> {
         if self.past.unsent > 0 {
             let _ = writeln!(
                 text,
-                "{GREY}{} more changes are not sent: their alarm has no action for the state{GREY:#}",
-                self.past.unsent
+                "{GREY}not sent, because the alarm has no action for the state: {}{GREY:#}",
+                of(self.past.unsent, "more change")
             );
         }
         if *timeless > 0 {
-            let _ = writeln!(text, "{GREY}{timeless} events have no time: now is used{GREY:#}");
+            let _ = writeln!(
+                text,
+                "{GREY}without a time, so that now is used: {}{GREY:#}",
+                of(*timeless, "event")
+            );
         }
         text += &self.table();
         let difference = self.replay.against(&self.against);

@@ -23,11 +23,12 @@ Examples:
   alertctl why 'orders-api errors' --function-name cloudwatch-to-slack
   aws logs tail /aws/lambda/alerts-cloudwatch-to-slack --since 1h | alertctl why e4f44196 --log -
 
-The id is what is known: the last word of a message's footer, the id of SNS's message, of SQS's or of EventBridge's event, the id
+The id is what is known: the last word of a message's footer, the id of SNS's message, of SQS's or of EventBridge's event, the id \
 of an invocation, the `ts` of Slack's message; and where nothing has such an id, the alert's name.
 
-Rights, all of them reads: logs:FilterLogEvents on the functions' log groups; with --table dynamodb:GetItem on it and
+Rights, all of them reads: logs:FilterLogEvents on the functions' log groups; with --table dynamodb:GetItem on it and \
 dynamodb:Query on its index due.
+
 Exit codes: 0 it was found; 1 it was not, or something could not be read; 2 the command line is wrong.";
 
 /// What the command line asks for.
