@@ -172,7 +172,7 @@ async fn events_of_a_file_need_no_account() {
     ];
     let config = file("events.yaml", CONFIG);
     let config = config.to_str().unwrap();
-    let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+    let lines: String = events.iter().map(|event| event.to_string() + "\n").collect();
     let by_lines = backtest(&sandbox, &[config, "--events", "-", "--json"], &lines);
     assert_eq!(by_lines.code, Some(0), "{}", by_lines.err);
     let by_array = backtest(&sandbox, &[config, "--events", "-", "--json"], &json!(events).to_string());

@@ -30,7 +30,7 @@ fn listed(topic: &Topic) -> Vec<(String, String, String)> {
             Target::Function(function) => ("lambda", function.arn()),
             Target::Queue { queue, .. } => ("sqs", queue.arn()),
         };
-        (arn.clone(), protocol.to_owned(), endpoint.to_owned())
+        (arn.clone(), protocol.to_owned(), endpoint)
     });
     let outside = topic.outsiders.iter().map(|other| {
         let arn = other.arn.clone().unwrap_or_else(|| PENDING.to_owned());

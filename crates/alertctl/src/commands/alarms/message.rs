@@ -6,7 +6,8 @@ use std::collections::HashMap;
 
 use alert_core::region::Arn;
 use aws_sdk_cloudwatch::types::{
-    Dimension, EvaluationCriteria, LogAlarm, Metric, MetricAlarm, MetricDataQuery, MetricStat,
+    ComparisonOperator, Dimension, EvaluationCriteria, LogAlarm, Metric, MetricAlarm, MetricDataQuery,
+    MetricStat, ScheduledQueryConfiguration, StandardUnit,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
@@ -111,7 +112,7 @@ pub(super) fn of_metric(alarm: &MetricAlarm) -> Map<String, Value> {
         "Period": alarm.period,
         "EvaluationPeriods": alarm.evaluation_periods,
         "DatapointsToAlarm": alarm.datapoints_to_alarm,
-        "ComparisonOperator": alarm.comparison_operator.as_ref().map(|operator| operator.as_str()),
+        "ComparisonOperator": alarm.comparison_operator.as_ref().map(ComparisonOperator::as_str),
         "Threshold": alarm.threshold,
         "TreatMissingData": alarm.treat_missing_data,
         "EvaluateLowSampleCountPercentile": alarm.evaluate_low_sample_count_percentile,
@@ -123,7 +124,7 @@ pub(super) fn of_metric(alarm: &MetricAlarm) -> Map<String, Value> {
             "StatisticType": if alarm.statistic.is_some() { "Statistic" } else { "ExtendedStatistic" },
             "Statistic": alarm.statistic.as_ref().map(|statistic| shouted(statistic.as_str())),
             "ExtendedStatistic": alarm.extended_statistic,
-            "Unit": alarm.unit.as_ref().map(|unit| unit.as_str()),
+            "Unit": alarm.unit.as_ref().map(StandardUnit::as_str),
             "Dimensions": dimensions(alarm.dimensions()),
         })));
     }
@@ -141,7 +142,7 @@ pub(super) fn of_metric(alarm: &MetricAlarm) -> Map<String, Value> {
 pub(super) fn of_log(alarm: &LogAlarm) -> Map<String, Value> {
     let query = alarm.scheduled_query_configuration.as_ref();
     object(json!({
-        "LogGroups": query.map(|query| query.log_group_identifiers()).unwrap_or_default(),
+        "LogGroups": query.map(ScheduledQueryConfiguration::log_group_identifiers).unwrap_or_default(),
         "QueryString": query.and_then(|query| query.query_string()),
         "AggregationExpression": query.and_then(|query| query.aggregation_expression()),
     }))
@@ -173,7 +174,7 @@ fn stat(stat: &MetricStat) -> Value {
         "Metric": stat.metric.as_ref().map(metric),
         "Period": stat.period,
         "Stat": stat.stat,
-        "Unit": stat.unit.as_ref().map(|unit| unit.as_str()),
+        "Unit": stat.unit.as_ref().map(StandardUnit::as_str),
     }));
     own.retain(|_, value| !value.is_null());
     own.into()

@@ -79,12 +79,11 @@ struct Past {
 pub(crate) async fn run(options: Options) -> Result<bool, String> {
     let config = input::config(Some(&options.config))?;
     let against = input::config(options.against.as_deref())?;
-    let past = match &options.events {
-        Some(file) => Past { events: events::read(file)?, ..Past::default() },
-        None => {
-            let client = aws_sdk_cloudwatch::Client::new(&aws::configuration(options.region).await?);
-            history::read(&client, Utc::now() - options.since, options.all).await?
-        }
+    let past = if let Some(file) = &options.events {
+        Past { events: events::read(file)?, ..Past::default() }
+    } else {
+        let client = aws_sdk_cloudwatch::Client::new(&aws::configuration(options.region).await?);
+        history::read(&client, Utc::now() - options.since, options.all).await?
     };
     let now = Utc::now();
     let report = Report {

@@ -285,7 +285,7 @@ mod tests {
 
     use super::*;
 
-    fn line(second: u32, fields: Value) -> Line {
+    fn line(second: u32, fields: &Value) -> Line {
         let mut line = json!({"timestamp": format!("2026-09-13T03:00:{second:02}.000Z"), "level": "INFO"});
         line.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         // As `aws logs tail` prints it.
@@ -295,7 +295,7 @@ mod tests {
     fn told(second: u32, id: &str, state: &str, posts: &str) -> Line {
         line(
             second,
-            json!({
+            &json!({
                 "request_id": format!("r-{id}"), "id": format!("{id}-aaaa"), "path": "sns", "alert": "cpu", "state": state,
                 "key": "alarm|1|eu-west-1|cpu||", "verdict": "deliver", "outcome": "delivered", "receivers": "default, ops",
                 "posts": posts, "tries": 1, "duration_ms": 500,
@@ -310,16 +310,19 @@ mod tests {
             told(20, "cccccccc", "ALARM", "say C1 2.1; say webhook"),
             line(
                 30,
-                json!({"request_id": "p-1", "act": "acknowledge", "by": "U1", "channel": "C1", "message": "2.1", "outcome": "taken"}),
+                &json!({"request_id": "p-1", "act": "acknowledge", "by": "U1", "channel": "C1", "message": "2.1", "outcome": "taken"}),
             ),
             line(
                 31,
-                json!({"request_id": "p-2", "act": "acknowledge", "by": "U2", "channel": "C1", "message": "9.9", "outcome": "taken"}),
+                &json!({"request_id": "p-2", "act": "acknowledge", "by": "U2", "channel": "C1", "message": "9.9", "outcome": "taken"}),
             ),
-            line(40, json!({"request_id": "w-1", "alert": "ops|alarm|1|eu-west-1|cpu||", "outcome": "told"})),
+            line(
+                40,
+                &json!({"request_id": "w-1", "alert": "ops|alarm|1|eu-west-1|cpu||", "outcome": "told"}),
+            ),
             line(
                 41,
-                json!({"request_id": "r-cccccccc", "error_type": "table_unavailable", "message": "no answer"}),
+                &json!({"request_id": "r-cccccccc", "error_type": "table_unavailable", "message": "no answer"}),
             ),
             told(50, "dddddddd", "OK", "edit C1 2.1; reply C1 2.2"),
             told(59, "eeeeeeee", "ALARM", "say C1 3.1"),
@@ -367,7 +370,7 @@ mod tests {
         ] {
             let mut fields = base.clone();
             fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            let story = stories(&[line(1, fields)], "aaaaaaaa").remove(0);
+            let story = stories(&[line(1, &fields)], "aaaaaaaa").remove(0);
             let last = story.steps.last().unwrap();
             assert_eq!(format!("{} {}", last.what, last.text), expected);
             assert_eq!(story.steps[0].text, "by sqs, id aaaaaaaa-1, brought 3 times, invocation r");
@@ -384,7 +387,7 @@ mod tests {
             assert!(Line::parse(text).is_none(), "{text}");
         }
         let failed =
-            line(1, json!({"request_id": "r-1", "error_type": "empty_event", "message": "nothing in it"}));
+            line(1, &json!({"request_id": "r-1", "error_type": "empty_event", "message": "nothing in it"}));
         let story = stories(&[failed], "r-1").remove(0);
         assert_eq!(story.steps[0].text, "empty_event: nothing in it");
     }

@@ -75,13 +75,11 @@ fn remembered(receiver: &str, incident: &Incident) -> Vec<Step> {
         let text = format!("nobody is on it; told louder {} times", escalation.told);
         add(escalation.since, "waits", text);
     }
-    match incident.ended_at {
-        Some(ended_at) => add(ended_at, "over", incident.word.clone()),
-        None => {
-            let text =
-                format!("{}, fired {} times, {} changes", incident.word, incident.fired, incident.changes);
-            add(incident.heard_at, "last heard", text);
-        }
+    if let Some(ended_at) = incident.ended_at {
+        add(ended_at, "over", incident.word.clone());
+    } else {
+        let text = format!("{}, fired {} times, {} changes", incident.word, incident.fired, incident.changes);
+        add(incident.heard_at, "last heard", text);
     }
     steps
 }
