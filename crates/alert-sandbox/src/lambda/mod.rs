@@ -149,6 +149,10 @@ struct Inner {
 
 #[derive(Debug)]
 struct FunctionState {
+    /// The variables as they were set last.
+    environment: Vec<(String, String)>,
+    /// How often they were set; a process of earlier ones takes no further event.
+    version: u64,
     concurrency: usize,
     init_duration: Option<Duration>,
     init_failure: Option<InitFailure>,
@@ -169,11 +173,12 @@ impl Function {
     pub async fn start_seeded(spec: FunctionSpec, seed: u64) -> io::Result<Self> {
         let function = Self(Arc::new(Inner {
             ids: Ids::named(seed, &spec.name),
-            spec,
             log: Arc::default(),
             idle: Mutex::default(),
             slots: Semaphore::new(DEFAULT_CONCURRENCY),
             state: Mutex::new(FunctionState {
+                environment: spec.environment.clone(),
+                version: 0,
                 concurrency: DEFAULT_CONCURRENCY,
                 init_duration: None,
                 init_failure: None,
@@ -181,11 +186,37 @@ impl Function {
                 retry_delays: [Duration::ZERO; ASYNC_RETRIES_MAX],
                 dead_letters: Vec::new(),
             }),
+            spec,
         }));
-        if let Ok(instance) = function.0.cold_start(Instant::now() + INIT_MAX).await? {
-            lock(&function.0.idle).push(instance);
-        }
+        function.start_one().await?;
         Ok(function)
+    }
+
+    /// Starts a process that waits for an event.
+    async fn start_one(&self) -> io::Result<()> {
+        let version = self.0.version();
+        if let Ok(instance) = self.0.cold_start(Instant::now() + INIT_MAX).await? {
+            self.0.rest(instance, version);
+        }
+        Ok(())
+    }
+
+    /// Sets all variables of the configuration, as `UpdateFunctionConfiguration` does, and waits until a process with them is
+    /// ready, or has failed to start. What runs with the earlier ones ends its event, and takes no other.
+    pub async fn set_environment<N, V>(&self, environment: impl IntoIterator<Item = (N, V)>) -> io::Result<()>
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let environment = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        {
+            let mut state = lock(&self.0.state);
+            state.environment = environment;
+            state.version += 1;
+            state.init_failure = None;
+        }
+        self.stop().await;
+        self.start_one().await
     }
 
     /// The function's name.
@@ -218,13 +249,14 @@ impl Function {
     /// The duration is from the start of the process to its answer. The process is warm after that.
     pub async fn invoke_cold(&self, payload: impl Into<Bytes>) -> io::Result<Invocation> {
         let request_id = self.0.ids.uuid();
-        let mut instance = Instance::start(&self.0.spec, &self.0.ids, &self.0.log).await?;
+        let version = self.0.version();
+        let mut instance = self.0.process().await?;
         let started = instance.started();
         let deadline = started + INIT_MAX + self.0.spec.timeout;
         let (outcome, alive) = instance.invoke(&request_id, payload.into(), deadline).await;
         let duration = started.elapsed();
         if alive {
-            lock(&self.0.idle).push(instance);
+            self.0.rest(instance, version);
         }
         Ok(Invocation { request_id, outcome, duration })
     }
@@ -373,6 +405,7 @@ impl Inner {
     async fn invoke(&self, request_id: &str, payload: Bytes) -> Outcome {
         // The semaphore is never closed.
         let _slot = self.slots.acquire().await;
+        let version = self.version();
         let warm = std::iter::from_fn(|| lock(&self.idle).pop()).find_map(|mut instance| {
             let alive = instance.is_alive();
             alive.then_some(instance)
@@ -397,13 +430,33 @@ impl Inner {
         };
         let (outcome, alive) = instance.invoke(request_id, payload, deadline).await;
         if alive {
-            lock(&self.idle).push(instance);
+            self.rest(instance, version);
         }
         outcome
     }
 
+    fn version(&self) -> u64 {
+        lock(&self.state).version
+    }
+
+    /// Keeps a process for the next event, where its variables are still those of the function.
+    fn rest(&self, instance: Instance, version: u64) {
+        // Locked first, so that nobody sets others in between.
+        let mut idle = lock(&self.idle);
+        if self.version() == version {
+            idle.push(instance);
+        }
+    }
+
+    /// A new process.
+    async fn process(&self) -> io::Result<Instance> {
+        let environment = lock(&self.state).environment.clone();
+        let spec = FunctionSpec { environment, ..self.spec.clone() };
+        Instance::start(&spec, &self.ids, &self.log).await
+    }
+
     async fn cold_start(&self, limit: Instant) -> io::Result<Result<Instance, InitFailure>> {
-        let mut instance = Instance::start(&self.spec, &self.ids, &self.log).await?;
+        let mut instance = self.process().await?;
         let ready = instance.ready(limit).await;
         let mut state = lock(&self.state);
         match ready {

@@ -75,6 +75,25 @@ async fn a_warm_process_is_used_again_and_a_stopped_one_is_not() {
 }
 
 #[tokio::test]
+async fn other_variables_are_for_other_processes() {
+    let function = Function::start(odd_spec().with_environment([("OWN", "one")])).await.unwrap();
+    let own = async || {
+        let seen = function.invoke(event("describe")).await.outcome.response_json().unwrap();
+        seen["environment"]["OWN"].clone()
+    };
+    assert_eq!(own().await, "one");
+    let before = process(&function).await;
+    function.set_environment([("OWN", "two")]).await.unwrap();
+    assert_eq!(own().await, "two");
+    assert_ne!(process(&function).await, before);
+    // What cannot start with them says so, and starts again with better ones.
+    function.set_environment([("INIT", "exit")]).await.unwrap();
+    assert_eq!(function.init_error(), Some(Outcome::Exited(Some(3))));
+    function.set_environment([("OWN", "three")]).await.unwrap();
+    assert_eq!((own().await, function.init_error()), (json!("three"), None));
+}
+
+#[tokio::test]
 async fn a_cold_invocation_has_a_process_of_its_own_from_its_start_to_its_answer() {
     let function = odd_function().await;
     let first = process(&function).await;
