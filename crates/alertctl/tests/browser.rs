@@ -168,7 +168,7 @@ async fn a_person_tries_events_rules_and_times() {
 async fn sees_the_message_of_a_fixture(browser: &Browser) {
     browser.see(MESSAGE, "Example alarm name").await;
     browser.set("#fixture", "grafana/walkthrough.eventbridge.json").await;
-    browser.see("#verdict", "dropped").await;
+    browser.see("#verdict", "3 posted · 1 dropped").await;
     let message = browser.see(MESSAGE, "Grafana DatasourceNoData FIRING").await;
     assert!(!message.contains("<!date"), "{message}");
     browser.click("#tab-panel-sns").await;
@@ -232,16 +232,16 @@ time_intervals:
 async fn sees_the_verdict_change_with_the_time(browser: &Browser) {
     browser.set("#fixture", "cloudwatch/walkthrough.sns.json").await;
     browser.set("#config", NIGHTS).await;
-    browser.see("#verdict", "1 message to Slack").await;
+    browser.see("#verdict", "1 posted · 0 dropped").await;
     browser.write("#zone", "Asia/Seoul").await;
     browser.set("#at", "2026-09-13T03:00").await;
-    browser.see("#verdict", "0 messages to Slack").await;
+    browser.see("#verdict", "0 posted · 1 dropped").await;
     browser.see(".asked", "Sunday, 2026-09-13 03:00:00 in Asia/Seoul").await;
     browser.see(".verdicts", "weekend-nights").await;
     browser.set("#at", "2026-09-13T09:00").await;
-    browser.see("#verdict", "1 message to Slack").await;
+    browser.see("#verdict", "1 posted · 0 dropped").await;
     browser.click("#now-reset").await;
-    browser.see(".asked", "time of the event").await;
+    browser.see(".asked", "the event's own time").await;
     browser.set("#config", "").await;
 }
 

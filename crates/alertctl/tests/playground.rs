@@ -15,7 +15,14 @@ const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 2 } else 
 #[test]
 fn every_answer_keeps_the_page_to_itself() {
     let playground = Playground::start(&[]);
-    for path in ["/", "/style.css", "/script.js", "/nowhere", "/fixtures/cloudwatch/walkthrough.sns.json"] {
+    for path in [
+        "/",
+        "/style.css",
+        "/script.js",
+        "/favicon.ico",
+        "/nowhere",
+        "/fixtures/cloudwatch/walkthrough.sns.json",
+    ] {
         let head = playground.get(path).head;
         for header in [
             "content-security-policy: default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -56,7 +63,8 @@ fn other_hosts_and_origins_are_refused() {
         assert!(answer.body.contains("expected 127.0.0.1:"), "{}", answer.body);
     }
     let origin = format!("http://{own}");
-    for path in ["/", "/api/check", "/api/preview", "/api/send", "/grafana", "/event"] {
+    for path in ["/", "/press", "/api/check", "/api/preview", "/api/send", "/api/press", "/grafana", "/event"]
+    {
         let with = |origin: &str| {
             playground.request("POST", path, &[("Host", &own), ("Origin", origin)], b"x").status
         };
@@ -85,8 +93,8 @@ fn hostile_text_is_text() {
             .unwrap()
             .to_owned(),
     ] {
-        let scripts =
-            page.matches("<script").count() - page.matches("<script src=\"/script.js\" defer>").count();
+        let scripts = page.matches("<script").count()
+            - page.matches("<script type=\"module\" src=\"/script.js\">").count();
         assert_eq!(scripts, 0, "{page}");
         assert!(!page.contains("<img") && !page.contains("\"onclick"), "{page}");
     }
@@ -124,9 +132,101 @@ fn a_form_works_without_javascript() {
     assert!(
         playground.post("/", form.as_bytes()).body.contains("cloudwatch/hostile-text.sns.json\" selected")
     );
+    let storm = fixture("cloudwatch/storm.sqs.json");
+    let form =
+        form_urlencoded(&[("event", &storm), ("config", "drop: 3"), ("pace", "single"), ("do", "send")]);
+    let page = playground.post("/", form.as_bytes()).body;
+    for expected in [
+        "<option value=\"single\" selected>",
+        "<strong>Rules are off: 1 error</strong>",
+        "12 posted · 0 dropped",
+        "(12 messages)",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in {page}");
+    }
     let form = form_urlencoded(&[("event", &event), ("config", "drop: 3"), ("at", "soon")]);
     let page = playground.post("/", form.as_bytes()).body;
     assert!(page.contains("line 1, column 7") && page.contains("expected a date and time"), "{page}");
+}
+
+/// A rule that drops everything.
+const NOTHING: &str = "drop: [{name: nothing, matchers: ['alertname=~\".+\"']}]\n";
+
+#[test]
+fn what_is_sent_is_handled_by_the_rules_of_the_page() {
+    let playground = Playground::start(&["--app"]);
+    let event = fixture("cloudwatch/walkthrough.sns.json");
+    let send = |event: &str, config: &str| {
+        let body = serde_json::json!({"event": event, "config": config}).to_string();
+        let answer: serde_json::Value =
+            serde_json::from_str(&playground.post("/api/send", body.as_bytes()).body).unwrap();
+        answer["html"].as_str().unwrap().to_owned()
+    };
+    let told = send(&event, NOTHING);
+    assert!(told.contains("Nothing was posted in"), "{told}");
+    playground.wait_for("rule <strong>nothing</strong> of cloudwatch-to-slack", Duration::from_secs(20));
+    // What comes from elsewhere meets the rules that were sent last.
+    let answer = playground.post("/event", event.as_bytes());
+    assert!(answer.body.contains("\"posts\":0"), "{}", answer.body);
+    let told = send(&event, "");
+    assert!(told.contains("Delivered in ") && told.contains("class=\"view\" href=\"#entry-"), "{told}");
+    // The message that is known is changed, by the rules of now.
+    let told = send(&fixture("cloudwatch/walkthrough-ok.sns.json"), "language: ko\n");
+    assert!(told.contains("(1 message, 1 edit)"), "{told}");
+    let grafana = fixture("grafana/walkthrough.bare.json");
+    assert!(send(&grafana, NOTHING).contains("Nothing was posted"));
+    assert!(send(&grafana, "drop: 3").contains("(4 messages)"), "nothing is dropped where the rules are off");
+    let told = send("{", "");
+    assert!(told.contains("Not sent") && told.contains("role=\"alert\""), "{told}");
+}
+
+#[test]
+fn a_button_of_the_inbox_is_pressed() {
+    let playground = Playground::start(&["--app"]);
+    playground.post("/event", fixture("cloudwatch/composite.sns.json").as_bytes());
+    let inbox = playground.wait_for("value=\"acknowledge\"", Duration::from_secs(20));
+    let field = |name: &str| {
+        let begin = format!("name=\"{name}\" value=\"");
+        inbox.split(&begin).nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned()
+    };
+    let press = |action: &str, option: &str| {
+        let (channel, ts) = (field("channel"), field("ts"));
+        let fields = [("channel", &*channel), ("ts", &*ts), ("action", action), ("option", option)];
+        form_urlencoded(&fields)
+    };
+    // Without a script, a form that leads back to the inbox.
+    let answer = playground.post("/press", press("acknowledge", "").as_bytes());
+    assert!(answer.status == 303 && answer.head.contains("location: /#view-inbox"), "{}", answer.head);
+    playground.wait_for("is on it since", Duration::from_secs(20));
+    let answer = playground.post("/api/press", press("silence", "1h").as_bytes());
+    assert_eq!((answer.status, &*answer.body), (200, r#"{"html":""}"#));
+    playground.wait_for("value=\"undo_silence\"", Duration::from_secs(20));
+    // What cannot be pressed is told.
+    for (action, option) in [("acknowledge", ""), ("silence", "for ever"), ("nothing", "")] {
+        let answer = playground.post("/api/press", press(action, option).as_bytes());
+        assert!(
+            answer.status == 200 && answer.body.contains("role=\\\"alert\\\""),
+            "{action}: {}",
+            answer.body
+        );
+    }
+    assert_eq!(playground.post("/api/press", b"channel=C1").status, 400);
+}
+
+#[test]
+fn a_container_sends_by_a_name_that_is_allowed_and_reads_nothing() {
+    let playground = Playground::start(&["--allow-host", "host.docker.internal"]);
+    let host = format!("host.docker.internal:{}", playground.port);
+    let webhook = fixture("grafana/walkthrough.bare.json");
+    let as_container =
+        |method, path| playground.request(method, path, &[("Host", &host)], webhook.as_bytes()).status;
+    assert_eq!(as_container("POST", "/grafana"), 200);
+    playground.wait_for("Grafana FIRING", Duration::from_secs(20));
+    assert_eq!((as_container("POST", "/event"), as_container("GET", "/")), (200, 403));
+    for path in ["/inbox", "/fixtures/cloudwatch/walkthrough.sns.json"] {
+        assert_eq!(as_container("GET", path), 403, "{path}");
+    }
+    assert_eq!((as_container("POST", "/api/send"), as_container("POST", "/press")), (403, 403));
 }
 
 #[test]
@@ -211,7 +311,7 @@ fn bad_input_is_answered_soon_and_clearly() {
         ("nothing", playground.preview("", ""), 200, "it is empty"),
         ("deep JSON", playground.preview(&"[".repeat(100_000), ""), 200, "no valid JSON at line 1"),
         // Lambda takes it, and so do the functions: as a text that nobody understands.
-        ("whole deep JSON", playground.preview(&deep, ""), 200, "1 alert: 1 message"),
+        ("whole deep JSON", playground.preview(&deep, ""), 200, "1 posted · 0 dropped"),
         ("deep JSON as a webhook", playground.post("/grafana", deep.as_bytes()), 400, "recursion limit"),
         ("a webhook that is a list", playground.post("/grafana", b"[]"), 400, "JSON object"),
         ("a thousand alerts", playground.preview(&thousand, ""), 200, "1000 alerts|longer than a second"),

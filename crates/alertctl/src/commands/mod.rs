@@ -51,8 +51,11 @@ Examples:
 const PLAYGROUND_EXAMPLES: &str = "\
 Examples:
   alertctl playground --port 4000
-  alertctl playground --port 4000 --config alerts.yaml
-  curl --data-binary @my-event.json http://127.0.0.1:4000/event";
+  alertctl playground --port 4000 --config alerts.yaml --app
+  curl --data-binary @my-event.json http://127.0.0.1:4000/event
+  alertctl playground --port 4000 --allow-host host.docker.internal                        for a Grafana in Docker Desktop
+  alertctl playground --port 4000 --allow-host host.docker.internal --listen 172.17.0.1    in Docker on Linux, started with
+                                                          --add-host host.docker.internal:host-gateway";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -76,17 +79,7 @@ pub(crate) enum Command {
     /// Prints its address, and those at which a real Grafana, a real Alertmanager or `curl` can send alerts to the real functions;
     /// what they deliver shows up in the page's inbox. Needs no network. Ends with Ctrl-C.
     #[command(after_help = PLAYGROUND_EXAMPLES)]
-    Playground {
-        /// The port on 127.0.0.1; a free one, unless given.
-        #[arg(long, default_value_t = 0, hide_default_value = true)]
-        port: u16,
-        /// The configuration of the running functions, which the page begins with; `-` is standard input.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// Reach Slack by an app's bot token instead of a webhook, and remember alerts in a table, so that messages change.
-        #[arg(long)]
-        app: bool,
-    },
+    Playground(playground::Options),
     /// Show the Slack message of an event.
     #[command(arg_required_else_help = true, after_help = RENDER_EXAMPLES)]
     Render {
@@ -162,9 +155,7 @@ pub(crate) async fn run(command: Command) -> Result<bool, Failure> {
             input::once(config.iter().chain([&file]))?;
             explain::run(&file, config.as_deref(), at, json)?
         }
-        Command::Playground { port, config, app } => {
-            playground::run(port, config.as_deref(), way(app)).await?
-        }
+        Command::Playground(options) => playground::run(options).await?,
         Command::Check(options) => check::run(&options)?,
         Command::Test(options) => test::run(&options)?,
         Command::Pack(options) => pack::run(&options)?,

@@ -83,7 +83,7 @@ pub(crate) fn show(
         match format {
             Format::Json => anstream::println!("{}", plain::json(&json)),
             Format::BuilderUrl => {
-                anstream::println!("https://app.slack.com/block-kit-builder#{}", percent_encode(&json));
+                anstream::println!("{}", builder_url(&json));
             }
             Format::Text => {
                 // Who asks for blocks wants to see them.
@@ -102,4 +102,9 @@ pub(crate) fn show(
         let (name, rule, why) = (Plain(&item.alert.name), Plain(&dropped.rule), Plain(&dropped.why));
         anstream::eprintln!("{name} is not sent: {rule} ({why})");
     }
+}
+
+/// The address at which Slack's Block Kit Builder shows a message.
+pub(crate) fn builder_url(json: &str) -> String {
+    format!("https://app.slack.com/block-kit-builder#{}", percent_encode(json))
 }

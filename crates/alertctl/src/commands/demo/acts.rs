@@ -1,18 +1,15 @@
 //! People act: somebody is on it, somebody silences it, it flaps meanwhile, and it rings when the silence ends.
 
-use alert_io::settings::{ENCRYPTED_FOR, KMS_ENCRYPTED_SIGNING_SECRET};
-use alert_sandbox::lambda::{Function, FunctionSpec, Outcome};
+use alert_sandbox::lambda::{Function, Outcome};
 use alert_sandbox::slack::{Click, Message};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::{CHANNEL, RELAY, Scene, Stage, binary, life, show_outcome};
+use super::{ACTIONS, CHANNEL, Scene, Stage, WATCH, function, life, show_outcome};
 use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
 use crate::orders;
 use crate::plain::Plain;
 
-const ACTIONS: &str = "slack-actions";
-const WATCH: &str = "alert-watch";
 const SILENCE: TimeDelta = TimeDelta::hours(1);
 /// Who presses what: the person's id and name, the `action_id`, and what is chosen.
 type Press = ((&'static str, &'static str), &'static str, Option<&'static str>);
@@ -21,8 +18,8 @@ const LEE_SILENCES: Press = (("U0LEE", "lee"), "silence", Some("1h"));
 
 /// Plays it; whether all went well.
 pub(super) async fn play(stage: &Stage, json: bool) -> Result<bool, String> {
-    let actions = start(stage, ACTIONS).await?;
-    let watch = start(stage, WATCH).await?;
+    let actions = function(ACTIONS, stage.settings_beside(None)).await?;
+    let watch = function(WATCH, stage.settings_beside(None)).await?;
     let now = Utc::now();
     // What is two minutes late would say so.
     let ago = |seconds| now - TimeDelta::seconds(seconds);
@@ -38,18 +35,6 @@ pub(super) async fn play(stage: &Stage, json: bool) -> Result<bool, String> {
     is_well &= stage.play(&change("It is over", 6, "OK", now)?, json).await?;
     anstream::println!("{}\n", life::numbers(&stage.sandbox));
     Ok(is_well)
-}
-
-/// A function beside the relay, as the template deploys it.
-async fn start(stage: &Stage, name: &'static str) -> Result<Function, String> {
-    let io = |error: std::io::Error| format!("{name} does not start: {error}");
-    let signing_secret = stage.app.signing_secret.as_str();
-    let encrypted = stage.sandbox.kms.encrypt(signing_secret, &[("LambdaFunctionName", RELAY)]);
-    let spec = FunctionSpec::new(name, binary(name)?)
-        .with_environment(stage.sandbox.environment())
-        .with_environment(stage.slack.clone())
-        .with_environment([(KMS_ENCRYPTED_SIGNING_SECRET, encrypted), (ENCRYPTED_FOR, RELAY.to_owned())]);
-    Function::start(spec).await.map_err(io)
 }
 
 /// The alarm in a state, at a time.

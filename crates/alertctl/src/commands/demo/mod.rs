@@ -1,22 +1,17 @@
-//! `alertctl demo`: the real binaries on the sandbox, and what happened; also the stage for the playground.
+//! `alertctl demo`: the real binaries on the sandbox, and what happened; on a [`stage`] that is the playground's, too.
 
 mod acts;
 mod life;
+mod stage;
 mod why;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use alert_core::config::Config;
 use alert_core::envelope::{self, Hop};
 use alert_core::source;
-use alert_core::target::APP;
-use alert_io::settings::{
-    ALERT_CONFIG, ALERT_TABLE, KMS_ENCRYPTED_BOT_TOKEN, KMS_ENCRYPTED_HOOK_URL, SLACK_BUTTONS, SLACK_CHANNEL,
-};
-use alert_sandbox::lambda::{Function, FunctionSpec, Invocation, Outcome};
-use alert_sandbox::slack::{App, Call, Method};
-use alert_sandbox::{Sandbox, SandboxOptions};
+use alert_sandbox::lambda::{Function, Invocation, Outcome};
+use alert_sandbox::slack::{Call, Method};
 use chrono::{TimeDelta, Utc};
 use serde_json::Value;
 
@@ -26,12 +21,9 @@ use crate::commands::terminal::{BOLD, GREEN, GREY, RED};
 use crate::commands::{input, terminal};
 use crate::orders;
 use crate::plain::{self, Plain};
+pub(crate) use stage::{ACTIONS, Stage, WATCH, Way, function};
+use stage::{CHANNEL, TABLE};
 
-const RELAY: &str = "cloudwatch-to-slack";
-const FILTER: &str = "grafana-filter-to-sns";
-const TOPIC: &str = "alerts";
-const CHANNEL: &str = "alerts";
-const TABLE: &str = "alerts";
 /// SNS hands a message on within this, on loopback.
 const CHAIN_LIMIT: Duration = Duration::from_secs(30);
 
@@ -44,23 +36,6 @@ struct Scene {
     has_time: bool,
 }
 
-/// The way by which the relay reaches Slack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// It remembers nothing.
-    Webhook,
-    /// It remembers in a table, so that messages live.
-    App,
-    /// The same, and people act by buttons.
-    AppWithButtons,
-}
-
-impl Way {
-    fn is_app(self) -> bool {
-        self != Self::Webhook
-    }
-}
-
 /// What a call does in the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
@@ -69,17 +44,6 @@ enum Doing {
     /// In the channel as well as in the thread.
     ShownReply,
     Edit,
-}
-
-/// Both functions on one sandbox, as the template deploys them.
-pub(crate) struct Stage {
-    pub(crate) sandbox: Sandbox,
-    pub(crate) relay: Function,
-    pub(crate) filter: Function,
-    pub(crate) way: Way,
-    app: App,
-    /// The settings that lead to Slack.
-    slack: Vec<(&'static str, String)>,
 }
 
 /// Runs the demo, with the user's own events where there are any.
@@ -159,27 +123,6 @@ impl Doing {
 }
 
 impl Stage {
-    /// Starts everything; `config` is the configuration of both functions.
-    pub(crate) async fn build(config: Option<&str>, way: Way) -> Result<Self, String> {
-        let io = |error: std::io::Error| format!("the sandbox does not start: {error}");
-        let sandbox = Sandbox::start(SandboxOptions { tls: true, seed: 1 }).await.map_err(io)?;
-        let (app, slack) = to_slack(&sandbox, config, way);
-        let topic = sandbox.sns.create_topic(TOPIC);
-        let config: Vec<_> = config.iter().map(|text| (ALERT_CONFIG, *text)).collect();
-        let relay = FunctionSpec::new(RELAY, binary(RELAY)?)
-            .with_environment(sandbox.environment())
-            .with_environment(slack.clone())
-            .with_environment(config.clone());
-        let filter = FunctionSpec::new(FILTER, binary(FILTER)?)
-            .with_environment(sandbox.environment())
-            .with_environment([("SNS_TOPIC_ARN", topic.clone())])
-            .with_environment(config);
-        let (relay, filter) =
-            (Function::start(relay).await.map_err(io)?, Function::start(filter).await.map_err(io)?);
-        sandbox.sns.subscribe_function(&topic, &relay).map_err(|error| format!("{error:?}"))?;
-        Ok(Self { sandbox, relay, filter, way, app, slack })
-    }
-
     async fn play_all(&self, scenes: &[Scene], json: bool) -> Result<bool, String> {
         let mut is_well = true;
         for scene in scenes {
@@ -242,46 +185,6 @@ impl Stage {
         }
         Ok(told.iter().all(|call| call.accepted))
     }
-}
-
-/// The settings that lead the relay to Slack.
-fn to_slack(sandbox: &Sandbox, config: Option<&str>, way: Way) -> (App, Vec<(&'static str, String)>) {
-    let encrypt = |secret: &str| sandbox.kms.encrypt(secret, &[("LambdaFunctionName", RELAY)]);
-    let app = sandbox.slack.app("Alert relay", &["chat:write", "chat:write.public", "channels:history"]);
-    // Every channel that the configuration names is there, with the app in it.
-    let config = config.and_then(|text| Config::parse(text).ok()).unwrap_or_default();
-    let targets = config.receivers.iter().filter_map(|receiver| receiver.target.as_ref());
-    let of_receivers: Vec<&str> =
-        targets.filter(|target| target.way == APP).map(|target| target.address.as_str()).collect();
-    let by_name = config.receivers.iter().filter_map(|receiver| receiver.channel.as_deref());
-    for channel in of_receivers.iter().copied().chain(by_name).chain([CHANNEL]) {
-        // Making it is all that is wanted of it.
-        let made = sandbox.slack.channel(channel.trim_start_matches('#'));
-        sandbox.slack.set_member(&made.name, &app, true);
-    }
-    let own = match way {
-        Way::Webhook => vec![(KMS_ENCRYPTED_HOOK_URL, encrypt(&sandbox.slack.webhook(CHANNEL).url))],
-        Way::App | Way::AppWithButtons => {
-            vec![(SLACK_CHANNEL, CHANNEL.to_owned()), (ALERT_TABLE, sandbox.dynamodb.create_table(TABLE))]
-        }
-    };
-    let buttons = (way == Way::AppWithButtons).then(|| (SLACK_BUTTONS, "enabled".to_owned()));
-    // With a webhook, receivers may name channels of the app all the same.
-    let needs_app = way.is_app() || !of_receivers.is_empty();
-    let token = needs_app.then(|| (KMS_ENCRYPTED_BOT_TOKEN, encrypt(&app.token)));
-    let settings = token.into_iter().chain(own).chain(buttons).collect();
-    (app, settings)
-}
-
-/// The function's binary, which is built beside this one.
-fn binary(name: &str) -> Result<PathBuf, String> {
-    let own =
-        std::env::current_exe().map_err(|error| format!("where this program lies is unknown: {error}"))?;
-    let path = own.parent().unwrap_or(Path::new(".")).join(name);
-    if path.exists() {
-        return Ok(path);
-    }
-    Err(format!("{} is missing: build it with `cargo build --workspace`", path.display()))
 }
 
 /// What the function's log says of dropped alerts in this invocation.

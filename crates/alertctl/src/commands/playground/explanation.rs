@@ -19,10 +19,11 @@ pub(crate) fn explanation(preview: &Preview) -> Markup {
         ol.steps {
             li {
                 h3 { "Envelope" }
+                @if preview.events > 1 { p { "It comes as " (preview.events) " events." } }
                 p { (explain::reply(preview.reply, preview.records.len())) }
                 (records(&preview.records))
             }
-            @if let Some(plan) = &preview.filter {
+            @for plan in preview.filters.iter().take(ALERTS_MAX) {
                 li {
                     h3 { "grafana-filter-to-sns" }
                     @for item in plan.items.iter().take(ALERTS_MAX) {

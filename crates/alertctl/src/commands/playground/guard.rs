@@ -1,5 +1,7 @@
 //! What keeps a local page local: other pages in the same browser must neither read it nor act through it.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -25,9 +27,21 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
+/// Whom to answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Hosts {
+    /// The port of the page on 127.0.0.1.
+    pub(crate) port: u16,
+    /// Other names, by which events may come in, and nothing else.
+    pub(crate) allowed: Vec<String>,
+}
+
+/// Where events come in.
+pub(crate) const WAYS_IN: [&str; 2] = ["/grafana", "/event"];
+
 /// Refuses what does not come from this machine's user, and adds the headers that every answer has.
-pub(crate) async fn guard(State(port): State<u16>, request: Request, next: Next) -> Response {
-    let refusal = refusal(request.method(), request.headers(), port);
+pub(crate) async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    let refusal = refusal(request.method(), request.uri().path(), request.headers(), &hosts);
     let mut response = match refusal {
         Some(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
         None => next.run(request).await,
@@ -43,12 +57,21 @@ pub(crate) async fn guard(State(port): State<u16>, request: Request, next: Next)
 /// A name of somebody else's that resolves to 127.0.0.1 (DNS rebinding) is told by `Host`, another page's request by `Origin`.
 /// Without `Origin` it is no browser's. A form of this page has the origin `null`, because the page sends no referrer; there the
 /// browser itself says where it comes from.
-fn refusal(method: &Method, headers: &HeaderMap, port: u16) -> Option<String> {
+fn refusal(method: &Method, path: &str, headers: &HeaderMap, hosts: &Hosts) -> Option<String> {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let hosts = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
+    let Hosts { port, allowed } = hosts;
+    let own = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
     let host = text(header::HOST).unwrap_or_default();
-    if headers.get_all(header::HOST).iter().count() != 1 || !hosts.iter().any(|own| own == host) {
-        return Some(format!("Host is {host:?}: expected {} or {}", hosts[0], hosts[1]));
+    // A way to somewhere else in between may have a port of its own.
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let may_send = WAYS_IN.contains(&path) && allowed.iter().any(|other| other.eq_ignore_ascii_case(name));
+    let is_one = headers.get_all(header::HOST).iter().count() == 1;
+    if !is_one || !(may_send || own.iter().any(|own| own == host)) {
+        let [ip, localhost] = own;
+        let ways = WAYS_IN.join(" and ");
+        return Some(format!(
+            "Host is {host:?}: expected {ip} or {localhost}; the playground's --allow-host lets another one send to {ways}"
+        ));
     }
     if matches!(*method, Method::GET | Method::HEAD) {
         return None;
@@ -94,11 +117,12 @@ pub(crate) async fn read(body: Body) -> Result<Vec<u8>, BadBody> {
 mod tests {
     use super::*;
 
-    fn refused(method: &Method, headers: &[(&'static str, &'static str)]) -> bool {
+    fn refused(method: &Method, path: &str, headers: &[(&'static str, &'static str)]) -> bool {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        refusal(method, &headers.collect(), 4000).is_some()
+        let hosts = Hosts { port: 4000, allowed: vec!["host.docker.internal".to_owned()] };
+        refusal(method, path, &headers.collect(), &hosts).is_some()
     }
 
     #[test]
@@ -121,7 +145,25 @@ mod tests {
             (Method::POST, &[OWN, ("origin", "null"), ("sec-fetch-site", "cross-site")], true),
             (Method::DELETE, &[OWN, ("origin", "http://evil.example")], true),
         ] {
-            assert_eq!(refused(&method, headers), expected, "{method} {headers:?}");
+            assert_eq!(refused(&method, "/", headers), expected, "{method} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_host_sends_events_and_reads_nothing() {
+        const OTHER: (&str, &str) = ("host", "host.docker.internal:4000");
+        for (method, path, headers, expected) in [
+            (Method::POST, "/grafana", &[OTHER][..], false),
+            (Method::POST, "/event", &[("host", "Host.Docker.Internal")], false),
+            (Method::POST, "/grafana", &[OTHER, ("origin", "http://evil.example")], true),
+            (Method::POST, "/grafana", &[OTHER, OTHER], true),
+            (Method::POST, "/grafana", &[("host", "evil.example:4000")], true),
+            (Method::GET, "/", &[OTHER], true),
+            (Method::GET, "/inbox", &[OTHER], true),
+            (Method::POST, "/api/send", &[OTHER], true),
+            (Method::POST, "/press", &[OTHER], true),
+        ] {
+            assert_eq!(refused(&method, path, headers), expected, "{method} {path} {headers:?}");
         }
     }
 }

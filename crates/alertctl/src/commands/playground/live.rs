@@ -1,30 +1,59 @@
 //! The running functions: the ways in, and what came out of them.
 
+mod press;
+mod send;
+
+pub(crate) use press::Press;
+pub(crate) use send::Sent;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alert_sandbox::eventbridge::{GRAFANA_DETAIL_TYPE, GRAFANA_SOURCE};
-use alert_sandbox::lambda::{Invocation, Outcome};
+use alert_sandbox::lambda::{Function, Invocation, Outcome};
 use alert_sandbox::slack::{self, Call, Method};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::thread;
-use crate::commands::demo::{Stage, Way};
+use crate::commands::demo::{self, ACTIONS, Stage, WATCH, Way};
 
 /// What the inbox remembers.
 const ENTRIES_MAX: usize = 200;
 /// How often the functions' logs are looked at for dropped alerts; messages show at once.
 const LOOK: Duration = Duration::from_millis(500);
+const MINUTE: Duration = Duration::from_mins(1);
 
-/// Both functions and the inbox.
+/// The functions and the inbox.
 pub(crate) struct Live {
     stage: Stage,
+    /// Where people act by buttons.
+    beside: Option<Beside>,
+    /// The configuration that the functions have. Locked while one sender uses them with the configuration of theirs.
+    config: tokio::sync::Mutex<String>,
     entries: Mutex<VecDeque<Arc<Entry>>>,
     /// The number of the newest entry; the first is 1.
     newest: watch::Sender<u64>,
+    /// What has been carried into the inbox.
+    seen: Mutex<Seen>,
+}
+
+/// The functions beside the relay.
+struct Beside {
+    /// Takes the presses of buttons.
+    actions: Function,
+    /// Is woken each minute: by the end of a silence, and where nobody acts.
+    watch: Function,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Calls of Slack.
+    calls: usize,
+    /// Bytes of the filter's log, and of the relay's.
+    logs: [usize; 2],
 }
 
 /// One thing in the inbox.
@@ -32,7 +61,7 @@ pub(crate) struct Entry {
     /// A later one for each change of it.
     pub(crate) number: u64,
     /// The number with which it came, by which the page finds it.
-    place: u64,
+    pub(crate) place: u64,
     pub(crate) html: String,
     /// The message that it shows with its thread, by the channel's id and its `ts`.
     root: Option<Root>,
@@ -41,13 +70,46 @@ pub(crate) struct Entry {
 type Root = (String, String);
 
 impl Live {
-    pub(crate) fn new(stage: Stage) -> Self {
-        Self { stage, entries: Mutex::default(), newest: watch::Sender::new(0) }
+    /// Starts all functions with a configuration; an empty one is the default.
+    pub(crate) async fn start(config: &str, way: Way) -> Result<Self, String> {
+        let stage = Stage::build(given(config), way).await?;
+        let beside = match way {
+            Way::AppWithButtons => {
+                let settings = || stage.settings_beside(given(config));
+                let actions = demo::function(ACTIONS, settings()).await?;
+                Some(Beside { actions, watch: demo::function(WATCH, settings()).await? })
+            }
+            Way::Webhook | Way::App => None,
+        };
+        Ok(Self {
+            stage,
+            beside,
+            config: tokio::sync::Mutex::new(config.to_owned()),
+            entries: Mutex::default(),
+            newest: watch::Sender::new(0),
+            seen: Mutex::default(),
+        })
     }
 
     /// How the functions reach Slack.
     pub(crate) fn way(&self) -> Way {
         self.stage.way
+    }
+
+    /// Gives all functions another configuration; `current` is the one that they have.
+    async fn configure(&self, current: &mut String, config: &str) -> Result<(), String> {
+        if current == config {
+            return Ok(());
+        }
+        // What fails on the way is tried again by whoever is next.
+        current.clear();
+        self.stage.configure(given(config)).await?;
+        for function in self.beside.iter().flat_map(|beside| [&beside.actions, &beside.watch]) {
+            let started = function.set_environment(self.stage.settings_beside(given(config))).await;
+            started.map_err(|error| format!("{} does not start: {error}", function.name()))?;
+        }
+        config.clone_into(current);
+        Ok(())
     }
 
     /// Grafana's or Alertmanager's webhook, as API Gateway and EventBridge hand it on; says the event's id.
@@ -62,13 +124,13 @@ impl Live {
         id
     }
 
-    /// Any event, to one of the functions; what became of it.
-    pub(crate) async fn event(&self, event: Vec<u8>, to_filter: bool) -> Value {
-        let function = if to_filter { &self.stage.filter } else { &self.stage.relay };
+    /// Any event for the relay, with the configuration that the functions have; what became of it.
+    pub(crate) async fn event(&self, event: Vec<u8>) -> Value {
+        let function = &self.stage.relay;
         let invocation = function.invoke(event).await;
         self.tell_failure(function.name(), Some(&invocation));
-        let milliseconds = u64::try_from(invocation.duration.as_millis()).unwrap_or(u64::MAX);
-        let mut answer = json!({"function": function.name(), "milliseconds": milliseconds});
+        let mut answer =
+            json!({"function": function.name(), "milliseconds": milliseconds(invocation.duration)});
         match invocation.outcome {
             Outcome::Response(body) => {
                 answer["response"] = serde_json::from_slice(&body)
@@ -129,26 +191,46 @@ impl Live {
     }
 
     /// Carries into the inbox what arrives at Slack, and what the functions' logs say was dropped; never ends.
-    pub(crate) async fn watch(self: Arc<Self>) {
-        let mut seen = 0;
-        let mut read = [0; 2];
+    pub(crate) async fn watch(&self) {
         loop {
-            let calls = self.stage.sandbox.slack.wait_for_calls(seen + 1, LOOK).await;
-            self.show(&calls[seen.min(calls.len())..]);
-            seen = calls.len();
-            for (function, read) in [&self.stage.filter, &self.stage.relay].into_iter().zip(&mut read) {
-                let log = function.log();
-                let new = log.get(*read..).unwrap_or_default();
-                // A line that is not whole yet is read the next time.
-                let whole = new.rfind('\n').map_or(0, |end| end + 1);
-                for line in new[..whole].lines() {
-                    if let Some(dropped) = dropped(function.name(), line) {
-                        self.add(&dropped, None);
-                    }
-                }
-                *read += whole;
-            }
+            let calls = self.seen().calls;
+            self.stage.sandbox.slack.wait_for_calls(calls + 1, LOOK).await;
+            self.catch_up();
         }
+    }
+
+    /// Wakes who is woken each minute; never ends.
+    pub(crate) async fn wake(&self) {
+        let Some(beside) = &self.beside else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(MINUTE).await;
+            let invocation = beside.watch.invoke("{}").await;
+            self.tell_failure(beside.watch.name(), Some(&invocation));
+        }
+    }
+
+    /// Carries into the inbox what has come by now.
+    fn catch_up(&self) {
+        let mut seen = self.seen();
+        let calls = self.stage.sandbox.slack.calls();
+        self.show(&calls[seen.calls.min(calls.len())..]);
+        seen.calls = calls.len();
+        for (function, read) in [&self.stage.filter, &self.stage.relay].into_iter().zip(&mut seen.logs) {
+            let log = function.log();
+            let new = log.get(*read..).unwrap_or_default();
+            // A line that is not whole yet is read the next time.
+            let whole = new.rfind('\n').map_or(0, |end| end + 1);
+            for line in new[..whole].lines() {
+                if let Some(dropped) = dropped(function.name(), line) {
+                    self.add(&dropped, None);
+                }
+            }
+            *read += whole;
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shows what calls did: each message that is new, or has changed, once.
@@ -193,6 +275,15 @@ fn dropped(function: &str, line: &str) -> Option<Markup> {
             }
         }
     })
+}
+
+/// A configuration as a setting, which is never empty.
+fn given(config: &str) -> Option<&str> {
+    Some(config).filter(|config| !config.trim().is_empty())
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn failure(outcome: &Outcome) -> String {

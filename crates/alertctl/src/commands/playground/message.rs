@@ -16,8 +16,15 @@ const LOCK_SCREEN_CHARS: usize = 110;
 /// The bar of an attachment that names no colour.
 const GREY: [u8; 3] = [0x99, 0x99, 0x99];
 
-/// A message in its channel. `at` is what stands beside the sender's name.
-pub(crate) fn channel(message: &Message, at: &Markup) -> Markup {
+/// Where a message stands whose buttons can be pressed: the channel's id, and the message's name in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'m> {
+    pub(crate) channel: &'m str,
+    pub(crate) ts: &'m str,
+}
+
+/// A message in its channel. `at` is what stands beside the sender's name; without a place its buttons are for the eyes.
+pub(crate) fn channel(message: &Message, at: &Markup, place: Option<Place<'_>>) -> Markup {
     html! {
         article.message aria-label="Slack message" {
             div.avatar aria-hidden="true" { "🔔" }
@@ -27,10 +34,10 @@ pub(crate) fn channel(message: &Message, at: &Markup) -> Markup {
                     @if let Some(channel) = &message.channel { " " span.at { "asks for " (channel) } }
                 }
                 @match &message.blocks {
-                    Some(blocks) => (self::blocks(blocks)),
+                    Some(blocks) => (self::blocks(blocks, place)),
                     None => div.section { (text(&message.text)) },
                 }
-                @for attachment in &message.attachments { (self::attachment(attachment)) }
+                @for attachment in &message.attachments { (self::attachment(attachment, place)) }
             }
         }
     }
@@ -52,7 +59,7 @@ pub(crate) fn lock_screen(message: &Message, receiver: &str) -> Markup {
     }
 }
 
-fn attachment(attachment: &Attachment) -> Markup {
+fn attachment(attachment: &Attachment, place: Option<Place<'_>>) -> Markup {
     let [red, green, blue] = attachment.color.unwrap_or(GREY);
     html! {
         div.attachment {
@@ -60,16 +67,16 @@ fn attachment(attachment: &Attachment) -> Markup {
             svg.bar viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true" {
                 rect width="1" height="1" fill=(format!("#{red:02x}{green:02x}{blue:02x}")) {}
             }
-            div.blocks { (blocks(&attachment.blocks)) }
+            div.blocks { (blocks(&attachment.blocks, place)) }
         }
     }
 }
 
-fn blocks(blocks: &[Block]) -> Markup {
-    html! { @for block in blocks { (self::block(block)) } }
+fn blocks(blocks: &[Block], place: Option<Place<'_>>) -> Markup {
+    html! { @for block in blocks { (self::block(block, place)) } }
 }
 
-fn block(block: &Block) -> Markup {
+fn block(block: &Block, place: Option<Place<'_>>) -> Markup {
     match block {
         Block::Section { text, fields } => html! {
             @if !text.is_empty() { div.section { (self::text(text)) } }
@@ -82,26 +89,46 @@ fn block(block: &Block) -> Markup {
             div.context { @for element in elements { span { (text(element)) } } }
         },
         Block::Actions(buttons) => html! {
-            div.actions { @for button in buttons { (self::button(button)) } }
+            div.actions { @for button in buttons { (self::button(button, place)) } }
         },
         Block::Divider => html! { hr; },
         Block::Chart(chart) => chart::figure(chart),
         Block::Container { title, is_closed, blocks } => html! {
             details.container open[!is_closed] {
                 summary { (text(title)) }
-                (self::blocks(blocks))
+                (self::blocks(blocks, place))
             }
         },
         Block::Unknown(kind) => html! { div.unknown { "a block of the type " code { (kind) } } },
     }
 }
 
-fn button(Button { label, url }: &Button) -> Markup {
+fn button(button: &Button, place: Option<Place<'_>>) -> Markup {
     html! {
-        @if let Some(url) = url {
-            a.button href=(url) target="_blank" rel="noopener noreferrer" { (label) }
-        } @else {
-            span.button { (label) }
+        @match (&button.url, &button.action_id, place) {
+            (Some(url), ..) => a.button href=(url) target="_blank" rel="noopener noreferrer" { (button.label) },
+            (None, Some(action_id), Some(place)) => (press(button, action_id, place)),
+            _ => span.button { (button.label) },
+        }
+    }
+}
+
+/// A button that can be pressed, or a menu from which something can be chosen: a form, so that it works without a script.
+fn press(button: &Button, action_id: &str, place: Place<'_>) -> Markup {
+    html! {
+        form.press method="post" action="/press" {
+            @for (name, value) in [("channel", place.channel), ("ts", place.ts), ("action", action_id)] {
+                input type="hidden" name=(name) value=(value);
+            }
+            @if button.choices.is_empty() {
+                button.button type="submit" { (button.label) }
+            } @else {
+                select name="option" aria-label=(button.label) required {
+                    option value="" { (button.label) }
+                    @for choice in &button.choices { option value=(choice.value) { (choice.label) } }
+                }
+                button.button type="submit" { "Set" }
+            }
         }
     }
 }
@@ -152,7 +179,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn shown(payload: &Value) -> String {
-        channel(&Message::read(payload), &html! { "now" }).into_string()
+        channel(&Message::read(payload), &html! { "now" }, None).into_string()
     }
 
     #[test]
@@ -211,6 +238,31 @@ mod tests {
         }
         let attribute = shown(&json!({"text": r#"<https://x/"onmouseover="alert(1)|a"b>"#}));
         assert!(!attribute.contains(r#""onmouseover"#), "{attribute}");
+    }
+
+    #[test]
+    fn buttons_can_be_pressed_where_a_message_stands() {
+        let text = |text: &str| json!({"type": "plain_text", "text": text});
+        let payload = json!({"blocks": [{"type": "actions", "elements": [
+            {"type": "button", "action_id": "acknowledge", "text": text("Acknowledge")},
+            {"type": "static_select", "action_id": "silence", "placeholder": text("Silence"),
+                "options": [{"value": "1h", "text": text("for 1 hour")}]},
+            {"type": "button", "action_id": "open", "url": "https://x/", "text": text("Open")},
+        ]}]});
+        let message = Message::read(&payload);
+        let place = Place { channel: "C1", ts: "1.2" };
+        let page = channel(&message, &html! { "now" }, Some(place)).into_string();
+        for expected in [
+            r#"<input type="hidden" name="channel" value="C1"><input type="hidden" name="ts" value="1.2">"#,
+            r#"<input type="hidden" name="action" value="acknowledge"><button class="button" type="submit">Acknowledge</button>"#,
+            r#"<option value="">Silence</option><option value="1h">for 1 hour</option>"#,
+            r#"<a class="button" href="https://x/""#,
+        ] {
+            assert!(page.contains(expected), "{expected} is not in {page}");
+        }
+        assert_eq!(page.matches("<form").count(), 2);
+        let elsewhere = shown(&payload);
+        assert!(!elsewhere.contains("<form") && elsewhere.contains(r#"<span class="button">Silence</span>"#));
     }
 
     #[test]

@@ -4,101 +4,165 @@
 //! Alert texts are hostile, and so may be any other page in the same browser: everything is escaped by the template library,
 //! the policy allows nothing but this page's own files, and [`guard`] knows whom to answer.
 
+mod ask;
 mod chart;
+mod delivery;
 mod explanation;
 mod guard;
+mod inbox;
 pub(crate) mod library;
 mod live;
 mod message;
+mod pace;
 mod page;
 pub(crate) mod preview;
+mod result;
 mod thread;
+mod web;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::convert::Infallible;
-use std::net::Ipv4Addr;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use alert_core::config::ConfigErrors;
-use alert_core::envelope;
-use alert_core::time_interval::parse_location;
-use axum::body::Body;
-use axum::extract::{Path as UrlPath, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
-use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
-use chrono_tz::Tz;
-use clap::ValueEnum as _;
-use futures_util::{Stream, stream};
-use maud::{Markup, html};
-use serde_json::{Value, json};
+use axum::{Router, middleware};
+use clap::Args;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
 
-use crate::commands::demo::{Stage, Way};
+use crate::commands::demo::Way;
 use crate::commands::input;
-use crate::commands::render::Blocks;
 use crate::commands::terminal::{BOLD, GREY};
-use guard::BadBody;
-use live::{Entry, Live};
-use page::Form;
-use preview::Question;
+use ask::Answers;
+use guard::Hosts;
+use live::Live;
 
 const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("script.js");
+/// The page's modules by their addresses.
+const SCRIPTS: [(&str, &str); 4] = [
+    ("/script.js", include_str!("script.js")),
+    ("/moments.js", include_str!("moments.js")),
+    ("/state.js", include_str!("state.js")),
+    ("/tabs.js", include_str!("tabs.js")),
+];
+/// A red square.
+const ICON: &str = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>\
+    <rect width='16' height='16' rx='3' fill='#a30200'/></svg>";
 
-/// When a question is given up: a configuration can ask for more than a page should wait for.
-const ANSWER_MAX: Duration = Duration::from_millis(900);
-/// Questions at once; those that were given up are still counted until they end.
-const QUESTIONS_MAX: usize = 4;
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The port on 127.0.0.1; a free one, unless given.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// The rules that the page and the functions begin with; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Reach Slack by an app's bot token instead of a webhook, and remember alerts in a table, so that messages change and their
+    /// buttons work.
+    #[arg(long)]
+    app: bool,
+    /// Take events that are sent to this host, too: `host.docker.internal` for a Grafana in a container.
+    ///
+    /// They are taken at /grafana and /event alone: by this name nobody sees the page or the inbox. Docker Desktop hands them
+    /// on to 127.0.0.1; on Linux the playground has to `--listen` where the container can reach it. May be repeated.
+    #[arg(long = "allow-host", value_name = "NAME", value_parser = host)]
+    allow_hosts: Vec<String>,
+    /// Listen at this address of the machine as well, for /grafana and /event alone: on Linux that of Docker's bridge, 172.17.0.1.
+    ///
+    /// Whoever can reach the address can then put messages into the inbox. Nobody can read there, and nothing goes on to AWS or
+    /// to Slack.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    listen: Option<IpAddr>,
+}
 
+/// A host's name, without port.
+fn host(name: &str) -> Result<String, String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if name.is_empty() || !name.chars().all(is_part) {
+        return Err("expected a host's name without port, such as host.docker.internal".to_owned());
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr =
+        text.parse().map_err(|_| "expected an IP address, such as 172.17.0.1".to_owned())?;
+    if address.is_unspecified() {
+        return Err("that is every network of the machine: name the one address that the container reaches"
+            .to_owned());
+    }
+    Ok(address)
+}
+
+/// What all requests share.
 struct Playground {
     live: Arc<Live>,
     /// `http://127.0.0.1:port/`
     url: String,
-    /// The configuration of the running functions, which the page begins with.
+    /// The configuration that the page begins with.
     config: String,
-    questions: Arc<Semaphore>,
+    answers: Answers,
 }
 
-type Shared = State<Arc<Playground>>;
-
 /// Serves until Ctrl-C.
-pub(crate) async fn run(port: u16, config: Option<&Path>, way: Way) -> Result<bool, String> {
-    let config = config.map(input::text).transpose()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(|error| format!("port {port} of 127.0.0.1 cannot be had: {error}"))?;
+pub(crate) async fn run(options: Options) -> Result<bool, String> {
+    let config = options.config.as_deref().map(input::text).transpose()?.unwrap_or_default();
+    let listener = listen(Ipv4Addr::LOCALHOST.into(), options.port).await?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    let other = match options.listen {
+        Some(address) if !address.is_loopback() => Some(listen(address, port).await?),
+        _ => None,
+    };
+    let way = if options.app { Way::AppWithButtons } else { Way::Webhook };
+    let live = Arc::new(Live::start(&config, way).await?);
     let url = format!("http://127.0.0.1:{port}/");
-    let live = Arc::new(Live::new(Stage::build(config.as_deref(), way).await?));
     let playground = Arc::new(Playground {
         live: Arc::clone(&live),
         url: url.clone(),
-        config: config.unwrap_or_default(),
-        questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+        config,
+        answers: Answers::default(),
     });
-    greet(&url);
+    let mut allowed = options.allow_hosts;
+    allowed.extend(options.listen.map(|address| match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }));
+    greet(&url, port, &allowed);
+    let hosts = Arc::new(Hosts { port, allowed });
+    let outside = router(ways_in(), &playground, &hosts);
     tokio::select! {
-        served = axum::serve(listener, router(playground, port)) => served.map_err(|error| error.to_string())?,
+        served = axum::serve(listener, router(pages().merge(ways_in()), &playground, &hosts)) => served.map_err(|error| error.to_string())?,
+        served = serve(other, outside) => served?,
         () = live.watch() => {}
+        () = live.wake() => {}
         () = interrupted() => anstream::println!("\nThe playground is over."),
     }
     Ok(true)
 }
 
-fn greet(url: &str) {
+async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, String> {
+    let listener = TcpListener::bind((address, port)).await;
+    listener.map_err(|error| format!("port {port} of {address} cannot be had: {error}"))
+}
+
+/// Serves where there is a listener; never ends where there is none.
+async fn serve(listener: Option<TcpListener>, router: Router) -> Result<(), String> {
+    let Some(listener) = listener else { return std::future::pending().await };
+    axum::serve(listener, router).await.map_err(|error| error.to_string())
+}
+
+fn greet(url: &str, port: u16, allowed: &[String]) {
     let walkthrough = library::FIRST;
     anstream::println!("{BOLD}Playground{BOLD:#}                            {url}");
     anstream::println!("{BOLD}Webhook for Grafana, Alertmanager{BOLD:#}     {url}grafana");
     anstream::println!(
         "{GREY}  curl -s {url}fixtures/grafana/walkthrough.bare.json | curl --data-binary @- {url}grafana{GREY:#}"
     );
+    for host in allowed {
+        anstream::println!(
+            "{BOLD}  from a container{BOLD:#}                    http://{host}:{port}/grafana"
+        );
+    }
     anstream::println!("{BOLD}Any event, for cloudwatch-to-slack{BOLD:#}    {url}event");
     anstream::println!(
         "{GREY}  curl -s {url}fixtures/{walkthrough} | curl --data-binary @- {url}event{GREY:#}"
@@ -122,291 +186,34 @@ async fn interrupted() {
     }
 }
 
-fn router(playground: Arc<Playground>, port: u16) -> Router {
-    Router::new()
-        .route("/", get(first_page).post(submitted))
+/// The page, and what its script asks for.
+fn pages() -> Router<Arc<Playground>> {
+    let router = SCRIPTS.into_iter().fold(Router::new(), |router, (path, script)| {
+        router.route(path, get(async move || file("text/javascript; charset=utf-8", script)))
+    });
+    router
+        .route("/", get(web::first_page).post(web::submitted))
         .route("/style.css", get(async || file("text/css; charset=utf-8", STYLE)))
-        .route("/script.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
-        .route("/fixtures/{source}/{name}", get(fixture))
-        .route("/api/check", post(check))
-        .route("/api/preview", post(asked))
-        .route("/api/send", post(sent))
-        .route("/inbox", get(inbox))
-        .route("/grafana", post(webhook))
-        .route("/event", post(event))
-        .layer(middleware::from_fn_with_state(port, guard::guard))
-        .with_state(playground)
+        .route("/favicon.ico", get(async || file("image/svg+xml", ICON)))
+        .route("/fixtures/{source}/{name}", get(web::fixture))
+        .route("/press", post(web::pressed))
+        .route("/api/check", post(web::check))
+        .route("/api/preview", post(web::asked))
+        .route("/api/send", post(web::sent))
+        .route("/api/press", post(web::asked_to_press))
+        .route("/inbox", get(inbox::inbox))
+}
+
+/// Where events come in.
+fn ways_in() -> Router<Arc<Playground>> {
+    Router::new().route("/grafana", post(inbox::webhook)).route("/event", post(inbox::event))
+}
+
+fn router(routes: Router<Arc<Playground>>, playground: &Arc<Playground>, hosts: &Arc<Hosts>) -> Router {
+    let guard = middleware::from_fn_with_state(Arc::clone(hosts), guard::guard);
+    routes.layer(guard).with_state(Arc::clone(playground))
 }
 
 fn file(content_type: &'static str, content: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, content_type)], content).into_response()
-}
-
-impl IntoResponse for BadBody {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({"error": self.1}))).into_response()
-    }
-}
-
-fn refused(why: &str) -> BadBody {
-    BadBody(StatusCode::BAD_REQUEST, why.to_owned())
-}
-
-// ── The page ──
-
-async fn first_page(State(playground): Shared) -> Response {
-    let mut form = Form { config: playground.config.clone(), ..Form::default() };
-    load(&mut form, library::FIRST);
-    show(&playground, &form, None).await
-}
-
-async fn submitted(State(playground): Shared, body: Body) -> Result<Response, BadBody> {
-    let body = guard::read(body).await?;
-    let fields: BTreeMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
-    let mut form = form_of(|name| fields.get(name).map(String::as_str));
-    match fields.get("do").map(String::as_str) {
-        Some("load") => {
-            let path = form.fixture.clone();
-            load(&mut form, &path);
-            Ok(show(&playground, &form, None).await)
-        }
-        Some("send") => {
-            let told = send(&playground, &form.event).await;
-            // By then it stands in the inbox, as a rule.
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            Ok(show(&playground, &form, Some(told)).await)
-        }
-        _ => Ok(show(&playground, &form, None).await),
-    }
-}
-
-/// A form out of its fields; browsers send line ends of their own.
-fn form_of<'f>(field: impl Fn(&str) -> Option<&'f str>) -> Form {
-    let text = |name| field(name).unwrap_or_default().replace("\r\n", "\n");
-    Form {
-        fixture: text("fixture"),
-        event: text("event"),
-        config: text("config"),
-        at: text("at"),
-        zone: text("zone"),
-        rendering: text("rendering"),
-    }
-}
-
-fn load(form: &mut Form, path: &str) {
-    let Some(fixture) = library::fixture(path) else { return };
-    form.fixture = path.to_owned();
-    form.event = fixture.event.to_owned();
-    if let Some(config) = fixture.config {
-        form.config = config.to_owned();
-    }
-}
-
-async fn show(playground: &Playground, form: &Form, told: Option<Markup>) -> Response {
-    let result = answer(playground, form).await;
-    let result = html! { (told.unwrap_or_default()) (result) };
-    let inbox = playground.live.inbox();
-    Html(page::page(form, &result, &inbox, &playground.url, playground.live.way()).into_string())
-        .into_response()
-}
-
-/// The answer to what stands in a form; it comes in time, whatever is asked.
-async fn answer(playground: &Playground, form: &Form) -> Markup {
-    let (at, asked) = match moment(&form.at, &form.zone) {
-        Ok(moment) => moment,
-        Err(problem) => return page::problem_markup("The time", &problem),
-    };
-    let busy = || {
-        let why = "this takes longer than a second to work out: fewer alerts, or simpler time intervals, are quicker \
-                   (a function has more time than a page)";
-        page::problem_markup("The answer", why)
-    };
-    let Ok(permit) = Arc::clone(&playground.questions).try_acquire_owned() else { return busy() };
-    let question = Question {
-        event: form.event.clone(),
-        config: form.config.clone(),
-        at,
-        rendering: Blocks::from_str(&form.rendering, false).ok(),
-    };
-    let (sender, receiver) = oneshot::channel();
-    // A thread of its own, and not one of the runtime's, which would have to be waited for at the end.
-    std::thread::spawn(move || {
-        let answer = page::result(&question, &asked);
-        drop(permit);
-        // Nobody listens any more when it took too long.
-        let _ = sender.send(answer);
-    });
-    match tokio::time::timeout(ANSWER_MAX, receiver).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => {
-            page::problem_markup("The answer", "the renderer failed; its reason stands in the terminal")
-        }
-        Err(_) => busy(),
-    }
-}
-
-/// The moment that is asked about, and how the question was put.
-fn moment(at: &str, zone: &str) -> Result<(Option<DateTime<Utc>>, String), String> {
-    let (at, zone) = (at.trim(), zone.trim());
-    if at.is_empty() {
-        return Ok((None, String::new()));
-    }
-    let zone: Tz =
-        if zone.is_empty() { Tz::UTC } else { parse_location(zone).map_err(|error| error.to_string())? };
-    let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f"]
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(at, format).ok())
-        .ok_or_else(|| format!("expected a date and time such as 2026-09-13T03:00, found {at:?}"))?;
-    let moment = zone
-        .from_local_datetime(&local)
-        .earliest()
-        .ok_or_else(|| format!("{at} does not exist in {zone}: the clocks were put forward"))?;
-    let asked = format!("{} in {zone}", moment.format("%A, %Y-%m-%d %H:%M:%S"));
-    Ok((Some(moment.with_timezone(&Utc)), asked))
-}
-
-// ── What the script asks for ──
-
-async fn fixture(UrlPath((source, name)): UrlPath<(String, String)>) -> Response {
-    let path = format!("{source}/{name}");
-    let config = path.strip_suffix(".config.yaml").and_then(|stem| {
-        let known = library::fixtures();
-        known
-            .iter()
-            .find(|fixture| fixture.path.starts_with(&format!("{stem}.")))
-            .and_then(|fixture| fixture.config)
-    });
-    match (library::fixture(&path), config) {
-        (Some(fixture), _) => file("application/json", fixture.event),
-        (None, Some(config)) => file("text/plain; charset=utf-8", config),
-        (None, None) => (StatusCode::NOT_FOUND, "no such fixture\n").into_response(),
-    }
-}
-
-async fn check(body: Body) -> Result<Response, BadBody> {
-    let text = String::from_utf8(guard::read(body).await?)
-        .map_err(|_| refused("the configuration is not UTF-8 text"))?;
-    let problems: Vec<Value> = preview::configuration(&text)
-        .1
-        .iter()
-        .flat_map(ConfigErrors::problems)
-        .map(|problem| {
-            json!({"line": problem.line, "column": problem.column, "path": problem.path, "message": problem.message})
-        })
-        .collect();
-    Ok(Json(json!({"problems": problems, "html": page::problems(&text).into_string()})).into_response())
-}
-
-async fn asked(State(playground): Shared, body: Body) -> Result<Response, BadBody> {
-    let form = json_form(body).await?;
-    Ok(Json(json!({"html": answer(&playground, &form).await.into_string()})).into_response())
-}
-
-async fn sent(State(playground): Shared, body: Body) -> Result<Response, BadBody> {
-    let form = json_form(body).await?;
-    Ok(Json(json!({"html": send(&playground, &form.event).await.into_string()})).into_response())
-}
-
-async fn json_form(body: Body) -> Result<Form, BadBody> {
-    let body = guard::read(body).await?;
-    let fields: Value = serde_json::from_slice(&body)
-        .map_err(|error| refused(&format!("the request is no JSON: {error}")))?;
-    Ok(form_of(|name| fields.get(name).and_then(Value::as_str)))
-}
-
-/// Sends an event to the function that is there for it, and says what it answered.
-async fn send(playground: &Playground, event: &str) -> Markup {
-    if let Err(problem) = input::check_json(event.as_bytes()) {
-        return page::problem_markup("The event", &problem);
-    }
-    let to_filter = preview::is_for_filter(&envelope::decode(event.as_bytes()));
-    let answer = playground.live.event(event.as_bytes().to_vec(), to_filter).await;
-    let function = answer["function"].as_str().unwrap_or_default();
-    if let Some(error) = answer["error"].as_str() {
-        return page::problem_markup(function, error);
-    }
-    html! {
-        p.sent role="status" {
-            strong { (function) } " answered in " (answer["milliseconds"]) " ms: "
-            code { (answer["response"].to_string()) }
-        }
-    }
-}
-
-// ── The inbox ──
-
-async fn inbox(State(playground): Shared, headers: HeaderMap) -> Response {
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
-    // A page that is new has what came before it already.
-    let begin = last.unwrap_or_else(|| *playground.live.changes().borrow());
-    Sse::new(entries(Arc::clone(&playground.live), begin)).keep_alive(KeepAlive::default()).into_response()
-}
-
-fn entries(live: Arc<Live>, begin: u64) -> impl Stream<Item = Result<Event, Infallible>> {
-    let changes = live.changes();
-    stream::unfold(
-        (live, changes, begin, VecDeque::<Arc<Entry>>::new()),
-        async |(live, mut changes, last, mut waiting)| {
-            while waiting.is_empty() {
-                // In this order, so that nothing is missed in between.
-                changes.mark_unchanged();
-                waiting.extend(live.after(last));
-                if waiting.is_empty() && changes.changed().await.is_err() {
-                    return None;
-                }
-            }
-            let entry = waiting.pop_front()?;
-            // As JSON, which has no line ends of its own.
-            let data = Value::String(entry.html.clone()).to_string();
-            let event = Event::default().id(entry.number.to_string()).data(data);
-            Some((Ok(event), (live, changes, entry.number, waiting)))
-        },
-    )
-}
-
-// ── The ways in ──
-
-async fn webhook(State(playground): Shared, body: Body) -> Result<Response, BadBody> {
-    let body = guard::read(body).await?;
-    input::check_json(&body).map_err(|problem| refused(&problem))?;
-    let detail: Value = serde_json::from_slice(&body).map_err(|error| refused(&error.to_string()))?;
-    if !detail.is_object() {
-        return Err(refused("expected a webhook: a JSON object"));
-    }
-    let id = playground.live.webhook(&detail);
-    Ok(Json(json!({"FailedEntryCount": 0, "Entries": [{"EventId": id}]})).into_response())
-}
-
-async fn event(State(playground): Shared, body: Body) -> Result<Response, BadBody> {
-    let body = guard::read(body).await?;
-    input::check_json(&body).map_err(|problem| refused(&problem))?;
-    let answer = playground.live.event(body, false).await;
-    let status = if answer.get("error").is_some() { StatusCode::BAD_GATEWAY } else { StatusCode::OK };
-    Ok((status, Json(answer)).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wall_clock_in_a_zone_is_a_moment() {
-        let (at, asked) = moment("2026-09-13T03:00", "Asia/Seoul").unwrap();
-        assert_eq!(at, Some("2026-09-12T18:00:00Z".parse().unwrap()));
-        assert_eq!(asked, "Sunday, 2026-09-13 03:00:00 in Asia/Seoul");
-        assert_eq!(moment(" ", "nowhere"), Ok((None, String::new())));
-        assert_eq!(
-            moment("2026-09-13T03:00:30", "").unwrap().0,
-            Some("2026-09-13T03:00:30Z".parse().unwrap())
-        );
-        for (at, zone, cause) in [
-            ("2026-09-13T03:00", "Mars/Base", "Asia/Seoul"),
-            ("2026-09-13T03:00", "jst", "did you mean `Asia/Tokyo`?"),
-            ("tomorrow", "", "2026-09-13T03:00"),
-            ("2026-03-29T02:30", "Europe/Berlin", "does not exist"),
-        ] {
-            let problem = moment(at, zone).unwrap_err();
-            assert!(problem.contains(cause), "{problem}");
-        }
-    }
+    ([(axum::http::header::CONTENT_TYPE, content_type)], content).into_response()
 }

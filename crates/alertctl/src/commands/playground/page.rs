@@ -1,25 +1,15 @@
 //! The page, made here as a whole: it works without JavaScript, which only makes it quicker.
 
 use alert_core::config::Config;
-use alert_core::decide::{Dropped, Verdict};
-use alert_core::target::Target;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::ValueEnum;
 use maud::{DOCTYPE, Markup, html};
-use serde_json::Value;
 
-use super::explanation::{count, explanation};
+use super::explanation::count;
 use super::library::{self, Fixture};
-use super::message;
-use super::preview::{self, Preview, Question};
+use super::pace::Pace;
 use crate::commands::demo::Way;
 use crate::commands::render::Blocks;
-use crate::commands::slack::Message;
-
-/// More messages than these are counted, not shown.
-const POSTS_MAX: usize = 30;
-/// More alerts than these are counted in the summary, not listed.
-const VERDICTS_MAX: usize = 20;
 
 /// Zones that the field proposes; it takes every name of the IANA's.
 const ZONES: [&str; 12] = [
@@ -36,10 +26,6 @@ const ZONES: [&str; 12] = [
     "America/Los_Angeles",
     "America/Sao_Paulo",
 ];
-
-/// A red square: the page has no other file, and asks nobody for one.
-const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
-    %3Crect width='16' height='16' rx='3' fill='%23a30200'/%3E%3C/svg%3E";
 
 /// What an empty configuration hints at.
 const EXAMPLE: &str = "# For example:
@@ -61,10 +47,21 @@ pub(crate) struct Form {
     pub(crate) zone: String,
     /// The name of how messages are written; empty for what the configuration says.
     pub(crate) rendering: String,
+    /// The name of how what the event holds comes in; empty for as it is.
+    pub(crate) pace: String,
+    /// Whether it was submitted, and is not the one that everybody begins with.
+    pub(crate) is_own: bool,
 }
 
-/// The whole page. `url` is its own address, `inbox` what was delivered so far.
-pub(crate) fn page(form: &Form, result: &Markup, inbox: &Markup, url: &str, way: Way) -> Markup {
+/// The whole page. `url` is its own address, `told` what became of what was sent, `inbox` what was delivered so far.
+pub(crate) fn page(
+    form: &Form,
+    result: &Markup,
+    told: &Markup,
+    inbox: &Markup,
+    url: &str,
+    way: Way,
+) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -73,23 +70,25 @@ pub(crate) fn page(form: &Form, result: &Markup, inbox: &Markup, url: &str, way:
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { "Playground: alert relay" }
-                link rel="icon" href=(ICON);
+                link rel="icon" href="/favicon.ico" type="image/svg+xml";
                 link rel="stylesheet" href="/style.css";
-                script src="/script.js" defer {}
+                script type="module" src="/script.js" {}
             }
             body {
-                a.skip href="#result" { "Skip to the result" }
+                a.skip href="#result-card" { "Skip to the result" }
                 header.top {
                     h1 { "Alert relay playground" }
-                    p {
-                        "An event and a configuration go in; what Slack would show comes out, with the reason for every "
-                        "decision. Nothing leaves this machine."
-                    }
+                    p { "An event and rules go in; what Slack would show comes out, and why. Nothing leaves this machine." }
                 }
                 main {
-                    (form_markup(form))
-                    div.right {
-                        section.card aria-labelledby="result-title" {
+                    form #form method="post" action="/" aria-label="Event, rules and time" data-own[form.is_own] {
+                        (event_markup(form))
+                        (rules_markup(form))
+                    }
+                    section.card #result-card aria-label="Result and inbox" {
+                        (bar_markup(form))
+                        div #told role="status" { (told) }
+                        section.panel #view-result data-tab="Result" aria-labelledby="result-title" {
                             div.row.title {
                                 h2 #result-title { "What would happen" }
                                 (rendering_markup(form))
@@ -104,30 +103,22 @@ pub(crate) fn page(form: &Form, result: &Markup, inbox: &Markup, url: &str, way:
     }
 }
 
-fn form_markup(form: &Form) -> Markup {
+/// What is done with what stands in the form; it stands beside the result, so that a phone shows it first.
+fn bar_markup(form: &Form) -> Markup {
     html! {
-        form.card #form method="post" action="/" aria-label="Event, configuration and time" {
-            (event_markup(form))
-            (config_markup(form))
-            fieldset.time {
-                legend { "Time" }
-                div.row {
-                    span.pair { label for="at" { "Date and time" }
-                    input #at name="at" type="datetime-local" step="1" value=(form.at) aria-describedby="at-help"; }
-                    span.pair { label for="zone" { "Time zone" }
-                    input #zone name="zone" list="zones" value=(form.zone) placeholder="UTC" autocomplete="off" spellcheck="false"; }
-                    datalist #zones { @for zone in ZONES { option value=(zone) {} } }
-                    button #now-reset type="button" hidden { "Event's own" }
+        div.bar {
+            div #views {}
+            div.row.acts {
+                button #show type="submit" form="form" name="do" value="show" { "Show" }
+                button #copy-link type="button" hidden { "Copy link" }
+                span.joined {
+                    button.primary #send type="submit" form="form" name="do" value="send" { "Send" }
+                    select #pace name="pace" form="form" aria-label="How many at once" {
+                        @for pace in Pace::ALL {
+                            option value=(pace.name()) selected[form.pace == pace.name()] { (pace.title()) }
+                        }
+                    }
                 }
-                p.help #at-help { "What if it were Sunday, 3 a.m. in Seoul? Left empty, it is the time at which the event was sent." }
-            }
-            div.row.end {
-                button.primary type="submit" name="do" value="show" { "Show" }
-                button #send type="submit" name="do" value="send" { "Send through the real functions" }
-            }
-            p.help {
-                "Sending runs the functions' own binaries, with the configuration of their start ("
-                code { "--config" } "); what they deliver stands in the inbox."
             }
         }
     }
@@ -150,39 +141,71 @@ fn rendering_markup(form: &Form) -> Markup {
 
 fn event_markup(form: &Form) -> Markup {
     let fixtures = library::fixtures();
+    let about = library::fixture(&form.fixture).map_or("", |fixture| fixture.about.as_str());
     html! {
-        div.row {
-            label for="fixture" { "Library" }
-            select #fixture name="fixture" {
+        details.card.fold #event-card open {
+            summary { h2 { "Event" } }
+            div.row {
+                label for="fixture" { "Library" }
+                input #search type="search" aria-label="Search the library" placeholder="composite, late, GuardDuty…"
+                    autocomplete="off" spellcheck="false" hidden;
+            }
+            select #fixture name="fixture" size="7" aria-describedby="about" {
                 option value="" selected[form.fixture.is_empty()] { "An event of your own" }
-                @for group in fixtures.chunk_by(|a, b| a.source() == b.source()) {
-                    optgroup label=(group[0].source()) { @for fixture in group { (fixture_option(fixture, form)) } }
+                @for group in fixtures.chunk_by(|a, b| a.folder == b.folder) {
+                    optgroup label=(library::title(group)) { @for fixture in group { (fixture_option(fixture, form)) } }
                 }
             }
+            p.help #about { (about) }
             button #load type="submit" name="do" value="load" { "Load" }
-        }
-        label for="event" { "Event, as Lambda gets it (JSON)" }
-        textarea #event name="event" rows="14" wrap="off" spellcheck="false" autocapitalize="off" autocomplete="off" {
-            "\n" (form.event)
+            label for="event" { "JSON, as Lambda gets it" }
+            textarea #event name="event" rows="14" wrap="off" spellcheck="false" autocapitalize="off" autocomplete="off" {
+                "\n" (form.event)
+            }
         }
     }
 }
 
 fn fixture_option(fixture: &Fixture, form: &Form) -> Markup {
-    html! { option value=(fixture.path) selected[fixture.path == form.fixture] { (fixture.source()) ": " (fixture.title()) } }
+    let config = fixture.config.map(|_| {
+        let case = fixture.path.split_once('.').map_or(fixture.path, |(case, _)| case);
+        format!("{case}.config.yaml")
+    });
+    html! {
+        option value=(fixture.path) selected[fixture.path == form.fixture] data-config=[config] data-about=(fixture.about)
+            data-words=(fixture.words) { (fixture.title) }
+    }
 }
 
-fn config_markup(form: &Form) -> Markup {
+fn rules_markup(form: &Form) -> Markup {
     let lines = form.config.split('\n').count();
     html! {
-        label for="config" { "Configuration (YAML)" }
-        div.editor {
-            // Numbers for the eyes; what is wrong is told in the list below, by line and column.
-            pre.gutter #gutter aria-hidden="true" { @for line in 1..=lines.max(12) { span { (line) "\n" } } }
-            textarea #config name="config" rows="12" wrap="off" spellcheck="false" autocapitalize="off"
-                autocomplete="off" aria-describedby="problems" placeholder=(EXAMPLE) { "\n" (form.config) }
+        details.card.fold #rules-card open {
+            summary { h2 { "Rules" } }
+            label for="config" { "Configuration (YAML)" }
+            div.editor {
+                // Numbers for the eyes; what is wrong is told in the list below, by line and column.
+                pre.gutter #gutter aria-hidden="true" { @for line in 1..=lines.max(12) { span { (line) "\n" } } }
+                textarea #config name="config" rows="12" wrap="off" spellcheck="false" autocapitalize="off"
+                    autocomplete="off" aria-describedby="problems" placeholder=(EXAMPLE) { "\n" (form.config) }
+            }
+            div #problems role="status" { (problems(&form.config)) }
+            fieldset.time {
+                legend { "As if this happened at" }
+                div.row {
+                    span.pair { label for="at" { "Time" }
+                    input #at name="at" type="datetime-local" step="1" value=(form.at) aria-describedby="at-help"; }
+                    span.pair { label for="zone" { "Zone" }
+                    input #zone name="zone" list="zones" value=(form.zone) placeholder="UTC" autocomplete="off" spellcheck="false"; }
+                    datalist #zones { @for zone in ZONES { option value=(zone) {} } }
+                    button #now-reset type="button" hidden { "Event's own" }
+                }
+                p.help #at-help {
+                    "All times of the event move. Left empty, it is the event's own time, and what is sent happens now. "
+                    "The functions' clock is the real one: they may say that it is late."
+                }
+            }
         }
-        div #problems role="status" { (problems(&form.config)) }
     }
 }
 
@@ -214,137 +237,9 @@ pub(crate) fn problems(config: &str) -> Markup {
     }
 }
 
-/// What would happen, or why that cannot be said.
-pub(crate) fn result(question: &Question, asked: &str) -> Markup {
-    match preview::preview(question) {
-        Ok(preview) => answered(&preview, asked),
-        Err(problem) => problem_markup("The event", &problem),
-    }
-}
-
 /// One thing that is wrong, and how; its lines stay lines.
 pub(crate) fn problem_markup(what: &str, problem: &str) -> Markup {
     html! { div.problem role="alert" { strong { (what) ": " } pre { (problem) } } }
-}
-
-fn answered(preview: &Preview, asked: &str) -> Markup {
-    let posts: Vec<_> = preview.relayed.iter().flat_map(|relayed| &relayed.posts).collect();
-    let json: Vec<Value> = posts
-        .iter()
-        .take(POSTS_MAX)
-        .map(|post| serde_json::from_str(&post.message.content()).unwrap_or_default())
-        .collect();
-    let sns: Vec<&Value> = preview.relayed.iter().filter_map(|relayed| relayed.sns.as_ref()).collect();
-    let at = moment(preview.now);
-    html! {
-        (summary(preview, posts.len()))
-        p.asked { @if asked.is_empty() { "Asked for the time of the event: " (at) } @else { "Asked for " (asked) ": " (at) } }
-        @if let Some(said) = &preview.said { p.asked { (said) } }
-        div.tabs {
-            section.panel #panel-slack data-tab="Slack" {
-                h3 { "Slack" }
-                @for (post, payload) in posts.iter().zip(&json) {
-                    p.receiver {
-                        "To " strong { (post.receiver.name) }
-                        @if post.target != Target::OWN_WEBHOOK { ", by " (post.target.described()) }
-                        @if post.items.len() > 1 { ", " (post.items.len()) " alerts in one message" }
-                    }
-                    @let message = Message::read(payload);
-                    (message::channel(&message, &at))
-                    (message::lock_screen(&message, &post.receiver.name))
-                }
-                @if posts.is_empty() { p.empty { "Slack shows nothing." } }
-                (more(posts.len()))
-            }
-            section.panel #panel-json data-tab="JSON" {
-                h3 { "Exact JSON" }
-                @for payload in &json { (pretty(payload)) }
-                (more(posts.len()))
-                @if json.is_empty() { p.empty { "Nothing is posted." } }
-            }
-            section.panel #panel-sns data-tab="SNS" {
-                h3 { "SNS messages" }
-                @for event in sns.iter().take(POSTS_MAX) { (sns_message(event)) }
-                (more(sns.len()))
-                @if sns.is_empty() {
-                    p.empty {
-                        @if preview.filter.is_some() { "The filter publishes nothing." }
-                        @else { "This event goes to cloudwatch-to-slack as it is: the filter publishes nothing." }
-                    }
-                }
-            }
-            section.panel #panel-why data-tab="Why" {
-                h3 { "Step by step" }
-                (explanation(preview))
-            }
-        }
-    }
-}
-
-fn more(all: usize) -> Markup {
-    html! { @if all > POSTS_MAX { p.empty { "… and " (all - POSTS_MAX) " more, which are not shown here" } } }
-}
-
-fn pretty(value: &Value) -> Markup {
-    html! { pre.code tabindex="0" { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
-}
-
-/// Subject and text as an e-mail has them, and the exact event.
-fn sns_message(event: &Value) -> Markup {
-    let sns = &event["Records"][0]["Sns"];
-    html! {
-        p { strong { "Subject: " } (sns["Subject"].as_str().unwrap_or("(none)")) }
-        pre.code tabindex="0" { (sns["Message"].as_str().unwrap_or_default()) }
-        details { summary { "The event as Lambda gets it" } (pretty(event)) }
-    }
-}
-
-/// What becomes of every alert, in a line each.
-fn summary(preview: &Preview, posts: usize) -> Markup {
-    let held_back =
-        preview.filter.iter().flat_map(|plan| &plan.items).filter_map(|item| {
-            Some((&item.alert, Fate::Drop("grafana-filter-to-sns", item.dropped.as_ref()?)))
-        });
-    let met = preview.relayed.iter().flat_map(|relayed| &relayed.items).map(|item| {
-        let fate = match &item.verdict {
-            Verdict::Drop(dropped) => Fate::Drop("cloudwatch-to-slack", dropped),
-            Verdict::Deliver { receivers } => {
-                Fate::Deliver(receivers.iter().map(|routed| routed.receiver.name.as_str()).collect())
-            }
-        };
-        (&item.alert, fate)
-    });
-    let fates: Vec<_> = held_back.chain(met).collect();
-    let dropped = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Drop(..))).count();
-    html! {
-        p.verdict.quiet[posts == 0] #verdict {
-            (count(fates.len() + preview.unfollowed, "alert")) ": " (count(posts, "message")) " to Slack"
-            @if dropped > 0 { ", " (dropped) " dropped" }
-            @if preview.unfollowed > 0 {
-                " for the first " (preview::FOLLOWED_MAX) " of " (preview.filter.as_ref().map_or(0, |plan| plan.publications.len()))
-                " SNS messages; the others are not followed here"
-            }
-        }
-        ul.verdicts {
-            @for (alert, fate) in fates.iter().take(VERDICTS_MAX) {
-                @match fate {
-                    Fate::Drop(by, Dropped { rule, why }) => li.drop {
-                        span.sign { "dropped" } " " strong { (alert.name) } " " (alert.state_value)
-                        ": rule " strong { (rule) } " of " (by) " (" (why) ")"
-                    },
-                    Fate::Deliver(receivers) => li.deliver {
-                        span.sign { "delivered" } " " strong { (alert.name) } " " (alert.state_value) ": to " (receivers.join(", "))
-                    },
-                }
-            }
-            @if fates.len() > VERDICTS_MAX { li { "… and " (fates.len() - VERDICTS_MAX) " more" } }
-        }
-    }
-}
-
-enum Fate<'p> {
-    Drop(&'static str, &'p Dropped),
-    Deliver(Vec<&'p str>),
 }
 
 /// A moment that the page shows in the viewer's time zone.
@@ -358,29 +253,35 @@ pub(crate) fn moment(time: DateTime<Utc>) -> Markup {
 
 fn inbox_markup(inbox: &Markup, url: &str, way: Way) -> Markup {
     html! {
-        section.card #inbox-card aria-labelledby="inbox-title" {
-            h2 #inbox-title { "Inbox " span.state #live role="status" { "live with JavaScript" } }
-            p {
-                "What the running functions delivered to the sandbox's Slack. "
-                @match way {
-                    Way::Webhook => { "By a webhook each change is a message; start with " code { "--app" } " and one message changes. " }
-                    Way::App | Way::AppWithButtons => { "By the app one message changes, with its thread below it; only what is new in the channel rings. " }
-                }
-                "Send it something:"
+        section.panel #view-inbox data-tab="Inbox" aria-labelledby="inbox-title" {
+            div.row.title {
+                h2 #inbox-title { "Inbox" }
+                span.state #live role="status" { "live with JavaScript" }
             }
-            dl.ways {
-                dt { "Grafana's contact point or Alertmanager's webhook" }
-                dd {
-                    code { (url) "grafana" }
-                    (curl(url, "grafana/walkthrough.bare.json", "grafana"))
-                }
-                dt { "Any event of Lambda's, for cloudwatch-to-slack" }
-                dd {
-                    code { (url) "event" }
-                    (curl(url, library::FIRST, "event"))
+            p.help {
+                "What the functions delivered to the sandbox's Slack. "
+                @match way {
+                    Way::Webhook => { "By a webhook each change is a message. Start with " code { "--app" } ", and one message changes, with buttons." }
+                    Way::App | Way::AppWithButtons => { "By the app one message changes, with its thread below it. Its buttons work." }
                 }
             }
             div #inbox role="log" aria-label="Delivered messages, newest first" tabindex="0" { (inbox) }
+            details.ways {
+                summary { "Send it something from elsewhere" }
+                p.help { "It is handled by the rules that were sent last; at first, by those of " code { "--config" } "." }
+                dl {
+                    dt { "Grafana's contact point or Alertmanager's webhook" }
+                    dd {
+                        code { (url) "grafana" }
+                        (curl(url, "grafana/walkthrough.bare.json", "grafana"))
+                    }
+                    dt { "Any event of Lambda's, for cloudwatch-to-slack" }
+                    dd {
+                        code { (url) "event" }
+                        (curl(url, library::FIRST, "event"))
+                    }
+                }
+            }
         }
     }
 }

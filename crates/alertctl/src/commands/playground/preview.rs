@@ -1,5 +1,7 @@
 //! What would become of an event: the plan of both functions, by their own code, without posting anything.
 
+use std::borrow::Cow;
+
 use alert_core::alert::{Cause, Source};
 use alert_core::config::{Config, ConfigErrors};
 use alert_core::envelope::{self, Decoded, Hop, Record, Reply};
@@ -13,6 +15,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
+use super::pace::{self, Pace};
 use crate::commands::render::Blocks;
 use crate::commands::shift::{self, Asked};
 use crate::commands::{input, render};
@@ -31,6 +34,8 @@ pub(crate) struct Question {
     pub(crate) at: Option<DateTime<Utc>>,
     /// How messages are written; as the configuration says, unless given.
     pub(crate) rendering: Option<Blocks>,
+    /// How what the event holds comes in.
+    pub(crate) pace: Pace,
 }
 
 /// Everything that would happen.
@@ -38,16 +43,20 @@ pub(crate) struct Question {
 pub(crate) struct Preview {
     /// What holds: the default one, the one that was written, or none at all where that is broken.
     pub(crate) config: Config,
+    /// How many problems the one that was written has, where it is broken.
+    pub(crate) broken: Option<usize>,
     /// The clock.
     pub(crate) now: DateTime<Utc>,
-    /// What people are told of the time, where it is not the event's own.
-    pub(crate) said: Option<String>,
+    /// Whether the event says when it happened.
+    pub(crate) has_time: bool,
     /// How the event's sender wants to be answered.
     pub(crate) reply: Reply,
-    /// The event's records.
+    /// How many events it is, at the pace that is asked for.
+    pub(crate) events: usize,
+    /// The records of all of them.
     pub(crate) records: Vec<Record>,
-    /// What the filter would do, where the event is one for it.
-    pub(crate) filter: Option<filter::Plan>,
+    /// What the filter would do with each, where they are for it.
+    pub(crate) filters: Vec<filter::Plan>,
     /// What the relay would do: with the event itself, or with each message that the filter publishes.
     pub(crate) relayed: Vec<Relayed>,
     /// How many of the filter's alerts were not followed to Slack.
@@ -81,34 +90,66 @@ pub(crate) fn configuration(text: &str) -> (configuration::Loaded, Option<Config
     (loaded, Config::parse(text).err())
 }
 
+/// An event as if it had happened at a time; as it is without one.
+pub(crate) fn moved(event: &str, at: Option<DateTime<Utc>>) -> Cow<'_, str> {
+    let moved = at.map(|at| shift::to(event.as_bytes(), at).event);
+    match moved.map(String::from_utf8) {
+        Some(Ok(moved)) => moved.into(),
+        // What was text is text.
+        _ => event.into(),
+    }
+}
+
 /// Answers a question. The error says what is wrong with the event.
 pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
     input::check_json(question.event.as_bytes())?;
-    let (configuration::Loaded { config, broken }, _) = configuration(&question.config);
-    let Asked { decoded, now, said } = shift::ask(question.event.as_bytes(), question.at);
-    let (reply, records) = (decoded.reply, decoded.records.clone());
+    let (configuration::Loaded { config, broken }, errors) = configuration(&question.config);
+    let Asked { decoded, now, .. } = shift::ask(question.event.as_bytes(), question.at);
+    let has_time = shift::happened_at(&decoded).is_some();
+    let event = moved(&question.event, question.at);
     let written = render::in_blocks(config.clone(), question.rendering);
     let deployment = Deployment { broken: broken.clone(), ..Deployment::new(written) };
-    if !is_for_filter(&decoded) {
-        let relayed = vec![relayed(decoded, &deployment, now, None)];
-        return Ok(Preview { config, now, said, reply, records, filter: None, relayed, unfollowed: 0 });
-    }
     let warning = broken.map(|broken| broken.to_string());
-    let filter = filter::plan(decoded, &config, warning.as_deref(), "playground", now);
-    let relayed = filter
-        .publications
-        .iter()
-        .take(FOLLOWED_MAX)
-        .enumerate()
-        .map(|(index, publication)| {
-            let event = sns_event(&publication.message, index, now);
+    let mut preview = Preview {
+        config,
+        broken: errors.map(|errors| errors.problems().len()),
+        now,
+        has_time,
+        reply: Reply::Whole,
+        events: 0,
+        records: Vec::new(),
+        filters: Vec::new(),
+        relayed: Vec::new(),
+        unfollowed: 0,
+    };
+    for event in pace::parts(&event, question.pace) {
+        let decoded = envelope::decode(event.as_bytes());
+        preview.events += 1;
+        preview.reply = decoded.reply;
+        preview.records.extend(decoded.records.iter().cloned());
+        if is_for_filter(&decoded) {
+            let plan = filter::plan(decoded, &preview.config, warning.as_deref(), "playground", now);
+            preview.follow(&plan, &deployment);
+            preview.filters.push(plan);
+        } else {
+            preview.relayed.push(relayed(decoded, &deployment, now, None));
+        }
+    }
+    Ok(preview)
+}
+
+impl Preview {
+    /// Follows what the filter publishes to Slack, as far as a page can wait for it.
+    fn follow(&mut self, plan: &filter::Plan, deployment: &Deployment) {
+        let free = FOLLOWED_MAX.saturating_sub(self.relayed.len());
+        for publication in plan.publications.iter().take(free) {
+            let event = sns_event(&publication.message, self.relayed.len(), self.now);
             let decoded = envelope::decode(event.to_string().as_bytes());
-            relayed(decoded, &deployment, now, Some(event))
-        })
-        .collect();
-    let unfollowed =
-        filter.publications.iter().skip(FOLLOWED_MAX).map(|publication| publication.items.len()).sum();
-    Ok(Preview { config, now, said, reply, records, filter: Some(filter), relayed, unfollowed })
+            self.relayed.push(relayed(decoded, deployment, self.now, Some(event)));
+        }
+        let left = plan.publications.iter().skip(free);
+        self.unfollowed += left.map(|publication| publication.items.len()).sum::<usize>();
+    }
 }
 
 fn relayed(decoded: Decoded, deployment: &Deployment, now: DateTime<Utc>, sns: Option<Value>) -> Relayed {
@@ -156,7 +197,7 @@ mod tests {
     fn of(path: &str, config: &str, at: Option<&str>) -> Preview {
         let event = library::fixture(path).unwrap().event.to_owned();
         let at = at.map(|at| at.parse().unwrap());
-        preview(&Question { event, config: config.to_owned(), at, rendering: None }).unwrap()
+        preview(&Question { event, config: config.to_owned(), at, ..Question::default() }).unwrap()
     }
 
     #[test]
@@ -164,7 +205,7 @@ mod tests {
         for fixture in library::fixtures() {
             let preview = of(fixture.path, fixture.config.unwrap_or_default(), None);
             let held_back =
-                preview.filter.iter().flat_map(|plan| &plan.items).filter(|item| item.dropped.is_some());
+                preview.filters.iter().flat_map(|plan| &plan.items).filter(|item| item.dropped.is_some());
             let met = preview.relayed.iter().map(|relayed| relayed.items.len()).sum::<usize>();
             assert!(held_back.count() + met > 0, "{}: an alert vanished", fixture.path);
         }
@@ -173,7 +214,7 @@ mod tests {
     #[test]
     fn grafanas_alerts_go_by_way_of_the_filter() {
         let preview = of("grafana/walkthrough.eventbridge.json", "", None);
-        let plan = preview.filter.unwrap();
+        let [plan] = &preview.filters[..] else { panic!("{:?}", preview.filters) };
         assert!(plan.items.iter().any(|item| item.dropped.is_some()));
         assert_eq!(plan.publications.len(), preview.relayed.len());
         for relayed in &preview.relayed {
@@ -206,7 +247,8 @@ time_intervals:
         let event = library::fixture("cloudwatch/metric.sns.json").unwrap().event.to_owned();
         let config = "messages: {rendering: plain}\n".to_owned();
         let message = |rendering| {
-            let question = Question { event: event.clone(), config: config.clone(), at: None, rendering };
+            let question =
+                Question { event: event.clone(), config: config.clone(), rendering, ..Question::default() };
             preview(&question).unwrap().relayed[0].posts[0].message.content()
         };
         assert!(!message(None).contains("blocks"), "as configured");
@@ -220,8 +262,23 @@ time_intervals:
     fn a_broken_configuration_does_what_it_does_when_deployed() {
         let preview = of("grafana/all_dropped.eventbridge.json", "drop: 3\n", None);
         assert!(preview.config.fail_open);
-        assert!(preview.filter.unwrap().items.iter().all(|item| item.dropped.is_none()));
+        assert_eq!(preview.broken, Some(1));
+        assert!(preview.filters[0].items.iter().all(|item| item.dropped.is_none()));
         assert!(preview.relayed[0].posts[0].message.content().contains("rules are off"));
+    }
+
+    #[test]
+    fn many_at_once_are_a_digest_and_one_by_one_they_are_not() {
+        let event = library::fixture("cloudwatch/storm.sqs.json").unwrap().event.to_owned();
+        let posts = |pace| {
+            let preview = preview(&Question { event: event.clone(), pace, ..Question::default() }).unwrap();
+            assert_eq!(preview.records.len(), 12);
+            let posts = preview.relayed.iter().map(|relayed| relayed.posts.len()).sum::<usize>();
+            (preview.events, posts)
+        };
+        assert_eq!(posts(Pace::Whole), (1, 1));
+        assert_eq!(posts(Pace::Single), (12, 12));
+        assert_eq!(posts(Pace::Tens), (2, 3));
     }
 
     #[test]

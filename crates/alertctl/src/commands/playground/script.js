@@ -1,86 +1,60 @@
 // The page works without this; with it, answers come while one types.
-"use strict";
+
+import { localise } from "./moments.js";
+import { fromFragment, keep, kept, toFragment } from "./state.js";
+import { tabs } from "./tabs.js";
 
 const $ = (id) => document.getElementById(id);
-const [form, fixture, event, config, result] = ["form", "fixture", "event", "config", "result"].map($);
+const [form, fixture, event, config, result, told] = ["form", "fixture", "event", "config", "result", "told"].map($);
 const BODY_MAX_BYTES = 1024 * 1024;
+// The rules that everybody begins with.
+const served = config.value;
 
-// ── Moments in the viewer's own time zone, in Slack's words ──
-
-function localise(root) {
-  for (const time of root.querySelectorAll("time[data-format]:not([data-done])")) {
-    const date = new Date(time.dateTime);
-    if (isNaN(date)) continue;
-    time.title = time.textContent;
-    time.textContent = time.dataset.format.replace(/\{(\w+)\}/g, (whole, token) => word(token, date) ?? whole);
-    time.dataset.done = "";
-  }
-}
-
-function word(token, date) {
-  const say = (options) => date.toLocaleString("en-US", options);
-  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(date).setHours(0, 0, 0, 0)) / 86_400_000);
-  const near = { "-1": "Tomorrow", 0: "Today", 1: "Yesterday" }[days];
-  const long = () => say({ weekday: "long", month: "long", day: "numeric", year: "numeric" });
-  const plain = () => say({ month: "long", day: "numeric", year: "numeric" });
-  const short = () => say({ month: "short", day: "numeric", year: "numeric" });
-  switch (token) {
-    case "date_num": return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${String(date.getDate()).padStart(2, "0")}`;
-    case "date": return plain();
-    case "date_short": return short();
-    case "date_long": return long();
-    case "date_pretty": return near ?? plain();
-    case "date_short_pretty": return near ?? short();
-    case "date_long_pretty": return near ?? long();
-    case "time": return say({ hour: "numeric", minute: "2-digit" });
-    case "time_secs": return say({ hour: "numeric", minute: "2-digit", second: "2-digit" });
-    case "weekday": return say({ weekday: "short" });
-    case "zone": return say({ timeZoneName: "short" }).split(" ").pop();
-  }
-}
-
-// ── Tabs: arrows move, as in every tab list ──
+// ── The views ──
 
 let chosen = "panel-slack";
+let unseen = 0;
+let wanted = null;
 
-function tabs(root) {
-  const box = root.querySelector(".tabs");
+const view = tabs({
+  box: $("result-card"),
+  list: $("views"),
+  label: "Views",
+  onChoose: (id) => {
+    if (id === "view-inbox") count(0);
+  },
+});
+
+function tabsOfResult() {
+  const box = result.querySelector(".tabs");
   if (!box) return;
-  const panels = [...box.querySelectorAll(".panel")];
   const list = document.createElement("div");
-  list.className = "tablist";
-  list.setAttribute("role", "tablist");
-  list.setAttribute("aria-label", "Views of the result");
-  const choose = (panel, focus) => {
-    chosen = panel.id;
-    for (const other of panels) {
-      const tab = $(`tab-${other.id}`);
-      other.hidden = other !== panel;
-      tab.setAttribute("aria-selected", String(other === panel));
-      tab.tabIndex = other === panel ? 0 : -1;
-      if (focus && other === panel) tab.focus();
-    }
-  };
-  panels.forEach((panel, index) => {
-    const tab = document.createElement("button");
-    Object.assign(tab, { type: "button", id: `tab-${panel.id}`, textContent: panel.dataset.tab });
-    tab.setAttribute("role", "tab");
-    tab.setAttribute("aria-controls", panel.id);
-    panel.setAttribute("role", "tabpanel");
-    panel.setAttribute("aria-labelledby", tab.id);
-    panel.querySelector("h3").classList.add("hidden");
-    tab.addEventListener("click", () => choose(panel));
-    tab.addEventListener("keydown", (press) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[press.key];
-      const to = step ? index + step : { Home: 0, End: -1 }[press.key];
-      if (to === undefined) return;
-      press.preventDefault();
-      choose(panels.at(to % panels.length), true);
-    });
-    list.append(tab);
-  });
+  tabs({ box, list, label: "Views of the result", chosen, onChoose: (id) => (chosen = id) });
   box.prepend(list);
-  choose(panels.find((panel) => panel.id === chosen) ?? panels[0]);
+}
+
+// What has come into the inbox while nobody looked.
+function count(number) {
+  unseen = number;
+  const tab = $("tab-view-inbox");
+  tab.textContent = "Inbox";
+  if (number === 0) return;
+  const badge = document.createElement("span");
+  badge.className = "count";
+  badge.textContent = `${number} new`;
+  tab.append(" ", badge);
+}
+
+// Shows an entry of the inbox, now or when it comes.
+function show(id) {
+  view("view-inbox");
+  wanted = id;
+  const entry = $(id);
+  if (!entry) return;
+  wanted = null;
+  entry.scrollIntoView({ block: "nearest" });
+  entry.classList.remove("changed");
+  requestAnimationFrame(() => entry.classList.add("changed"));
 }
 
 // ── Questions: one at a time for each address, the newest counts ──
@@ -105,13 +79,15 @@ function problem(what, error) {
   return box;
 }
 
-const fields = () => JSON.stringify(Object.fromEntries(new FormData(form)));
+const fields = () => Object.fromEntries(new FormData(form));
 
 async function preview() {
+  keep({ ...fields(), served });
   result.setAttribute("aria-busy", "true");
   try {
-    result.innerHTML = (await ask("/api/preview", fields())).html;
-    tabs(result);
+    result.innerHTML = (await ask("/api/preview", JSON.stringify(fields()))).html;
+    tabsOfResult();
+    for (const copy of result.querySelectorAll(".copy")) copy.hidden = false;
     localise(result);
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -121,14 +97,14 @@ async function preview() {
 }
 
 async function send() {
+  $("send").disabled = true;
+  told.textContent = "Sending…";
   try {
-    const told = document.createElement("div");
-    told.innerHTML = (await ask("/api/send", fields())).html;
-    result.querySelector(".sent")?.parentElement.remove();
-    result.prepend(told);
+    told.innerHTML = (await ask("/api/send", JSON.stringify(fields()))).html;
   } catch (error) {
-    if (error.name !== "AbortError") result.prepend(problem("Not sent", error));
+    if (error.name !== "AbortError") told.replaceChildren(problem("Not sent", error));
   }
+  $("send").disabled = false;
 }
 
 async function check() {
@@ -179,43 +155,147 @@ $("problems").addEventListener("click", (click) => {
   config.scrollTop = (link.dataset.line - 4) * parseFloat(getComputedStyle(config).lineHeight);
 });
 
+// ── The library ──
+
+const groups = [...fixture.querySelectorAll("optgroup")].map((group) => [group, [...group.children]]);
+// The rules that came with an event of the library, which the next one's may take the place of.
+let lent = served;
+
+// Shows the events that say each of these words somewhere, and the one that is chosen.
+function search() {
+  const words = $("search").value.toLowerCase().split(/\s+/);
+  const fits = (option) => {
+    const text = `${option.value} ${option.textContent} ${option.dataset.about} ${option.dataset.words}`.toLowerCase();
+    return option.selected || words.every((word) => text.includes(word));
+  };
+  // Safari shows what is hidden in a list.
+  for (const [group, options] of groups) {
+    const found = options.filter(fits);
+    group.replaceChildren(...found);
+    if (found.length > 0) fixture.append(group);
+    else group.remove();
+  }
+}
+
+function describe() {
+  $("about").textContent = fixture.selectedOptions[0]?.dataset.about ?? "";
+}
+
+async function read(path) {
+  const answer = await fetch(`/fixtures/${path}`);
+  if (!answer.ok) throw new Error(`the library does not hold ${path}`);
+  return answer.text();
+}
+
+async function load() {
+  describe();
+  if (!fixture.value) return;
+  const { value: path, dataset } = fixture.selectedOptions[0];
+  const [text, own] = await Promise.all([read(path), dataset.config ? read(dataset.config) : served]);
+  // Meanwhile another one may have been chosen.
+  if (fixture.value !== path) return;
+  event.value = text;
+  if (config.value === lent || !config.value.trim()) {
+    config.value = lent = own;
+    check();
+  } else if (dataset.config) {
+    offer(own);
+  }
+  preview();
+}
+
+// The event has rules of its own, and so has whoever sits here.
+function offer(own) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "link", textContent: "Use its rules" });
+  button.addEventListener("click", () => {
+    config.value = lent = own;
+    button.remove();
+    check();
+    preview();
+  });
+  $("about").append(" ", button);
+}
+
 // ── What happens when ──
 
 const checkLater = later(150, check);
 const previewLater = later(300, preview);
 
 form.addEventListener("input", (input) => {
-  if (input.target === event) fixture.value = "";
+  if (input.target === $("search")) return search();
+  told.replaceChildren();
+  if (input.target === event) {
+    fixture.value = "";
+    describe();
+  }
   if (input.target === config) checkLater();
   if (input.target !== fixture) previewLater();
 });
 
-// It stands beside the message, outside of the form that it belongs to.
-$("rendering").addEventListener("input", preview);
+// They stand beside the message, outside of the form that they belong to.
+for (const id of ["rendering", "pace"]) $(id).addEventListener("input", preview);
+fixture.addEventListener("change", load);
 
-fixture.addEventListener("change", async () => {
-  if (!fixture.value) return;
-  const [text, own] = await Promise.all([
-    fetch(`/fixtures/${fixture.value}`),
-    fetch(`/fixtures/${fixture.value.replace(/\.[^.]+\.json$/, ".config.yaml")}`),
-  ]);
-  if (text.ok) event.value = await text.text();
-  if (own.ok) {
-    config.value = await own.text();
-    check();
+document.addEventListener("submit", (submit) => {
+  const { target, submitter } = submit;
+  if (target.matches(".press")) {
+    submit.preventDefault();
+    press(target);
+  } else if (target === form) {
+    submit.preventDefault();
+    submitter?.id === "send" ? send() : preview();
   }
-  preview();
 });
 
-form.addEventListener("submit", (submit) => {
-  submit.preventDefault();
-  submit.submitter?.id === "send" ? send() : preview();
+async function press(target) {
+  const button = target.querySelector("button");
+  button.disabled = true;
+  try {
+    told.innerHTML = (await ask("/api/press", new URLSearchParams(new FormData(target)).toString())).html;
+  } catch (error) {
+    if (error.name !== "AbortError") told.replaceChildren(problem("The button", error));
+  }
+  button.disabled = false;
+}
+
+document.addEventListener("click", (click) => {
+  const link = click.target.closest("a.view, .copy, .off a");
+  if (!link) return;
+  click.preventDefault();
+  if (link.matches(".view")) show(link.hash.slice(1));
+  else if (link.matches(".copy")) copy($(link.dataset.copy).textContent, link);
+  else {
+    $("rules-card").open = true;
+    $("problems").scrollIntoView({ block: "center" });
+    config.focus({ preventScroll: true });
+  }
+});
+
+async function copy(text, button) {
+  const { textContent: label } = button;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "The browser did not let it copy";
+  }
+  setTimeout(() => (button.textContent = label), 2000);
+}
+
+$("copy-link").addEventListener("click", async () => {
+  const state = fields();
+  // What the library holds need not be in the link.
+  if (state.fixture) delete state.event;
+  copy(location.origin + location.pathname + (await toFragment(state)), $("copy-link"));
 });
 
 $("now-reset").addEventListener("click", () => {
   $("at").value = "";
   preview();
 });
+
+// ── The inbox ──
 
 const inbox = $("inbox");
 const stream = new EventSource("/inbox");
@@ -225,7 +305,11 @@ stream.addEventListener("message", (message) => {
   const box = document.createElement("div");
   box.innerHTML = JSON.parse(message.data);
   localise(box);
-  for (const entry of [...box.children]) place(entry);
+  for (const entry of [...box.children]) {
+    place(entry);
+    if (entry.id === wanted) show(wanted);
+  }
+  if ($("view-inbox").hidden) count(unseen + 1);
   while (inbox.children.length > 200) inbox.lastElementChild.remove();
 });
 
@@ -240,9 +324,45 @@ function place(entry) {
   known.replaceWith(entry);
 }
 
-$("load").hidden = true;
-$("now-reset").hidden = false;
+// ── The beginning ──
+
+// Puts a state into the form.
+async function restore(state) {
+  for (const field of form.elements) if (field.name && field.name in state) field.value = state[field.name];
+  // Rules that the program was started with since are newer.
+  if ("served" in state && state.served !== served) config.value = served;
+  if (state.fixture && !("event" in state)) event.value = await read(state.fixture);
+  lent = config.value === served ? served : null;
+  describe();
+  check();
+  preview();
+}
+
+async function begin() {
+  const linked = await fromFragment(location.hash);
+  // A reload is to find what stands in the form by then.
+  if (linked) history.replaceState(null, "", location.pathname);
+  const state = linked ?? (form.dataset.own === undefined ? kept() : null);
+  if (state) await restore(state).catch((error) => told.replaceChildren(problem("The link", error)));
+}
+
+addEventListener("hashchange", async () => {
+  if (await fromFragment(location.hash)) begin();
+});
+
+// On a phone the result comes first, and the inputs are folded.
+const narrow = matchMedia("(max-width: 60rem)");
+const fold = () => document.querySelectorAll(".fold").forEach((details) => (details.open = !narrow.matches));
+narrow.addEventListener("change", fold);
+fold();
+
+for (const id of ["load", "show"]) $(id).hidden = true;
+for (const id of ["now-reset", "search", "copy-link"]) $(id).hidden = false;
+for (const button of result.querySelectorAll(".copy")) button.hidden = false;
 $("zone").value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
 localise(document);
-tabs(result);
+tabsOfResult();
+describe();
 check();
+if (location.hash === "#view-inbox") view("view-inbox");
+begin();

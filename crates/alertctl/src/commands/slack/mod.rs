@@ -55,11 +55,22 @@ pub(crate) enum Block {
     Unknown(String),
 }
 
-/// A button; one that leads nowhere has no URL.
+/// A button, or a menu; one that leads nowhere has no URL.
 #[derive(Debug)]
 pub(crate) struct Button {
     pub(crate) label: String,
     pub(crate) url: Option<String>,
+    /// By which the app is told of a press.
+    pub(crate) action_id: Option<String>,
+    /// What a menu offers; a button offers nothing.
+    pub(crate) choices: Vec<Choice>,
+}
+
+/// One line of a menu.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) value: String,
+    pub(crate) label: String,
 }
 
 /// Values over time, and the limits beside them.
@@ -147,7 +158,16 @@ impl Button {
                 .unwrap_or_default()
                 .to_owned(),
             url: Some(text(element, "url")).filter(|url| mrkdwn::is_web(url)).map(str::to_owned),
+            action_id: Some(text(element, "action_id")).filter(|id| !id.is_empty()).map(str::to_owned),
+            choices: list(element, "options").iter().map(Choice::read).collect(),
         }
+    }
+}
+
+impl Choice {
+    fn read(option: &Value) -> Self {
+        let label = option.get("text").map_or("", |inner| text(inner, "text"));
+        Self { value: text(option, "value").to_owned(), label: label.to_owned() }
     }
 }
 
