@@ -173,7 +173,11 @@ mod tests {
         for (path, title, about) in [
             (FIRST, "walkthrough, by SNS", "the blueprint's own test event"),
             ("cloudwatch/anomaly-ok.sns.json", "anomaly ok, by SNS", "bands: both ends"),
-            ("cloudwatch/name-emoji.sns.json", "name emoji, by SNS", "names that links must encode"),
+            (
+                "cloudwatch/name-emoji.eventbridge.json",
+                "name emoji, by EventBridge",
+                "names that links must encode",
+            ),
             ("grafana/walkthrough.bare.json", "walkthrough, alone", "one DatasourceError"),
         ] {
             let fixture = fixture(path).unwrap();

@@ -9,6 +9,8 @@ use super::chart;
 use crate::commands::slack::mrkdwn::{self, Mark, Paragraph, Span, Text};
 use crate::commands::slack::{Attachment, Block, Button, Message};
 
+/// Who sits before the page: an id and a name, as Slack has them.
+pub(crate) const PERSON: (&str, &str) = ("U0KIM", "kim");
 /// The name under which the relay's messages stand in this page.
 const SENDER: &str = "Alert relay";
 /// So much of a text a phone shows while it is locked.
@@ -169,8 +171,14 @@ fn span(span: &Span) -> Markup {
             let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
             html! { time datetime=(at) data-format=(format) { (fallback) } }
         }
-        Span::Mention(label) => html! { span.mention { (label) } },
+        Span::Mention(label) => html! { span.mention { (named(label)) } },
     }
+}
+
+/// A person whom Slack knows by name.
+fn named(label: &str) -> String {
+    let (id, name) = PERSON;
+    if label.strip_prefix('@') == Some(id) { format!("@{name}") } else { label.to_owned() }
 }
 
 #[cfg(test)]
@@ -279,6 +287,7 @@ mod tests {
                 r#"<time datetime="2017-01-12T16:30:42Z" data-format="{date} {time_secs}">then</time>"#,
             ),
             ("<!here>", r#"<span class="mention">@here</span>"#),
+            ("<@U0KIM> <@U0LEE>", r#"<span class="mention">@kim</span> <span class="mention">@U0LEE</span>"#),
         ] {
             let page = shown(&json!({"text": mrkdwn}));
             assert!(page.contains(&format!(r#"<div class="section">{expected}</div>"#)), "{mrkdwn}: {page}");

@@ -262,7 +262,7 @@ fn inbox_markup(inbox: &Markup, url: &str, way: Way) -> Markup {
                 "What the functions delivered to the sandbox's Slack. "
                 @match way {
                     Way::Webhook => { "By a webhook each change is a message. Start with " code { "--app" } ", and one message changes, with buttons." }
-                    Way::App | Way::AppWithButtons => { "By the app one message changes, with its thread below it. Its buttons work." }
+                    Way::App | Way::AppWithButtons => { "By the app one message changes, with its thread below it. Its buttons work: you are kim." }
                 }
             }
             div #inbox role="log" aria-label="Delivered messages, newest first" tabindex="0" { (inbox) }

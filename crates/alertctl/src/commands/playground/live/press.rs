@@ -4,10 +4,8 @@ use alert_sandbox::lambda::Outcome;
 use alert_sandbox::slack::Click;
 use serde_json::Value;
 
+use super::super::message::PERSON;
 use super::{Live, failure};
-
-/// Who sits before the page: an id and a name, as Slack has them.
-const PERSON: (&str, &str) = ("you", "you");
 
 /// A button that was pressed in the page.
 #[derive(Debug, Default)]
