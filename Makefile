@@ -113,12 +113,13 @@ fuzz: cargo ## Fuzz every decoder and parser for FUZZ_SECONDS (60) each; needs n
 PICTURES := crates/alertctl/pictures
 
 .PHONY: pictures
-pictures: cargo ## Take the pages' pictures again, in a real browser; look at them before you commit
+pictures: cargo python ## Take the pages' pictures again, in a real browser; look at them before you commit
 	cargo build --workspace --bins
 	mkdir -p target/pictures
 	ALERT_PICTURES=$(CURDIR)/target/pictures .ci/foreign browser
 	mkdir -p $(PICTURES)
 	cp target/pictures/{message,playground}-{light,dark}.png $(PICTURES)/
+	for theme in light dark; do $(PYTHON3) .ci/animate 2.5 $(PICTURES)/life-$$theme.png target/pictures/life-$$theme-{1,2,3}.png; done
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed

@@ -136,7 +136,7 @@ async fn sees_a_mistake_at_its_line(browser: &Browser) {
     browser.see("#problems", "line 3, column 3").await;
     browser.see("#gutter .wrong", "3").await;
     browser.see(MESSAGE, "rules are off").await;
-    browser.see("#result .off", "Rules are off: 1 error").await;
+    browser.see("#result .off", "Rules are off: 2 errors").await;
     browser.click("#problems a").await;
     let selected =
         "const c = document.querySelector('#config'); return c.value.slice(c.selectionStart, c.selectionEnd)";
@@ -214,7 +214,7 @@ async fn sends_it_to_the_real_functions(browser: &Browser, playground: &Playgrou
     browser.click("#told a.view").await;
     // By the rules of the page, and of now: nothing of it is late.
     let message = browser.see("#inbox .entry:first-child", "Example alarm name").await;
-    assert!(message.contains("발생") && !message.contains("지연"), "{message}");
+    assert!(message.contains("경보 열기") && !message.contains('⏰'), "{message}");
     assert_eq!(browser.text("#tab-view-inbox").await, "Inbox");
     browser.set("#config", "").await;
     playground.post("/grafana", fixture("grafana/walkthrough.bare.json").as_bytes());
@@ -473,25 +473,27 @@ async fn a_person_acts_on_an_alert_by_its_buttons() {
     browser.set(menu, "1h").await;
     browser.click(&format!("{menu} + button")).await;
     browser.see(message, "Undo: silence").await;
-    frame(&browser, message, 3).await;
     browser.click(&format!("{message} .press:last-child button")).await;
     browser.see(message, "Silence …").await;
     browser.set("#at", "").await;
     send("cloudwatch/metric-ok.sns.json").await;
     browser.see(message, "✅ web CPU high resolved").await;
-    frame(&browser, message, 4).await;
+    frame(&browser, message, 3).await;
     assert_eq!(browser.text("#told .problem").await, "");
     assert_eq!(browser.console().await, Vec::<String>::new());
     browser.driver.clone().quit().await.unwrap();
 }
 
-/// A picture of a message, each as large as the others.
+/// Pictures of a message, by day and by night, each as large as the others.
 async fn frame(browser: &Browser, message: &str, number: u8) {
     let fit = "const {style} = document.querySelector(arguments[0]);
-        Object.assign(style, {position: 'fixed', inset: '0 auto auto 0', width: '560px', height: '330px', zIndex: 9,
+        Object.assign(style, {position: 'fixed', inset: '0 auto auto 0', width: '560px', height: '490px', zIndex: 9,
             background: 'var(--card)', overflow: 'hidden'})";
     browser.script(fit, vec![json!(message)]).await;
-    browser.picture(Some(message), &format!("life-{number}.png")).await;
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme).await;
+        browser.picture(Some(message), &format!("life-{scheme}-{number}.png")).await;
+    }
     browser
         .script("document.querySelector(arguments[0]).removeAttribute('style')", vec![json!(message)])
         .await;

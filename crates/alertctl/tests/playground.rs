@@ -230,6 +230,49 @@ fn a_container_sends_by_a_name_that_is_allowed_and_reads_nothing() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn another_address_takes_events_and_shows_nothing() {
+    use std::io::{Read as _, Write as _};
+
+    // Only Linux has the whole of 127.0.0.0/8.
+    let playground = Playground::start(&["--listen", "127.0.0.2"]);
+    let at_other = |method: &str, path: &str, host: &str, body: &str| {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.2", playground.port)).unwrap();
+        let length = body.len();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    let (own, loopback) = (format!("127.0.0.2:{}", playground.port), playground.host());
+    let webhook = fixture("grafana/walkthrough.bare.json");
+    assert_eq!(at_other("POST", "/grafana", &own, &webhook), 200);
+    playground.wait_for("Grafana FIRING", Duration::from_secs(20));
+    assert_eq!(at_other("POST", "/grafana", "evil.example", &webhook), 403);
+    // There is no page, whatever the host is said to be.
+    for path in ["/", "/inbox", "/style.css", "/api/preview"] {
+        assert_eq!(at_other("GET", path, &loopback, ""), 404, "{path}");
+        assert_eq!(at_other("GET", path, &own, ""), 403, "{path}");
+    }
+    assert_eq!(at_other("POST", "/api/send", &loopback, "{}"), 404);
+}
+
+#[test]
+fn an_event_without_a_time_says_which_is_used() {
+    let playground = Playground::start(&[]);
+    let shown = playground.preview(r#"{"AlarmName": "x", "NewStateValue": "ALARM"}"#, "").body;
+    assert!(shown.contains("the event has no time: now is used"), "{shown}");
+    let form = form_urlencoded(&[
+        ("event", r#"{"AlarmName": "x", "NewStateValue": "ALARM"}"#),
+        ("at", "2026-09-13T03:00"),
+        ("zone", "Asia/Seoul"),
+    ]);
+    let page = playground.post("/", form.as_bytes()).body;
+    assert!(page.contains("The event has no time. At Sunday, 2026-09-13 03:00:00 in Asia/Seoul"), "{page}");
+}
+
+#[test]
 fn a_message_is_shown_in_each_rendering() {
     let playground = Playground::start(&[]);
     let event = fixture("cloudwatch/metric.sns.json");

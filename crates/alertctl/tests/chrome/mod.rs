@@ -52,7 +52,7 @@ impl Browser {
             "--no-proxy-server",
             "--lang=en-US",
             "--force-device-scale-factor=2",
-            "--window-size=1440,1200",
+            "--window-size=1440,1000",
             &format!("--user-data-dir={}", profile.0.display()),
         ] {
             capabilities.add_arg(argument).unwrap();

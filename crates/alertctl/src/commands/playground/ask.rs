@@ -7,7 +7,7 @@ use alert_core::time_interval::parse_location;
 use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use clap::ValueEnum as _;
-use maud::Markup;
+use maud::{Markup, html};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::pace::Pace;
@@ -40,7 +40,8 @@ impl Answers {
         let busy = || {
             let why = "this takes longer than a second to work out: fewer alerts, or simpler time intervals, are quicker \
                        (a function has more time than a page)";
-            page::problem_markup("The answer", why)
+            // The page's script asks again: the machine may only be busy with something else.
+            html! { div data-busy { (page::problem_markup("The answer", why)) } }
         };
         let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else { return busy() };
         let question = Question {

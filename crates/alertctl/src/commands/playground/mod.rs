@@ -39,9 +39,10 @@ use live::Live;
 
 const STYLE: &str = include_str!("style.css");
 /// The page's modules by their addresses.
-const SCRIPTS: [(&str, &str); 4] = [
+const SCRIPTS: [(&str, &str); 5] = [
     ("/script.js", include_str!("script.js")),
     ("/moments.js", include_str!("moments.js")),
+    ("/rules.js", include_str!("rules.js")),
     ("/state.js", include_str!("state.js")),
     ("/tabs.js", include_str!("tabs.js")),
 ];
@@ -110,7 +111,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     let listener = listen(Ipv4Addr::LOCALHOST.into(), options.port).await?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     let other = match options.listen {
-        Some(address) if !address.is_loopback() => Some(listen(address, port).await?),
+        Some(address) if address != Ipv4Addr::LOCALHOST => Some(listen(address, port).await?),
         _ => None,
     };
     let way = if options.app { Way::AppWithButtons } else { Way::Webhook };

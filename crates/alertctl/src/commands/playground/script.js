@@ -1,6 +1,7 @@
 // The page works without this; with it, answers come while one types.
 
 import { localise } from "./moments.js";
+import { number } from "./rules.js";
 import { fromFragment, keep, kept, toFragment } from "./state.js";
 import { tabs } from "./tabs.js";
 
@@ -81,8 +82,17 @@ function problem(what, error) {
 
 const fields = () => Object.fromEntries(new FormData(form));
 
-async function preview() {
+// How often an answer that took too long is asked for once more.
+const TRIES = 5;
+let tries = 0;
+
+function preview() {
   keep({ ...fields(), served });
+  tries = TRIES;
+  return answer();
+}
+
+async function answer() {
   result.setAttribute("aria-busy", "true");
   try {
     result.innerHTML = (await ask("/api/preview", JSON.stringify(fields()))).html;
@@ -94,6 +104,7 @@ async function preview() {
     result.replaceChildren(problem("No answer", error));
   }
   result.removeAttribute("aria-busy");
+  if (result.querySelector("[data-busy]") && tries-- > 0) answerLater();
 }
 
 async function send() {
@@ -125,35 +136,6 @@ function later(wait, what) {
     timer = setTimeout(what, wait);
   };
 }
-
-// ── The configuration's line numbers ──
-
-function number(wrong = new Set()) {
-  const count = Math.max(config.value.split("\n").length, config.rows);
-  $("gutter").replaceChildren(
-    ...Array.from({ length: count }, (_, index) => {
-      const line = document.createElement("span");
-      line.textContent = `${index + 1}\n`;
-      line.classList.toggle("wrong", wrong.has(index + 1));
-      return line;
-    }),
-  );
-  $("gutter").scrollTop = config.scrollTop;
-}
-
-config.addEventListener("scroll", () => ($("gutter").scrollTop = config.scrollTop));
-
-$("problems").addEventListener("click", (click) => {
-  const link = click.target.closest("a[data-line]");
-  if (!link) return;
-  click.preventDefault();
-  const lines = config.value.split("\n");
-  const before = lines.slice(0, link.dataset.line - 1).reduce((sum, line) => sum + line.length + 1, 0);
-  const place = before + [...(lines[link.dataset.line - 1] ?? "")].slice(0, link.dataset.column - 1).join("").length;
-  config.focus();
-  config.setSelectionRange(place, before + (lines[link.dataset.line - 1]?.length ?? 0));
-  config.scrollTop = (link.dataset.line - 4) * parseFloat(getComputedStyle(config).lineHeight);
-});
 
 // ── The library ──
 
@@ -221,6 +203,7 @@ function offer(own) {
 
 const checkLater = later(150, check);
 const previewLater = later(300, preview);
+const answerLater = later(1000, answer);
 
 form.addEventListener("input", (input) => {
   if (input.target === $("search")) return search();

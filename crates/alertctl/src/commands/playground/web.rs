@@ -66,7 +66,7 @@ pub(super) async fn pressed(State(playground): Shared, body: Body) -> Result<Res
     match playground.live.press(&press).await {
         Ok(None) => Ok(Redirect::to("/#view-inbox").into_response()),
         Ok(Some(told)) => Ok((StatusCode::OK, format!("Only you see this: {told}\n")).into_response()),
-        Err(problem) => Err(BadBody(StatusCode::BAD_GATEWAY, problem)),
+        Err(problem) => Ok((StatusCode::BAD_GATEWAY, format!("The button: {problem}\n")).into_response()),
     }
 }
 
