@@ -201,8 +201,8 @@ fn rules_markup(form: &Form) -> Markup {
                     button #now-reset type="button" hidden { "Event's own" }
                 }
                 p.help #at-help {
-                    "All times of the event move. Left empty, it is the event's own time, and what is sent happens now. "
-                    "The functions' clock is the real one: they may say that it is late."
+                    "The event's times move with it. Empty, it is the event's own time, and what is sent happens now. "
+                    "What is sent into the past is told as late: the functions' clock is the real one."
                 }
             }
         }
