@@ -10,11 +10,13 @@ mod foreign;
 mod page;
 
 use chrome::Browser;
+use chrome::links::hands_a_link_on_and_reloads;
+use chrome::pictures::{frame, takes_the_pictures};
 use page::{Playground, fixture};
 use serde_json::{Value, json};
 
-const EVENT: &str = "#event";
-const MESSAGE: &str = "#panel-slack .message";
+pub(crate) const EVENT: &str = "#event";
+pub(crate) const MESSAGE: &str = "#panel-slack .message";
 
 #[tokio::test]
 #[ignore = "needs a browser: run by `make test`"]
@@ -146,7 +148,8 @@ async fn sees_a_mistake_at_its_line(browser: &Browser) {
     browser.see("#problems", "Fine").await;
 }
 
-const NIGHTS: &str = "drop:
+/// A rule that holds on weekends at night.
+pub(crate) const NIGHTS: &str = "drop:
   - name: weekend-nights
     matchers: ['severity!=\"critical\"']
     active_time_intervals: [weekend-nights]
@@ -272,110 +275,6 @@ async fn fits_a_phone(browser: &Browser) {
     assert_eq!(browser.script(folded, vec![]).await, open, "and a wide one shows all");
 }
 
-async fn hands_a_link_on_and_reloads(browser: &Browser, playground: &Playground) {
-    let origin = playground.url();
-    let permissions =
-        json!({"origin": origin, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]});
-    browser.devtools("Browser.grantPermissions", permissions).await;
-    let copied = async || {
-        let read = "const done = arguments[arguments.length - 1];
-            navigator.clipboard.readText().then(done, (error) => done(String(error)))";
-        let text = browser.driver.execute_async(read, vec![]).await.unwrap();
-        text.json().as_str().unwrap().to_owned()
-    };
-    browser.set("#fixture", "cloudwatch/composite.sns.json").await;
-    browser.set("#config", NIGHTS).await;
-    browser.set("#zone", "Asia/Seoul").await;
-    browser.set("#at", "2026-09-13T03:00").await;
-    browser.see("#verdict", "0 posted · 1 dropped").await;
-    browser.click("#copy-link").await;
-    browser.see("#copy-link", "Copied").await;
-    let short = copied().await;
-    assert!(short.starts_with(&format!("{origin}#s=")) && short.len() < 700, "the library's event: {short}");
-    browser.set(EVENT, "{\"AlarmName\": \"by hand\", \"NewStateValue\": \"ALARM\", \"StateChangeTime\": \"2026-09-14T00:00:00Z\"}").await;
-    browser.set("#at", "2026-09-13T09:00").await;
-    browser.set("#rendering", "plain").await;
-    browser.see(MESSAGE, "by hand").await;
-    browser.see("#copy-link", "Copy link").await;
-    browser.click("#copy-link").await;
-    browser.see("#copy-link", "Copied").await;
-    let long = copied().await;
-    browser.click("#panel-slack .copy").await;
-    browser.see("#panel-slack .copy", "Copied").await;
-    let message: Value = serde_json::from_str(&copied().await).unwrap();
-    assert!(message["text"].as_str().unwrap().contains("by hand"), "{message}");
-
-    // A reload keeps what stands there.
-    let values = "return ['config', 'at', 'zone', 'rendering', 'fixture']
-        .map((id) => document.getElementById(id).value)";
-    let values = async || browser.script(values, vec![]).await;
-    let before = values().await;
-    browser.driver.refresh().await.unwrap();
-    browser.see(MESSAGE, "by hand").await;
-    assert_eq!(values().await, before);
-    // Somebody else, who has nothing of this.
-    browser.script("sessionStorage.clear()", vec![]).await;
-    browser.driver.goto("about:blank").await.unwrap();
-    browser.driver.goto(&short).await.unwrap();
-    browser.see("#verdict", "0 posted · 1 dropped").await;
-    let expected = json!([NIGHTS, "2026-09-13T03:00", "Asia/Seoul", "", "cloudwatch/composite.sns.json"]);
-    assert_eq!(values().await, expected);
-    let address = browser.driver.current_url().await.unwrap();
-    assert_eq!(address.as_str(), origin, "what one changes now is what a reload finds");
-    browser.driver.goto(&long).await.unwrap();
-    browser.see(MESSAGE, "by hand").await;
-    // What is no state of a form changes nothing.
-    browser.driver.goto(&format!("{origin}#s=AAAA")).await.unwrap();
-    browser.driver.refresh().await.unwrap();
-    browser.see(MESSAGE, "by hand").await;
-    browser.script("sessionStorage.clear()", vec![]).await;
-}
-
-async fn takes_the_pictures(browser: &Browser, playground: &Playground) {
-    browser.driver.goto(playground.url()).await.unwrap();
-    browser.set("#fixture", "cloudwatch/cpu-above-50.sns.json").await;
-    browser.see(MESSAGE, "limit 50 %").await;
-    for scheme in ["light", "dark"] {
-        browser.prefer(scheme).await;
-        browser.picture(Some(MESSAGE), &format!("message-{scheme}.png")).await;
-    }
-    browser.set("#fixture", "grafana/walkthrough.eventbridge.json").await;
-    browser.set("#config", PATIENCE).await;
-    browser.see("#problems", "Fine").await;
-    browser.see("#panel-slack", "oncall").await;
-    browser
-        .script(
-            "scrollTo(0, 0); document.querySelector('#fixture').scrollIntoView({block: 'nearest'})",
-            vec![],
-        )
-        .await;
-    for scheme in ["light", "dark"] {
-        browser.prefer(scheme).await;
-        browser.picture(None, &format!("playground-{scheme}.png")).await;
-    }
-    browser.narrow(390).await;
-    browser.set("#config", "").await;
-    browser.set("#fixture", "cloudwatch/metric-math.eventbridge.json").await;
-    for (rendering, part, sign) in [
-        ("modern", ".container", "Details"),
-        ("classic", ".attachment", "Since"),
-        ("plain", ".section", "Open alarm · "),
-    ] {
-        browser.set("#rendering", rendering).await;
-        browser.see(&format!("{MESSAGE} {part}"), sign).await;
-        for scheme in ["light", "dark"] {
-            browser.prefer(scheme).await;
-            browser.picture(Some("#panel-slack"), &format!("phone-{rendering}-{scheme}.png")).await;
-        }
-    }
-    browser.set("#rendering", "modern").await;
-    browser.see(&format!("{MESSAGE} .container"), "Details").await;
-    browser.click(&format!("{MESSAGE} summary")).await;
-    browser.picture(Some("#panel-slack"), "phone-opened.png").await;
-    browser.script("document.querySelector('#rendering').scrollIntoView()", vec![]).await;
-    browser.picture(None, "phone.png").await;
-}
-
 #[tokio::test]
 #[ignore = "needs a browser: run by `make test`"]
 async fn a_person_sees_messages_change_in_place() {
@@ -484,21 +383,6 @@ async fn a_person_acts_on_an_alert_by_its_buttons() {
     browser.driver.clone().quit().await.unwrap();
 }
 
-/// Pictures of a message, by day and by night, each as large as the others.
-async fn frame(browser: &Browser, message: &str, number: u8) {
-    let fit = "const {style} = document.querySelector(arguments[0]);
-        Object.assign(style, {position: 'fixed', inset: '0 auto auto 0', width: '560px', height: '490px', zIndex: 9,
-            background: 'var(--card)', overflow: 'hidden'})";
-    browser.script(fit, vec![json!(message)]).await;
-    for scheme in ["light", "dark"] {
-        browser.prefer(scheme).await;
-        browser.picture(Some(message), &format!("life-{scheme}-{number}.png")).await;
-    }
-    browser
-        .script("document.querySelector(arguments[0]).removeAttribute('style')", vec![json!(message)])
-        .await;
-}
-
 /// Nobody is shut out: axe-core finds nothing, on a desk and on a phone, by day and by night.
 #[tokio::test]
 #[ignore = "needs a browser and axe-core: run by `make test`"]
@@ -551,19 +435,3 @@ async fn axe_finds_nothing() {
     }
     browser.driver.clone().quit().await.unwrap();
 }
-
-const PATIENCE: &str = "drop:
-  - name: give-it-time
-    matchers: ['alertname=~\"DatasourceError|DatasourceNoData\"']
-    younger_than: 30m
-route:
-  receiver: default
-  routes:
-    - matchers: ['severity=\"critical\"']
-      receiver: oncall
-receivers:
-  - name: default
-  - name: oncall
-    mention: '<!subteam^S012345>'
-timezone: Asia/Seoul
-";

@@ -1,5 +1,8 @@
 //! A real browser: what a person does with a page, what it shows, and what its judges say.
 
+pub(crate) mod links;
+pub(crate) mod pictures;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,9 +94,8 @@ impl Browser {
                 Err(error) => Err(error),
             };
             let Err(error) = clicked else { return };
-            if begin.elapsed() >= SOON {
-                panic!("{css} cannot be pressed: {error}\n{}", self.text("body").await);
-            }
+            let text = self.text("body").await;
+            assert!(begin.elapsed() < SOON, "{css} cannot be pressed: {error}\n{text}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
