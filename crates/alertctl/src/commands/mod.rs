@@ -53,9 +53,10 @@ Examples:
   alertctl playground --port 4000
   alertctl playground --port 4000 --config alerts.yaml --app
   curl --data-binary @my-event.json http://127.0.0.1:4000/event
-  alertctl playground --port 4000 --allow-host host.docker.internal                        for a Grafana in Docker Desktop
-  alertctl playground --port 4000 --allow-host host.docker.internal --listen 172.17.0.1    in Docker on Linux, started with
-                                                          --add-host host.docker.internal:host-gateway";
+For a Grafana in a container, whose webhook is http://host.docker.internal:4000/grafana:
+  alertctl playground --port 4000 --allow-host host.docker.internal
+On Linux its container is started with --add-host host.docker.internal:host-gateway, and:
+  alertctl playground --port 4000 --allow-host host.docker.internal --listen 172.17.0.1";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
