@@ -36,6 +36,9 @@ Examples:
   alertctl encrypt-secret --key-id alias/alert-relay --function-name cloudwatch-to-slack
   alertctl redrive alerts-relay-failures --dry-run   show what lies in a dead-letter queue
   alertctl silence add --duration 2h --comment 'known, ticket 4711' alertname=orders-cpu
+  alertctl why e4f44196 --stack alerts            what became of one alert, step by step
+  alertctl audit --config alerts.yaml             alarms that can never reach a person
+  alertctl backtest alerts.yaml --since 14d       what these rules would have done with the past
   alertctl canary --alarm alerts-canary --table alerts-RelayTable-1ABC   see whether the whole way works
   alertctl explain - < my-event.json              an event from standard input
 
