@@ -1,4 +1,4 @@
-"""checkov's findings, each of them mended or excused in checkov.yaml."""
+"""checkov's findings, each of them fixed or excused in checkov.yaml."""
 
 import json
 import os

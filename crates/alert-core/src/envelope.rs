@@ -138,8 +138,8 @@ pub struct Decoded {
 pub fn decode(event: &[u8]) -> Decoded {
     // Checked as a whole, the bytes need no check for each of their texts. The lossy check is slower.
     let text = str::from_utf8(event).map_or_else(|_| String::from_utf8_lossy(event), Cow::Borrowed);
-    let mut mended = String::new();
-    let Some(value) = Json::parse(&text, &mut mended) else {
+    let mut repaired = String::new();
+    let Some(value) = Json::parse(&text, &mut repaired) else {
         return Decoded { reply: Reply::Whole, records: vec![Record::new(Body::Text(text.into_owned()))] };
     };
     let reply = reply(&value);
@@ -178,10 +178,10 @@ fn open(value: Json<'_>, outer: Record, depth: usize, records: &mut Vec<Record>)
 
 fn open_text(text: Cow<'_, str>, outer: Record, depth: usize, records: &mut Vec<Record>) {
     // Only an envelope is worth parsing here; the message's own text is parsed once, by its source.
-    let mut mended = String::new();
+    let mut repaired = String::new();
     if depth < DEPTH_MAX
         && may_be_envelope(&text)
-        && let Some(Json::Object(object)) = Json::parse(&text, &mut mended)
+        && let Some(Json::Object(object)) = Json::parse(&text, &mut repaired)
         && is_envelope(&object)
     {
         open_object(object, outer, depth, records);

@@ -21,7 +21,7 @@ use crate::source;
 
 /// One alert and what is to become of it.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub struct FilterItem {
     /// Which of the event's records it came in.
     pub record: usize,
     /// Its place in that record.
@@ -36,7 +36,7 @@ pub struct Item {
     pub dropped: Option<Dropped>,
 }
 
-/// One message, and the items that it tells of by their place in [`Plan::items`].
+/// One message, and the items that it tells of by their place in [`FilterPlan::items`].
 #[derive(Debug, Clone)]
 pub struct Publication {
     /// The items; the same delivery twice where it came twice.
@@ -49,7 +49,7 @@ pub struct Publication {
 }
 
 impl Publication {
-    fn new(items: Vec<usize>, all: &[Item], message: SnsMessage) -> Self {
+    fn new(items: Vec<usize>, all: &[FilterItem], message: SnsMessage) -> Self {
         let deliveries = || items.iter().map(|item| &all[*item].delivery);
         // There is at least one.
         let mut delivery = deliveries().next().cloned().unwrap_or_default();
@@ -64,11 +64,11 @@ impl Publication {
 
 /// Everything that one event asks for.
 #[derive(Debug)]
-pub struct Plan {
+pub struct FilterPlan {
     /// The event's records.
     pub records: Vec<Record>,
     /// Every alert of every record, in their order.
-    pub items: Vec<Item>,
+    pub items: Vec<FilterItem>,
     /// What is to be published, in order.
     pub publications: Vec<Publication>,
     /// What the items say of rules that cannot be evaluated.
@@ -86,7 +86,7 @@ pub fn plan(
     warning: Option<&str>,
     request_id: &str,
     now: DateTime<Utc>,
-) -> Plan {
+) -> FilterPlan {
     let mut items = Vec::new();
     let (mut publications, mut seen) = (Vec::new(), Vec::new());
     for (index, record) in decoded.records.iter().enumerate() {
@@ -98,7 +98,7 @@ pub fn plan(
             let delivery = DeliveryKey { place, ..delivery.clone() };
             let key = alert.key.clone().unwrap_or_else(|| AlertKey::News(delivery.clone()));
             seen.extend(blind::seen(config, &alert, &key, dropped.as_ref()));
-            items.push(Item { record: index, place, alert, key, delivery, dropped });
+            items.push(FilterItem { record: index, place, alert, key, delivery, dropped });
         }
         let options =
             SnsOptions { time_zone: config.timezone, warning: warning.map(str::to_owned), sent_at: at };
@@ -116,7 +116,7 @@ pub fn plan(
             times.collect::<Option<Vec<_>>>()?.into_iter().max()
         },
     );
-    Plan { records: decoded.records, items, publications, seen }
+    FilterPlan { records: decoded.records, items, publications, seen }
 }
 
 /// What came twice in one event is one message, which tells of both.
@@ -137,7 +137,7 @@ fn once(publications: Vec<Publication>) -> Vec<Publication> {
 
 fn publish(
     record: &Record,
-    items: &[Item],
+    items: &[FilterItem],
     surviving: Vec<usize>,
     config: &Config,
     options: &SnsOptions,
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
     use crate::envelope;
 
-    fn planned(event: &Value, config: &str, now: &str) -> Plan {
+    fn planned(event: &Value, config: &str, now: &str) -> FilterPlan {
         let config = Config::parse(config).unwrap();
         plan(envelope::decode(event.to_string().as_bytes()), &config, None, "request", now.parse().unwrap())
     }

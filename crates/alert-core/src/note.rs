@@ -10,11 +10,11 @@ use crate::canary::Flight;
 use crate::heartbeat::Beat;
 use crate::key::hash;
 use crate::receipt::Schedule;
-use crate::render::sns::Mail;
+use crate::render::sns::Notification;
 
-/// One mail in this time for one topic: a storm is one mail and not a hundred.
-pub const MAILS_EVERY: TimeDelta = TimeDelta::minutes(5);
-/// So long those go first that wait: who looks at the time comes once a minute, and a new mail would always be before it.
+/// One notification in this time for one topic: a storm is one notification and not a hundred.
+pub const NOTIFICATIONS_EVERY: TimeDelta = TimeDelta::minutes(5);
+/// So long those go first that wait: who looks at the time comes once a minute, and a new notification would always be before it.
 pub const WAITING_FIRST: TimeDelta = TimeDelta::minutes(2);
 
 /// Something that is written down.
@@ -29,7 +29,7 @@ pub enum Note {
     Blind(Blind),
     /// When the next receipt is told.
     Receipt(Schedule),
-    /// When the next mail may go to a topic.
+    /// When the next notification may go to a topic.
     Pace {
         /// When.
         #[serde(with = "chrono::serde::ts_milliseconds")]
@@ -37,15 +37,15 @@ pub enum Note {
         /// Who has the turn until then: of two that write at once only one is right.
         by: String,
     },
-    /// A mail that waits for its turn.
-    Mail {
+    /// A notification that waits for its turn.
+    Notification {
         /// The topic.
         topic: String,
         /// When it was to go.
         #[serde(with = "chrono::serde::ts_milliseconds")]
         at: DateTime<Utc>,
         /// What it says.
-        mail: Mail,
+        notification: Notification,
     },
 }
 
@@ -99,13 +99,13 @@ pub fn pace(topic: &str) -> String {
     format!("pace|{}", hash(&[topic]))
 }
 
-/// Names a mail that waits: the same for the same message to the same topic.
+/// Names a notification that waits: the same for the same message to the same topic.
 #[must_use]
-pub fn mail(topic: &str, post: &str) -> String {
-    format!("mail|{}", hash(&[topic, post]))
+pub fn notification(topic: &str, post: &str) -> String {
+    format!("notification|{}", hash(&[topic, post]))
 }
 
-/// What becomes of a mail at this time, by what is written down of its topic's pace.
+/// What becomes of a notification at this time, by what is written down of its topic's pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     /// It goes, and the next one not before this.
@@ -115,15 +115,17 @@ pub enum Turn {
 }
 
 impl Turn {
-    /// Whether a mail may go, `after` the time at which one may.
+    /// Whether a notification may go, `after` the time at which one may.
     #[must_use]
     pub fn of(pace: Option<&Note>, after: TimeDelta, now: DateTime<Utc>) -> Self {
         match pace {
             // What lies further ahead was written by a clock that has been set since.
-            Some(Note::Pace { next_at, .. }) if now < *next_at + after && *next_at - now <= MAILS_EVERY => {
+            Some(Note::Pace { next_at, .. })
+                if now < *next_at + after && *next_at - now <= NOTIFICATIONS_EVERY =>
+            {
                 Self::At(now.max(*next_at))
             }
-            _ => Self::Now(now + MAILS_EVERY),
+            _ => Self::Now(now + NOTIFICATIONS_EVERY),
         }
     }
 }

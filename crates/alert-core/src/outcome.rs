@@ -25,9 +25,9 @@ pub enum Outcome {
     Gone(Failure),
     /// The target will not take this message in this form, from anybody.
     MessageRefused(Failure),
-    /// The target takes nothing until a person mends it; others by the same secret may.
+    /// The target takes nothing until a person fixes it; others by the same secret may.
     TargetRefused(Failure),
-    /// The secret is refused: no target takes anything by it until a person mends it.
+    /// The secret is refused: no target takes anything by it until a person fixes it.
     SenderRefused(Failure),
 }
 

@@ -99,7 +99,7 @@ impl Deployment {
 
 /// One alert and what is to become of it.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub struct RelayItem {
     /// Which of the event's records it came in.
     pub record: usize,
     /// Its place in that record.
@@ -129,7 +129,7 @@ pub struct Post {
     pub target: Target,
     /// What it is to do there.
     pub act: Act,
-    /// The items that it tells of, by their place in [`Plan::items`]; more than one in a digest.
+    /// The items that it tells of, by their place in [`RelayPlan::items`]; more than one in a digest.
     pub items: Vec<usize>,
     /// How the message is written.
     pub rendering: Rendering,
@@ -299,7 +299,7 @@ impl Life {
 /// An item that is not posted to a receiver now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Its place in [`Plan::items`].
+    /// Its place in [`RelayPlan::items`].
     pub item: usize,
     /// The receiver's name.
     pub receiver: String,
@@ -311,11 +311,11 @@ pub struct Held {
 
 /// Everything that one event asks for.
 #[derive(Debug)]
-pub struct Plan<'d> {
+pub struct RelayPlan<'d> {
     /// The event's records, without their bodies.
     pub records: Vec<Record>,
     /// Every alert of every record, in their order.
-    pub items: Vec<Item>,
+    pub items: Vec<RelayItem>,
     /// Signs of life among the items.
     pub heard: Vec<Heard>,
     /// Canaries among the items, and when each was sent.
@@ -344,7 +344,7 @@ pub struct Plan<'d> {
 
 /// An event that is decided upon, before it is known what became of earlier deliveries.
 #[derive(Debug)]
-pub struct Draft<'d>(Plan<'d>);
+pub struct Draft<'d>(RelayPlan<'d>);
 
 /// An alert as it is kept, so that it can be told again though no event tells of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -455,7 +455,7 @@ pub fn tell<'d>(
                 }
             };
             let verdict = Verdict::Deliver { receivers };
-            Item { record: index, place: 0, alert, key, delivery, verdict }
+            RelayItem { record: index, place: 0, alert, key, delivery, verdict }
         });
     Draft::of(records, items.collect(), Vec::new(), deployment, request_id, now)
 }
@@ -522,13 +522,13 @@ pub fn draft<'d>(
                 Verdict::Deliver { .. } => None,
             };
             seen.extend(blind::seen(&deployment.config, &alert, &key, dropped));
-            items.push(Item { record: index, place, alert, key, delivery, verdict });
+            items.push(RelayItem { record: index, place, alert, key, delivery, verdict });
         }
         // Its alerts hold what counts; ten thousand bodies would be the larger part of the memory.
         record.body = Body::Text(String::new());
     }
     let Draft(plan) = Draft::of(decoded.records, items, heard, deployment, request_id, now);
-    Draft(Plan { canaries, seen, ..plan })
+    Draft(RelayPlan { canaries, seen, ..plan })
 }
 
 /// Plans an event of which nothing is known; see [`draft`].
@@ -538,20 +538,20 @@ pub fn plan<'d>(
     deployment: &'d Deployment,
     request_id: &str,
     now: DateTime<Utc>,
-) -> Plan<'d> {
+) -> RelayPlan<'d> {
     draft(decoded, deployment, request_id, now).plan(Vec::new(), None)
 }
 
 impl<'d> Draft<'d> {
     fn of(
         records: Vec<Record>,
-        items: Vec<Item>,
+        items: Vec<RelayItem>,
         heard: Vec<Heard>,
         deployment: &'d Deployment,
         request_id: &str,
         now: DateTime<Utc>,
     ) -> Self {
-        let mut plan = Plan {
+        let mut plan = RelayPlan {
             records,
             first_of_alert: first_of_alert(&items),
             items,
@@ -591,7 +591,7 @@ impl<'d> Draft<'d> {
     /// With the rules by which alerts ring nowhere, where somebody remembers.
     #[must_use]
     pub fn with_silences(self, silences: Silences) -> Self {
-        Self(Plan { silences, ..self.0 })
+        Self(RelayPlan { silences, ..self.0 })
     }
 
     /// The plan, with the answers to [`questions`](Self::questions) in their order; where there is none, nothing is known.
@@ -599,7 +599,7 @@ impl<'d> Draft<'d> {
     /// What is known as delivered is left out, so that a retry posts only what failed. `problem` is why less is known than
     /// should be, for every message to say.
     #[must_use]
-    pub fn plan(self, known: Vec<Known>, problem: Option<&str>) -> Plan<'d> {
+    pub fn plan(self, known: Vec<Known>, problem: Option<&str>) -> RelayPlan<'d> {
         let Self(mut plan) = self;
         if let Some(problem) = problem {
             let warning = Warning::new(fill(plan.words().memory_lost, &[problem]));
@@ -613,7 +613,7 @@ impl<'d> Draft<'d> {
     }
 }
 
-fn first_of_alert(items: &[Item]) -> Vec<usize> {
+fn first_of_alert(items: &[RelayItem]) -> Vec<usize> {
     let mut firsts: HashMap<&AlertKey, usize> = HashMap::with_capacity(items.len());
     items.iter().enumerate().map(|(index, item)| *firsts.entry(&item.key).or_insert(index)).collect()
 }
@@ -731,9 +731,9 @@ impl Post {
     }
 }
 
-impl Plan<'_> {
+impl RelayPlan<'_> {
     /// What dropped an item, if anything did.
-    pub fn dropped(&self) -> impl Iterator<Item = (&Item, &Dropped)> {
+    pub fn dropped(&self) -> impl Iterator<Item = (&RelayItem, &Dropped)> {
         self.items.iter().filter_map(|item| match &item.verdict {
             Verdict::Drop(dropped) => Some((item, dropped)),
             Verdict::Deliver { .. } => None,
@@ -762,7 +762,7 @@ impl Plan<'_> {
     /// What an item says of its alert in this plan.
     pub(crate) fn change<'p>(
         &'p self,
-        item: &'p Item,
+        item: &'p RelayItem,
         delivery: &'p str,
         patience: Option<Patience>,
     ) -> Change<'p> {
@@ -807,7 +807,7 @@ impl Plan<'_> {
 
     /// An item's alert as it is kept; `None` where it is too large even without what can be left out.
     pub(crate) fn stored(&self, item: usize, receiver: &str) -> Option<String> {
-        let Item { alert, key, .. } = self.items.get(item)?;
+        let RelayItem { alert, key, .. } = self.items.get(item)?;
         let route = self.destination(item, receiver)?.route.clone();
         let mut stored = Stored { alert: alert.clone(), key: key.clone(), route };
         let json = stored.to_json();
@@ -924,7 +924,7 @@ impl Plan<'_> {
             && post.instead_of.is_none()
             // Lines in a thread would call who follows it.
             && !story.as_deref().is_some_and(|step| step.is_silent);
-        let Item { alert, key, .. } = self.items.get(item)?;
+        let RelayItem { alert, key, .. } = self.items.get(item)?;
         let wish = post.receiver.evidence;
         (is_its_message && way.can_edit && way.can_reply)
             .then(|| Subject::of(alert, key, wish, told, self.now))?
@@ -974,7 +974,7 @@ impl Plan<'_> {
     #[must_use]
     pub fn question<'p>(&'p self, post: &'p Post) -> Option<Question<'p>> {
         let [item] = post.items[..] else { return None };
-        let Item { delivery, key, .. } = self.items.get(item)?;
+        let RelayItem { delivery, key, .. } = self.items.get(item)?;
         Some(Question { receiver: &post.destination.meant_for.name, delivery, alert: key })
     }
 
@@ -1300,7 +1300,7 @@ impl Plan<'_> {
         let entries: Vec<Entry<'_>> = items
             .iter()
             .map(|(index, destination)| {
-                let Item { alert, key, .. } = &self.items[*index];
+                let RelayItem { alert, key, .. } = &self.items[*index];
                 Entry { item: *index, alert, key, overtaken: destination.overtaken.as_ref() }
             })
             .collect();
@@ -1441,7 +1441,7 @@ impl Plan<'_> {
         closed: &[Closed],
     ) -> Option<(Arc<Receiver>, Target)> {
         let deployment = self.deployment;
-        // The others are told already: what counts is that it fails, so that somebody mends it.
+        // The others are told already: what counts is that it fails, so that somebody fixes it.
         if receiver.name == SECOND_WAY_RECEIVER {
             return None;
         }
@@ -1497,7 +1497,7 @@ impl Plan<'_> {
     }
 
     fn page_for<'p>(&'p self, item: usize, destination: &'p Destination) -> Page<'p> {
-        let Item { record, alert, .. } = &self.items[item];
+        let RelayItem { record, alert, .. } = &self.items[item];
         Page::new(alert, &self.context(destination, self.records.get(*record)))
     }
 

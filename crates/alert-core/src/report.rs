@@ -11,7 +11,7 @@ use crate::incident::{self, Incident, Told};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Kept, Shown};
 use crate::outcome::{Failure, Receipt};
-use crate::relay::{Life, Plan, Post, Stepped};
+use crate::relay::{Life, Post, RelayPlan, Stepped};
 use crate::target::{Act, Target};
 
 /// A message's content, and an alert, that is kept; far above what [`crate::render::slack`] writes, and far below what an item
@@ -20,7 +20,7 @@ pub(crate) const KEPT_MAX_BYTES: usize = 100_000;
 
 /// What an invocation delivered, and what it could not.
 #[derive(Debug, Default)]
-pub struct Report<'p> {
+pub struct DeliveryReport<'p> {
     /// Posts that have arrived, in their order at each target.
     pub arrived: Vec<Arrived<'p>>,
     /// Posts of which nobody knows whether they arrived, and when they were tried.
@@ -68,7 +68,7 @@ impl Arrived<'_> {
     }
 }
 
-impl<'p> Report<'p> {
+impl<'p> DeliveryReport<'p> {
     /// Why an item failed for the first of the receivers who did not get it.
     #[must_use]
     pub fn failure(&self, item: usize) -> Option<&Failure> {
@@ -79,25 +79,25 @@ impl<'p> Report<'p> {
 
     /// Why an item failed, or one that speaks for it.
     #[must_use]
-    pub fn failure_of(&self, plan: &Plan<'_>, item: usize) -> Option<&Failure> {
+    pub fn failure_of(&self, plan: &RelayPlan<'_>, item: usize) -> Option<&Failure> {
         self.failure(item).or_else(|| plan.spokesmen(item).find_map(|speaker| self.failure(speaker)))
     }
 
     /// When an item was delivered, or the one that speaks for it.
     #[must_use]
-    pub fn delivered_at(&self, plan: &Plan<'_>, item: usize) -> Option<DateTime<Utc>> {
+    pub fn delivered_at(&self, plan: &RelayPlan<'_>, item: usize) -> Option<DateTime<Utc>> {
         let delivered = |item: usize| self.delivered.get(&item).copied();
         delivered(item).or_else(|| plan.spokesmen(item).find_map(delivered))
     }
 
     /// Whether an item, or one that speaks for it, has arrived anywhere.
     #[must_use]
-    pub fn has_arrived(&self, plan: &Plan<'_>, item: usize) -> bool {
+    pub fn has_arrived(&self, plan: &RelayPlan<'_>, item: usize) -> bool {
         self.told(plan, item).next().is_some()
     }
 
     /// The posts that have arrived of an item, or of one that speaks for it.
-    pub fn told(&self, plan: &Plan<'_>, item: usize) -> impl Iterator<Item = &Arrived<'p>> {
+    pub fn told(&self, plan: &RelayPlan<'_>, item: usize) -> impl Iterator<Item = &Arrived<'p>> {
         let items: Vec<usize> = std::iter::once(item).chain(plan.spokesmen(item)).collect();
         self.arrived.iter().filter(move |arrived| arrived.post.items.iter().any(|item| items.contains(item)))
     }
@@ -182,7 +182,7 @@ impl Keep {
 
 /// What is to be remembered when a plan's posts are done with.
 #[must_use]
-pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>> {
+pub fn settle<'s>(plan: &'s RelayPlan<'_>, report: &'s DeliveryReport<'_>) -> Vec<Settled<'s>> {
     let mut all: Vec<Settled<'s>> = Vec::new();
     let mut places: HashMap<(&'s str, &'s AlertKey), usize> = HashMap::new();
     let mut of = |receiver: &'s str, alert: &'s AlertKey| {
@@ -274,7 +274,7 @@ pub fn settle<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Settled<'s>
 /// What a silence keeps from ringing of an alert, by the items' places and the names of the receivers that they were planned for: where that
 /// was not written down, nobody knows of it.
 #[must_use]
-pub fn held(plan: &Plan<'_>, settled: &Settled<'_>) -> Vec<(usize, String)> {
+pub fn held(plan: &RelayPlan<'_>, settled: &Settled<'_>) -> Vec<(usize, String)> {
     let mut lives = plan.lives().iter();
     let life = lives.find(|life| {
         let first = plan.items.get(life.first);
@@ -311,7 +311,7 @@ pub enum DigestNews {
 
 /// The digests that were posted, or some of whose alerts are over: their headline counts them.
 #[must_use]
-pub fn digests<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Digest<'s>> {
+pub fn digests<'s>(plan: &'s RelayPlan<'_>, report: &'s DeliveryReport<'_>) -> Vec<Digest<'s>> {
     if plan.lives().is_empty() {
         return Vec::new();
     }
@@ -345,8 +345,8 @@ pub fn digests<'s>(plan: &'s Plan<'_>, report: &'s Report<'_>) -> Vec<Digest<'s>
 
 /// What has become of an alert's life: its changes once more, but those that were not told.
 fn keep(
-    plan: &Plan<'_>,
-    report: &Report<'_>,
+    plan: &RelayPlan<'_>,
+    report: &DeliveryReport<'_>,
     arrived: &HashMap<usize, Vec<&Arrived<'_>>>,
     life: &Life,
 ) -> Keep {
@@ -445,7 +445,7 @@ fn keep(
 }
 
 /// Whether an item came to a target by another receiver's post.
-fn is_shared(plan: &Plan<'_>, report: &Report<'_>, life: &Life, item: usize) -> bool {
+fn is_shared(plan: &RelayPlan<'_>, report: &DeliveryReport<'_>, life: &Life, item: usize) -> bool {
     let mut shared = report
         .shared
         .iter()

@@ -131,7 +131,7 @@ impl Target {
     }
 }
 
-/// What takes nothing until a person mends it.
+/// What takes nothing until a person fixes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {
     /// One target.

@@ -20,7 +20,7 @@ use alert_core::evidence::{self, Findings, Gap, Lines, Measured, Sought, Wanted}
 use alert_core::filter;
 use alert_core::incident::{self, Acknowledged, Change, Incident, Person, Policy, Silenced, Step, Told};
 use alert_core::key::AlertKey;
-use alert_core::relay::{self, Deployment, Plan, Post};
+use alert_core::relay::{self, Deployment, Post, RelayPlan};
 use alert_core::render::page::{Context, Language, Page};
 use alert_core::render::sns;
 use alert_core::render::{Options, Rendering, slack};
@@ -282,10 +282,10 @@ fn deployment(digest_after: usize, rendering: Rendering, language: Language) -> 
 }
 
 /// The receivers, or the rule that dropped the alert.
-type Fate = Result<Vec<String>, String>;
+type Decision = Result<Vec<String>, String>;
 
 /// What matters of an event's alerts: where they stood, what they are, and who gets them.
-fn decided(event: &[u8]) -> Vec<(usize, Source, State, Fate)> {
+fn decided(event: &[u8]) -> Vec<(usize, Source, State, Decision)> {
     let now = "2026-09-14T11:20:00Z".parse().unwrap();
     let config = "{receivers: [{name: default}, {name: oncall}], \
                   route: {receiver: default, routes: [{matchers: [state=firing], receiver: oncall}]}}";
@@ -325,7 +325,7 @@ fn check_event(event: &[u8], digest_after: usize) {
     }
 }
 
-fn check_filter_plan(plan: &filter::Plan, records: usize) {
+fn check_filter_plan(plan: &filter::FilterPlan, records: usize) {
     for record in 0..records {
         assert!(plan.items.iter().any(|item| item.record == record), "record {record} vanished");
     }
@@ -339,7 +339,7 @@ fn check_filter_plan(plan: &filter::Plan, records: usize) {
     }
 }
 
-fn check_plan(plan: &Plan<'_>, records: usize) {
+fn check_plan(plan: &RelayPlan<'_>, records: usize) {
     for record in 0..records {
         assert!(plan.items.iter().any(|item| item.record == record), "record {record} vanished");
     }
@@ -365,7 +365,7 @@ fn check_plan(plan: &Plan<'_>, records: usize) {
 }
 
 /// The post, and every step down from it to one without blocks.
-fn check_steps(plan: &Plan<'_>, post: &Post) {
+fn check_steps(plan: &RelayPlan<'_>, post: &Post) {
     check_payload(&post.message.content());
     match plan.simpler(post) {
         Some(simpler) => check_steps(plan, &simpler),
@@ -499,7 +499,7 @@ proptest! {
 }
 
 /// An alert's message with what was found beside it.
-fn shown_with(alert: &Alert, rendering: Rendering, found: &Findings) -> slack::Message {
+fn shown_with(alert: &Alert, rendering: Rendering, found: &Findings) -> slack::SlackMessage {
     let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::English);
     let context = Context { timezone, language, evidence: Some(found), ..Context::new(*NOW, &accounts) };
     slack::page(
@@ -509,7 +509,7 @@ fn shown_with(alert: &Alert, rendering: Rendering, found: &Findings) -> slack::M
 }
 
 /// An alert's message and the reply in its thread.
-fn told_for(alert: &Alert, rendering: Rendering, step: &Step) -> (slack::Message, slack::Message) {
+fn told_for(alert: &Alert, rendering: Rendering, step: &Step) -> (slack::SlackMessage, slack::SlackMessage) {
     let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::Korean);
     let context = Context {
         timezone,
@@ -666,7 +666,7 @@ fn with_links(lengths: &[usize], filler: char, description: &str) -> Alert {
 }
 
 /// The URLs of the buttons, and the texts of everything else, as they stand in the message.
-fn buttons_and_texts(message: &slack::Message) -> (Vec<String>, Vec<String>) {
+fn buttons_and_texts(message: &slack::SlackMessage) -> (Vec<String>, Vec<String>) {
     let payload: Value = serde_json::from_str(&message.to_json()).unwrap();
     let (mut urls, mut texts) = (Vec::new(), Vec::new());
     let blocks = [&payload["blocks"], &payload["attachments"][0]["blocks"]];
@@ -732,7 +732,7 @@ fn check_links_in(alert: &Alert, rendering: Rendering) {
     assert!(is_whole || shown.iter().sum::<usize>() <= 1_000, "{shown:?} in the place of text");
 }
 
-fn rendered(alert: &Alert, rendering: Rendering) -> slack::Message {
+fn rendered(alert: &Alert, rendering: Rendering) -> slack::SlackMessage {
     rendered_for(alert, rendering, None, None)
 }
 
@@ -741,7 +741,7 @@ fn rendered_for(
     rendering: Rendering,
     route: Option<&str>,
     mention: Option<&str>,
-) -> slack::Message {
+) -> slack::SlackMessage {
     let (accounts, timezone, language) = (BTreeMap::new(), chrono_tz::UTC, Language::English);
     let context = Context {
         timezone,

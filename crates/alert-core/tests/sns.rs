@@ -726,7 +726,7 @@ fn history(looks: &[Vec<bool>]) -> Vec<Value> {
     records
 }
 
-fn planned(event: &Value, config: &str) -> filter::Plan {
+fn planned(event: &Value, config: &str) -> filter::FilterPlan {
     let now = alert_core::time::parse("2026-03-02T00:16:05Z").unwrap();
     filter::plan(
         envelope::decode(event.to_string().as_bytes()),

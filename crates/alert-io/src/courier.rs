@@ -13,9 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alert_core::outcome::{Failure, Outcome, Receipt};
-use alert_core::relay::{Held, Plan, Post};
+use alert_core::relay::{Held, Post, RelayPlan};
 use alert_core::render::Rendering;
-use alert_core::report::Report;
+use alert_core::report::DeliveryReport;
 use alert_core::target::{Act, Closed, Target, Way};
 use chrono::{DateTime, Utc};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -76,7 +76,7 @@ impl Paced {
 }
 
 /// A post on its way, with what it has been through.
-struct Parcel<'p> {
+struct QueuedPost<'p> {
     post: Cow<'p, Post>,
     tries: u32,
     /// Fresh from another target; nothing has been compared with what stands here.
@@ -88,7 +88,7 @@ struct Parcel<'p> {
     failure: Option<Failure>,
 }
 
-impl<'p> Parcel<'p> {
+impl<'p> QueuedPost<'p> {
     fn new(post: Cow<'p, Post>) -> Self {
         Self { post, tries: 0, is_handed_on: false, refused: None, gone: None, failure: None }
     }
@@ -99,12 +99,12 @@ impl<'p> Parcel<'p> {
 }
 
 /// The posts that wait for each target; those that another target refused may join them at any time.
-type Inboxes<'p> = Mutex<BTreeMap<Target, VecDeque<Parcel<'p>>>>;
+type Inboxes<'p> = Mutex<BTreeMap<Target, VecDeque<QueuedPost<'p>>>>;
 
 /// One target's part of an invocation.
 struct Lane<'c, 'p, S> {
     courier: &'c Courier,
-    plan: &'p Plan<'p>,
+    plan: &'p RelayPlan<'p>,
     inboxes: &'c Inboxes<'p>,
     target: Target,
     sender: Option<S>,
@@ -117,7 +117,7 @@ struct Lane<'c, 'p, S> {
     shown: HashMap<usize, usize>,
     /// Messages that are gone, and those that have taken their place.
     moved: HashMap<Receipt, Receipt>,
-    report: Report<'p>,
+    report: DeliveryReport<'p>,
 }
 
 /// What became of one attempt, for the lane.
@@ -125,16 +125,16 @@ enum Next<'p> {
     /// The post is done with: delivered, or failed.
     Done,
     /// Once more before all others.
-    AtOnce(Parcel<'p>),
+    AtOnce(QueuedPost<'p>),
     /// These take its place, after a pause and after the first tries of all others.
-    Later(Vec<Parcel<'p>>),
+    Later(Vec<QueuedPost<'p>>),
     /// The target takes nothing more.
-    Refused(Parcel<'p>, Closed, Failure),
+    Refused(QueuedPost<'p>, Closed, Failure),
 }
 
 /// What a target refused for good, with all that still waited for it, in its order.
 struct Refused<'p> {
-    parcels: Vec<Parcel<'p>>,
+    queued: Vec<QueuedPost<'p>>,
     closed: Closed,
     failure: Failure,
 }
@@ -163,15 +163,15 @@ impl Courier {
     /// `now` is the clock.
     pub async fn deliver<'p, S: Sends>(
         &self,
-        plan: &'p Plan<'p>,
+        plan: &'p RelayPlan<'p>,
         sender: impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
         now: DateTime<Utc>,
         deadline: Deadline,
-    ) -> Report<'p> {
+    ) -> DeliveryReport<'p> {
         let began = (now, Instant::now());
         let inboxes = Inboxes::default();
         for post in &plan.posts {
-            put(&inboxes, Parcel::new(Cow::Borrowed(post)));
+            put(&inboxes, QueuedPost::new(Cow::Borrowed(post)));
         }
         let lane = |target| Lane {
             courier: self,
@@ -185,7 +185,7 @@ impl Courier {
             next_at: Instant::now(),
             shown: HashMap::new(),
             moved: HashMap::new(),
-            report: Report::default(),
+            report: DeliveryReport::default(),
         };
         let mut idle: BTreeMap<Target, Lane<'_, '_, S>> = BTreeMap::new();
         let mut running = FuturesUnordered::new();
@@ -193,7 +193,7 @@ impl Courier {
         let mut closed = Vec::new();
         // What stand-ins were given: nobody is told twice, however many cannot be reached.
         let mut handed_on: HashSet<(usize, Target)> = HashSet::new();
-        let mut report = Report::default();
+        let mut report = DeliveryReport::default();
         loop {
             for target in waiting(&inboxes) {
                 if busy.insert(target.clone()) {
@@ -204,11 +204,11 @@ impl Courier {
             let Some((lane, refused)) = running.next().await else { break };
             busy.remove(&lane.target);
             idle.insert(lane.target.clone(), lane);
-            let Some(Refused { parcels, closed: by, failure }) = refused else { continue };
+            let Some(Refused { queued, closed: by, failure }) = refused else { continue };
             tracing::warn!(error_type = failure.error_type, "{failure}");
             closed.push(by);
-            for parcel in parcels {
-                let planned_for = parcel.post.planned_for();
+            for queued in queued {
+                let planned_for = queued.post.planned_for();
                 let is_told = |item, target: &Target| {
                     let is_told = !handed_on.insert((item, target.clone()));
                     if is_told {
@@ -216,14 +216,17 @@ impl Courier {
                     }
                     is_told
                 };
-                match plan.stand_in(&parcel.post, &failure.detail, &closed, is_told) {
+                match plan.stand_in(&queued.post, &failure.detail, &closed, is_told) {
                     Some(posts) => {
                         for post in posts {
-                            put(&inboxes, Parcel { is_handed_on: true, ..Parcel::new(Cow::Owned(post)) });
+                            put(
+                                &inboxes,
+                                QueuedPost { is_handed_on: true, ..QueuedPost::new(Cow::Owned(post)) },
+                            );
                         }
                     }
                     // What refuses for good says more than what happened to the post before.
-                    None => report.fail(&parcel.post, &failure),
+                    None => report.fail(&queued.post, &failure),
                 }
             }
         }
@@ -269,7 +272,7 @@ impl Courier {
     /// Sends one post of a plan that is carried out, which nobody waits for: one try, and one more for each step down where its
     /// form is refused, all within [`FOLLOW_UP_LIMIT`]. What was taken in the end; that nothing was is logged and nobody's
     /// trouble.
-    pub async fn follow_up<S: Sends>(&self, plan: &Plan<'_>, post: Post, sender: &S) -> Option<Post> {
+    pub async fn follow_up<S: Sends>(&self, plan: &RelayPlan<'_>, post: Post, sender: &S) -> Option<Post> {
         let end = Deadline::after(FOLLOW_UP_LIMIT);
         let mut post = post;
         let mut is_too_new = false;
@@ -355,8 +358,8 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn put<'p>(inboxes: &Inboxes<'p>, parcel: Parcel<'p>) {
-    lock(inboxes).entry(parcel.post.target.clone()).or_default().push_back(parcel);
+fn put<'p>(inboxes: &Inboxes<'p>, queued: QueuedPost<'p>) {
+    lock(inboxes).entry(queued.post.target.clone()).or_default().push_back(queued);
 }
 
 /// The targets that something waits for.
@@ -375,8 +378,8 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
             None => match open(&self.target).await {
                 Ok(sender) => sender,
                 Err((closed, failure)) => {
-                    let parcels = self.inbox().into();
-                    return (self, Some(Refused { parcels, closed, failure }));
+                    let queued = self.inbox().into();
+                    return (self, Some(Refused { queued, closed, failure }));
                 }
             },
         };
@@ -393,36 +396,36 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
         let mut held_back = HashSet::new();
         let mut round = 0;
         loop {
-            while let Some(parcel) = queue.pop_front() {
+            while let Some(queued) = queue.pop_front() {
                 // What others hand on comes after what the target had to take anyway.
-                if parcel.is_handed_on
+                if queued.is_handed_on
                     && let Some(posts) =
-                        self.plan.overtaken(&parcel.post, |alert| self.shown.get(&alert).copied())
+                        self.plan.overtaken(&queued.post, |alert| self.shown.get(&alert).copied())
                 {
                     for post in posts.into_iter().rev() {
-                        queue.push_front(Parcel::new(Cow::Owned(post)));
+                        queue.push_front(QueuedPost::new(Cow::Owned(post)));
                     }
                     continue;
                 }
-                let later = if self.plan.alerts_of(&parcel.post).any(|alert| held_back.contains(&alert)) {
-                    vec![parcel]
+                let later = if self.plan.alerts_of(&queued.post).any(|alert| held_back.contains(&alert)) {
+                    vec![queued]
                 } else {
-                    match self.attempt(sender, parcel, !queue.is_empty()).await {
+                    match self.attempt(sender, queued, !queue.is_empty()).await {
                         Next::Done => Vec::new(),
-                        Next::AtOnce(parcel) => {
-                            queue.push_front(parcel);
+                        Next::AtOnce(queued) => {
+                            queue.push_front(queued);
                             Vec::new()
                         }
-                        Next::Later(parcels) => parcels,
-                        Next::Refused(parcel, closed, failure) => {
+                        Next::Later(queued) => queued,
+                        Next::Refused(queued, closed, failure) => {
                             // What was tried before came before its alert's others.
-                            let parcels = again.into_iter().chain([parcel]).chain(queue).chain(self.inbox());
-                            let parcels = parcels.collect();
-                            return Some(Refused { parcels, closed, failure });
+                            let queued = again.into_iter().chain([queued]).chain(queue).chain(self.inbox());
+                            let queued = queued.collect();
+                            return Some(Refused { queued, closed, failure });
                         }
                     }
                 };
-                held_back.extend(later.iter().flat_map(|parcel| self.plan.alerts_of(&parcel.post)));
+                held_back.extend(later.iter().flat_map(|queued| self.plan.alerts_of(&queued.post)));
                 again.extend(later);
             }
             queue = self.inbox();
@@ -436,8 +439,8 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
             round += 1;
             if !self.deadline.allows(pause + ATTEMPT_MIN) {
                 let late = Failure::new(self.target.way.timeout, "the invocation's time is over");
-                for parcel in again {
-                    self.report.fail(&parcel.post, parcel.failure.as_ref().unwrap_or(&late));
+                for queued in again {
+                    self.report.fail(&queued.post, queued.failure.as_ref().unwrap_or(&late));
                 }
                 return None;
             }
@@ -447,97 +450,101 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
         }
     }
 
-    fn inbox(&self) -> VecDeque<Parcel<'p>> {
+    fn inbox(&self) -> VecDeque<QueuedPost<'p>> {
         lock(self.inboxes).remove(&self.target).unwrap_or_default()
     }
 
     /// Posts once, and says what is to become of the post.
-    async fn attempt(&mut self, sender: &S, mut parcel: Parcel<'p>, others_wait: bool) -> Next<'p> {
-        let turn = self.wait_for_turn(&parcel.post).await;
+    async fn attempt(&mut self, sender: &S, mut queued: QueuedPost<'p>, others_wait: bool) -> Next<'p> {
+        let turn = self.wait_for_turn(&queued.post).await;
         if let Err(late) = turn.and_then(|()| self.limit(others_wait).map(|_| ())) {
             // What the target said of the post says more than that the time is over.
-            return self.fail(&parcel, parcel.failure.as_ref().unwrap_or(&late));
+            return self.fail(&queued, queued.failure.as_ref().unwrap_or(&late));
         }
-        parcel.is_handed_on = false;
-        if parcel.post.rendering == Rendering::Modern
+        queued.is_handed_on = false;
+        if queued.post.rendering == Rendering::Modern
             && self.courier.without_modern().contains(&self.target)
-            && let Some(simpler) = self.plan.simpler(&parcel.post)
+            && let Some(simpler) = self.plan.simpler(&queued.post)
         {
-            parcel.post = Cow::Owned(simpler);
+            queued.post = Cow::Owned(simpler);
         }
-        let mut act = parcel.post.act.clone();
+        let mut act = queued.post.act.clone();
         if let Some(now) = act.about().and_then(|about| self.moved.get(about)) {
             act = act.to(now.clone());
         }
         let act = act.by(self.target.way);
-        if act != parcel.post.act {
-            parcel.post = Cow::Owned(Plan::doing(&parcel.post, act));
+        if act != queued.post.act {
+            queued.post = Cow::Owned(RelayPlan::doing(&queued.post, act));
         }
-        let outcome = self.send(sender, &mut parcel, others_wait).await;
+        let outcome = self.send(sender, &mut queued, others_wait).await;
         match outcome {
             Outcome::Delivered(receipt) => {
-                if parcel.refused == Some(Rendering::Modern) && parcel.post.rendering == Rendering::Classic {
+                if queued.refused == Some(Rendering::Modern) && queued.post.rendering == Rendering::Classic {
                     self.courier.without_modern().insert(self.target.clone());
                 }
-                self.note_shown(&parcel.post);
-                if let Some((gone, now)) = parcel.gone.zip(receipt.clone()) {
+                self.note_shown(&queued.post);
+                if let Some((gone, now)) = queued.gone.zip(receipt.clone()) {
                     self.moved.insert(gone, now);
                 }
-                self.report.arrive(parcel.post, receipt, self.now());
+                self.report.arrive(queued.post, receipt, self.now());
                 Next::Done
             }
             Outcome::Retry { after: Some(time), failure } => {
-                self.courier.pause(Paced::of(&parcel.post), time);
+                self.courier.pause(Paced::of(&queued.post), time);
                 // A target that others use, too, may ask to wait many times; only the time bounds that.
                 if self.deadline.allows(time + ATTEMPT_MIN) {
-                    self.again(parcel, failure)
+                    self.again(queued, failure)
                 } else {
-                    self.fail(&parcel, &failure)
+                    self.fail(&queued, &failure)
                 }
             }
-            Outcome::Retry { after: None, .. } if parcel.is_digest() && parcel.tries >= DIGEST_TRIES_MAX => {
-                self.take_apart(&parcel)
+            Outcome::Retry { after: None, .. } if queued.is_digest() && queued.tries >= DIGEST_TRIES_MAX => {
+                self.take_apart(&queued)
             }
-            Outcome::Retry { after: None, failure } if parcel.tries < TRIES_MAX => {
-                self.again(parcel, failure)
+            Outcome::Retry { after: None, failure } if queued.tries < TRIES_MAX => {
+                self.again(queued, failure)
             }
             // A change may be made again: it makes no second message.
-            Outcome::Unsure(failure) if parcel.post.act.is_edit() && parcel.tries < TRIES_MAX => {
-                self.again(parcel, failure)
+            Outcome::Unsure(failure) if queued.post.act.is_edit() && queued.tries < TRIES_MAX => {
+                self.again(queued, failure)
             }
             Outcome::Unsure(failure) => {
                 // Whether people see it or not, what comes after it is older.
-                self.note_shown(&parcel.post);
-                let next = self.fail(&parcel, &failure);
-                self.report.unsure.push((parcel.post, self.now()));
+                self.note_shown(&queued.post);
+                let next = self.fail(&queued, &failure);
+                self.report.unsure.push((queued.post, self.now()));
                 next
             }
             // There is nothing left that could be taken for the newest.
-            Outcome::Gone(_) if matches!(parcel.post.act, Act::Supersede(_)) => Next::Done,
+            Outcome::Gone(_) if matches!(queued.post.act, Act::Supersede(_)) => Next::Done,
             // Nothing is left that could show it without a sound: it is said when its silence ends.
-            Outcome::Gone(_) if parcel.post.is_silent() => {
-                self.report.arrive(parcel.post, None, self.now());
+            Outcome::Gone(_) if queued.post.is_silent() => {
+                self.report.arrive(queued.post, None, self.now());
                 Next::Done
             }
-            Outcome::Gone(_) if parcel.post.act != Act::Say => {
+            Outcome::Gone(_) if queued.post.act != Act::Say => {
                 self.report.retries += 1;
-                let gone = parcel.post.act.about().cloned();
-                Next::AtOnce(Parcel { post: Cow::Owned(Plan::doing(&parcel.post, Act::Say)), gone, ..parcel })
+                let gone = queued.post.act.about().cloned();
+                Next::AtOnce(QueuedPost {
+                    post: Cow::Owned(RelayPlan::doing(&queued.post, Act::Say)),
+                    gone,
+                    ..queued
+                })
             }
-            Outcome::MessageRefused(failure) => match self.plan.simpler(&parcel.post) {
+            Outcome::MessageRefused(failure) => match self.plan.simpler(&queued.post) {
                 Some(simpler) => {
                     self.report.retries += 1;
-                    let refused = Some(parcel.post.rendering);
-                    Next::AtOnce(Parcel { post: Cow::Owned(simpler), refused, ..parcel })
+                    let refused = Some(queued.post.rendering);
+                    Next::AtOnce(QueuedPost { post: Cow::Owned(simpler), refused, ..queued })
                 }
-                None if parcel.is_digest() => self.take_apart(&parcel),
-                None => self.fail(&parcel, &failure),
+                None if queued.is_digest() => self.take_apart(&queued),
+                None => self.fail(&queued, &failure),
             },
-            Outcome::Retry { failure, .. } | Outcome::Gone(failure) => self.fail(&parcel, &failure),
+            Outcome::Retry { failure, .. } | Outcome::Gone(failure) => self.fail(&queued, &failure),
             Outcome::TargetRefused(failure) => {
-                Next::Refused(parcel, Closed::Target(self.target.clone()), failure)
+                Next::Refused(queued, Closed::Target(self.target.clone()), failure)
             }
-            Outcome::SenderRefused(failure) => Next::Refused(parcel, Closed::Way(self.target.way), failure),
+            Outcome::SenderRefused(failure) => Next::Refused(queued, Closed::Way(self.target.way), failure),
         }
     }
 
@@ -556,43 +563,45 @@ impl<'p, S: Sends> Lane<'_, 'p, S> {
         }
     }
 
-    fn again(&mut self, parcel: Parcel<'p>, failure: Failure) -> Next<'p> {
+    fn again(&mut self, queued: QueuedPost<'p>, failure: Failure) -> Next<'p> {
         self.report.retries += 1;
-        Next::Later(vec![Parcel { failure: Some(failure), ..parcel }])
+        Next::Later(vec![QueuedPost { failure: Some(failure), ..queued }])
     }
 
-    fn fail(&mut self, parcel: &Parcel<'_>, failure: &Failure) -> Next<'p> {
-        self.report.fail(&parcel.post, failure);
+    fn fail(&mut self, queued: &QueuedPost<'_>, failure: &Failure) -> Next<'p> {
+        self.report.fail(&queued.post, failure);
         Next::Done
     }
 
     /// One bad text takes no other alert along: each goes by itself.
-    fn take_apart(&mut self, parcel: &Parcel<'_>) -> Next<'p> {
+    fn take_apart(&mut self, queued: &QueuedPost<'_>) -> Next<'p> {
         self.report.retries += 1;
-        let posts = self.plan.take_apart(&parcel.post).into_iter();
+        let posts = self.plan.take_apart(&queued.post).into_iter();
         // What was said of newer changes was in the lines of the whole.
-        let is_handed_on = parcel.post.instead_of.is_some();
-        Next::Later(posts.map(|post| Parcel { is_handed_on, ..Parcel::new(Cow::Owned(post)) }).collect())
+        let is_handed_on = queued.post.instead_of.is_some();
+        Next::Later(
+            posts.map(|post| QueuedPost { is_handed_on, ..QueuedPost::new(Cow::Owned(post)) }).collect(),
+        )
     }
 
     /// Sends the post, once more at once where the connection had died.
-    async fn send(&mut self, sender: &S, parcel: &mut Parcel<'_>, others_wait: bool) -> Outcome {
+    async fn send(&mut self, sender: &S, queued: &mut QueuedPost<'_>, others_wait: bool) -> Outcome {
         let mut was_lost = false;
         let outcome = loop {
             let limit = match self.limit(others_wait) {
                 Ok(limit) => limit,
                 Err(failure) => break Outcome::Retry { after: None, failure },
             };
-            let attempt = sender.send(&parcel.post, limit).await;
+            let attempt = sender.send(&queued.post, limit).await;
             // A connection that died while the process was frozen is no fault of the target's, and no try: once more, on
             // a new one.
-            if !attempt.connection_lost || parcel.tries > 0 || was_lost {
+            if !attempt.connection_lost || queued.tries > 0 || was_lost {
                 break attempt.outcome;
             }
             was_lost = true;
         };
-        parcel.tries += 1;
-        for item in &parcel.post.items {
+        queued.tries += 1;
+        for item in &queued.post.items {
             *self.report.tries.entry(*item).or_default() += 1;
         }
         outcome

@@ -10,9 +10,9 @@ use alert_core::evidence::{Findings, Subject};
 use alert_core::key;
 use alert_core::known::{Found, Past};
 use alert_core::outcome::{Failure, Outcome, Receipt, Sighting};
-use alert_core::relay::{Draft, Item, Plan, Post};
+use alert_core::relay::{Draft, Post, RelayItem, RelayPlan};
 use alert_core::render::page::Language;
-use alert_core::report::{self, Arrived, Digest, Report};
+use alert_core::report::{self, Arrived, DeliveryReport, Digest};
 use alert_core::target::{Closed, Target};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
@@ -58,7 +58,7 @@ pub async fn prepare<'d, S: Sends>(
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
     now: DateTime<Utc>,
     deadline: Deadline,
-) -> Plan<'d> {
+) -> RelayPlan<'d> {
     let questions: Vec<_> = draft.questions().collect();
     let mut answers = ledger.claim(&questions, now, deadline).await;
     drop(questions);
@@ -71,12 +71,12 @@ pub async fn prepare<'d, S: Sends>(
 
 /// Posts what a plan asks for, and records what became of it.
 pub async fn carry_out<'p, S: Sends>(
-    plan: &'p Plan<'p>,
+    plan: &'p RelayPlan<'p>,
     ledger: &impl Ledger,
     courier: &Courier,
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
     Times { now, posting, deadline }: Times,
-) -> Report<'p> {
+) -> DeliveryReport<'p> {
     let mut report = courier.deliver(plan, sender, now, posting).await;
     let settled = report::settle(plan, &report);
     let unrecorded = ledger.record(&settled, now, deadline).await;
@@ -99,7 +99,7 @@ pub async fn carry_out<'p, S: Sends>(
 /// Lets the headline of digests count which of their alerts are over. What it says stands in their threads already: where it
 /// cannot be done, it is done with the next end.
 async fn count<S: Sends>(
-    plan: &Plan<'_>,
+    plan: &RelayPlan<'_>,
     digests: &[Digest<'_>],
     ledger: &impl Ledger,
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
@@ -137,8 +137,8 @@ async fn count<S: Sends>(
 /// It ends within [`EVIDENCE_LIMIT`] and well before the deadline, whatever hangs. Nothing here is a failure: the alert stands.
 /// What could not be had stands in the message; where that cannot be changed either, the log says it.
 pub async fn add_evidence<S: Sends>(
-    plan: &Plan<'_>,
-    report: &Report<'_>,
+    plan: &RelayPlan<'_>,
+    report: &DeliveryReport<'_>,
     ledger: &impl Ledger,
     courier: &Courier,
     sender: &impl AsyncFn(&Target) -> Result<S, (Closed, Failure)>,
@@ -182,7 +182,7 @@ pub async fn add_evidence<S: Sends>(
             if let Some((edit, question)) =
                 edit.filter(|edit| courier.has_room_for(edit)).zip(plan.question(post))
                 && let [item] = post.items[..]
-                && let Some(Item { alert, .. }) = plan.items.get(item)
+                && let Some(RelayItem { alert, .. }) = plan.items.get(item)
                 && let Some(mut hold) = ledger.hold(&question, (alert, receipt), Utc::now()).await
             {
                 // Somebody may have acted while it was asked for.

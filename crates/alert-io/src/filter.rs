@@ -2,7 +2,7 @@
 
 use alert_core::config::Config;
 use alert_core::envelope;
-use alert_core::filter::{self, Plan};
+use alert_core::filter::{self, FilterPlan};
 use alert_core::outcome::Failure;
 use alert_core::receipt::Schedule;
 use alert_core::region::Arn;
@@ -18,14 +18,14 @@ use crate::deadline::Deadline;
 use crate::dynamodb::DynamoDbTable;
 use crate::http;
 use crate::lambda::{self, InvocationError, Invoked};
-use crate::log::{AlertLine, Fate};
+use crate::log::{AlertLine, Disposition};
 use crate::memory::ProcessMemory;
 use crate::metrics::{CONFIG_INVALID, Metrics, Tally};
 use crate::notes;
-use crate::publisher::{Outgoing, Publisher, Report};
+use crate::publisher::{Outgoing, PublishReport, Publisher};
 use crate::settings::{ALERT_TABLE, Environment, SNS_TOPIC_ARN, StartError, shown};
 
-/// For whoever must mend the setting.
+/// For whoever must fix the setting.
 const TOPIC_EXPECTED: &str =
     "arn:aws:sns:REGION:ACCOUNT:NAME; `aws sns list-topics` and the SNS console's list of topics show it";
 /// What the topic is called where receivers have names.
@@ -134,7 +134,7 @@ impl Filter {
 
 impl Filter {
     /// Writes down which rules cannot be evaluated; how often that has failed, where there is a table.
-    async fn see(&self, plan: &Plan, clock: Clock) -> Option<usize> {
+    async fn see(&self, plan: &FilterPlan, clock: Clock) -> Option<usize> {
         let table = self.table.as_ref()?;
         if plan.seen.is_empty() {
             return Some(0);
@@ -172,7 +172,7 @@ struct ItemOutcome<'r> {
     tries: u32,
 }
 
-fn outcomes<'r>(plan: &Plan, report: &'r Report) -> Vec<ItemOutcome<'r>> {
+fn outcomes<'r>(plan: &FilterPlan, report: &'r PublishReport) -> Vec<ItemOutcome<'r>> {
     let mut outcomes = vec![ItemOutcome::default(); plan.items.len()];
     for (place, publication) in plan.publications.iter().enumerate() {
         for item in &publication.items {
@@ -187,7 +187,12 @@ fn outcomes<'r>(plan: &Plan, report: &'r Report) -> Vec<ItemOutcome<'r>> {
 }
 
 /// What the invocation counts.
-fn tally(plan: &Plan, report: &Report, outcomes: &[ItemOutcome<'_>], is_config_invalid: bool) -> Tally {
+fn tally(
+    plan: &FilterPlan,
+    report: &PublishReport,
+    outcomes: &[ItemOutcome<'_>],
+    is_config_invalid: bool,
+) -> Tally {
     let mut tally = Tally {
         received: plan.items.len(),
         retried: usize::try_from(report.retries).unwrap_or(usize::MAX),
@@ -210,22 +215,22 @@ fn tally(plan: &Plan, report: &Report, outcomes: &[ItemOutcome<'_>], is_config_i
 
 /// One line for each alert: what it was, what was decided, what became of it.
 fn log(
-    plan: &Plan,
+    plan: &FilterPlan,
     outcomes: &[ItemOutcome<'_>],
     request_id: &str,
     (started_at, ended_at): (DateTime<Utc>, DateTime<Utc>),
 ) {
     for (item, outcome) in plan.items.iter().zip(outcomes) {
-        let fate = match (&item.dropped, outcome.failure) {
-            (Some(dropped), _) => Fate::Dropped(dropped),
-            (None, Some(failure)) => Fate::Failed(failure),
+        let disposition = match (&item.dropped, outcome.failure) {
+            (Some(dropped), _) => Disposition::Dropped(dropped),
+            (None, Some(failure)) => Disposition::Failed(failure),
             (None, None) => {
                 let outcome = match (outcome.messages, outcome.published_at) {
                     (0, _) => "nothing to publish",
                     (_, Some(_)) => "published",
                     (_, None) => "published before",
                 };
-                Fate::Done { outcome, receivers: TOPIC, held_by: None }
+                Disposition::Done { outcome, receivers: TOPIC, held_by: None }
             }
         };
         AlertLine {
@@ -235,7 +240,7 @@ fn log(
             key: &item.key,
             posts: "",
             verdict: "publish",
-            fate,
+            disposition,
             tries: outcome.tries,
             duration: (outcome.published_at.unwrap_or(ended_at) - started_at).to_std().unwrap_or_default(),
         }

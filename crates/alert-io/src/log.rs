@@ -57,7 +57,7 @@ pub fn start(environment: Environment<'_>) {
 
 /// What became of one alert.
 #[derive(Debug, Clone, Copy)]
-pub enum Fate<'l> {
+pub enum Disposition<'l> {
     /// A rule held it back.
     Dropped(&'l Dropped),
     /// Everybody has it who gets it, `before` in an earlier invocation of this process already.
@@ -89,7 +89,7 @@ pub struct AlertLine<'l> {
     /// What was to be done with it, unless it was dropped: `deliver`, `publish`.
     pub verdict: &'static str,
     /// What became of it.
-    pub fate: Fate<'l>,
+    pub disposition: Disposition<'l>,
     /// How often it was posted or published.
     pub tries: u32,
     /// From the invocation's start.
@@ -111,8 +111,8 @@ impl AlertLine<'_> {
         let (alert, state) = (self.alert.name.as_str(), self.alert.state_value.as_str());
         let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
         let verdict = self.verdict;
-        match self.fate {
-            Fate::Dropped(Dropped { rule, why }) => {
+        match self.disposition {
+            Disposition::Dropped(Dropped { rule, why }) => {
                 tracing::info!(
                     request_id,
                     id,
@@ -129,7 +129,7 @@ impl AlertLine<'_> {
                     duration_ms
                 );
             }
-            Fate::Done { outcome, receivers, held_by } => {
+            Disposition::Done { outcome, receivers, held_by } => {
                 tracing::info!(
                     request_id,
                     id,
@@ -148,7 +148,7 @@ impl AlertLine<'_> {
                     duration_ms
                 );
             }
-            Fate::Failed(Failure { error_type, detail }) => {
+            Disposition::Failed(Failure { error_type, detail }) => {
                 tracing::error!(
                     request_id,
                     id,

@@ -34,14 +34,14 @@ pub struct ProcessMemory(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
-    deliveries: Bounded<(String, DeliveryKey), Fate>,
+    deliveries: Bounded<(String, DeliveryKey), DeliveryState>,
     shown: Bounded<(String, AlertKey), Shown>,
     /// When a receiver's target last took something.
     taken_at: Bounded<String, DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Fate {
+enum DeliveryState {
     Delivered,
     Unsure { tries: u32, last: DateTime<Utc> },
 }
@@ -49,7 +49,7 @@ enum Fate {
 impl ProcessMemory {
     /// Remembers that a delivery has arrived.
     pub fn remember_delivery(&self, receiver: &str, delivery: &DeliveryKey) {
-        self.entries().deliveries.set((receiver.to_owned(), delivery.clone()), Fate::Delivered);
+        self.entries().deliveries.set((receiver.to_owned(), delivery.clone()), DeliveryState::Delivered);
     }
 
     /// Remembers that a receiver's target took something.
@@ -62,10 +62,10 @@ impl ProcessMemory {
         let mut entries = self.entries();
         let key = (receiver.to_owned(), delivery.clone());
         let tries = match entries.deliveries.get(&key) {
-            Some(Fate::Unsure { tries, .. }) => tries.saturating_add(1),
+            Some(DeliveryState::Unsure { tries, .. }) => tries.saturating_add(1),
             _ => 1,
         };
-        entries.deliveries.set(key, Fate::Unsure { tries, last: at });
+        entries.deliveries.set(key, DeliveryState::Unsure { tries, last: at });
     }
 
     /// Remembers the state that a receiver was shown, unless it knows a newer one; news is no state.
@@ -94,8 +94,8 @@ impl ProcessMemory {
         let entries = self.entries();
         match entries.deliveries.get(&(receiver.to_owned(), delivery.clone())) {
             None => Past::None,
-            Some(Fate::Delivered) => Past::Delivered,
-            Some(Fate::Unsure { tries, last }) => {
+            Some(DeliveryState::Delivered) => Past::Delivered,
+            Some(DeliveryState::Unsure { tries, last }) => {
                 // Once anything arrives again, there is nothing to wait for.
                 let is_well = entries.taken_at.get(receiver).is_some_and(|taken_at| taken_at > last);
                 Past::Unsure { is_too_soon: !is_well && now.signed_duration_since(*last) < space(*tries) }

@@ -30,7 +30,7 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 
 /// What was published, and what was not, by the messages' places.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct PublishReport {
     /// Published, and when.
     pub published: BTreeMap<usize, DateTime<Utc>>,
     /// Not published, and why.
@@ -60,7 +60,7 @@ pub struct Outgoing<'m> {
 }
 
 /// A message on its way.
-struct Parcel<'m> {
+struct QueuedMessage<'m> {
     place: usize,
     message: &'m SnsMessage,
     alerts: Vec<&'m AlertKey>,
@@ -72,7 +72,7 @@ struct Parcel<'m> {
     failure: Option<Failure>,
 }
 
-impl Borrow<SnsMessage> for Parcel<'_> {
+impl Borrow<SnsMessage> for QueuedMessage<'_> {
     fn borrow(&self) -> &SnsMessage {
         self.message
     }
@@ -90,11 +90,11 @@ impl Publisher {
     }
 
     /// Publishes messages by `deadline`, in order; those of one alert never overtake each other.
-    pub async fn publish(&self, messages: Vec<Outgoing<'_>>, deadline: Deadline) -> Report {
-        let mut report = Report::default();
-        let mut waiting: Vec<Parcel<'_>> = messages
+    pub async fn publish(&self, messages: Vec<Outgoing<'_>>, deadline: Deadline) -> PublishReport {
+        let mut report = PublishReport::default();
+        let mut waiting: Vec<QueuedMessage<'_>> = messages
             .into_iter()
-            .map(|Outgoing { place, message, alerts }| Parcel {
+            .map(|Outgoing { place, message, alerts }| QueuedMessage {
                 place,
                 message,
                 alerts,
@@ -129,10 +129,10 @@ impl Publisher {
 
     async fn publish_batch<'m>(
         &self,
-        mut batch: Vec<Parcel<'m>>,
+        mut batch: Vec<QueuedMessage<'m>>,
         deadline: Deadline,
-        again: &mut Vec<Parcel<'m>>,
-        report: &mut Report,
+        again: &mut Vec<QueuedMessage<'m>>,
+        report: &mut PublishReport,
     ) {
         let limit = deadline.left().min(CALL_TIMEOUT);
         if limit < CALL_MIN {
@@ -140,29 +140,29 @@ impl Publisher {
             return;
         }
         let entries: Vec<_> =
-            batch.iter().enumerate().filter_map(|(id, parcel)| self.entry(id, parcel)).collect();
+            batch.iter().enumerate().filter_map(|(id, queued)| self.entry(id, queued)).collect();
         let call = self
             .sns
             .publish_batch()
             .topic_arn(&self.topic_arn)
             .set_publish_batch_request_entries(Some(entries));
-        for parcel in &mut batch {
-            parcel.tries += 1;
-            report.tries.insert(parcel.place, parcel.tries);
+        for queued in &mut batch {
+            queued.tries += 1;
+            report.tries.insert(queued.place, queued.tries);
         }
         let answer = timeout(limit, call.send()).await;
         let verdict = match &answer {
             Ok(Ok(output)) => return settle(batch, output, again, report),
             Ok(Err(error)) => classify_call(error, &self.topic_arn, &batch),
-            Err(_) => Verdict::Again(Failure::new(UNAVAILABLE, "SNS did not answer in time")),
+            Err(_) => EntryVerdict::Again(Failure::new(UNAVAILABLE, "SNS did not answer in time")),
         };
-        for parcel in batch {
-            put(parcel, verdict.clone(), again, report);
+        for queued in batch {
+            put(queued, verdict.clone(), again, report);
         }
     }
 
-    fn entry(&self, id: usize, parcel: &Parcel<'_>) -> Option<PublishBatchRequestEntry> {
-        let message = parcel.message;
+    fn entry(&self, id: usize, queued: &QueuedMessage<'_>) -> Option<PublishBatchRequestEntry> {
+        let message = queued.message;
         let attributes = message
             .attributes
             .iter()
@@ -170,7 +170,7 @@ impl Publisher {
         let mut entry = PublishBatchRequestEntry::builder()
             .id(id.to_string())
             .message(&message.message)
-            .set_subject(message.subject.clone().filter(|_| !parcel.without_subject))
+            .set_subject(message.subject.clone().filter(|_| !queued.without_subject))
             .set_message_attributes(Some(attributes.collect()));
         if self.is_fifo() {
             entry = entry.message_group_id(&message.group_id).message_deduplication_id(&message.dedup_id);
@@ -192,32 +192,34 @@ fn value(attribute: &Attribute) -> Option<MessageAttributeValue> {
 
 /// The messages that may go now, and those that wait for an earlier one of their alerts: SNS may refuse one of a batch and
 /// take the ones behind it.
-fn first_of_each_alert(parcels: Vec<Parcel<'_>>) -> (Vec<Parcel<'_>>, Vec<Parcel<'_>>) {
+fn first_of_each_alert(
+    all_queued: Vec<QueuedMessage<'_>>,
+) -> (Vec<QueuedMessage<'_>>, Vec<QueuedMessage<'_>>) {
     let mut met = HashSet::new();
-    parcels.into_iter().partition(|parcel| {
-        let is_first = parcel.alerts.iter().all(|alert| !met.contains(alert));
+    all_queued.into_iter().partition(|queued| {
+        let is_first = queued.alerts.iter().all(|alert| !met.contains(alert));
         // Whoever comes behind it waits for it, even where it waits itself.
-        met.extend(parcel.alerts.iter().copied());
+        met.extend(queued.alerts.iter().copied());
         is_first
     })
 }
 
 /// Batches as SNS takes them, in order.
-fn in_batches(parcels: Vec<Parcel<'_>>) -> Vec<Vec<Parcel<'_>>> {
-    let (alone, together): (Vec<_>, Vec<_>) = parcels.into_iter().partition(|parcel| parcel.alone);
-    batches(together).into_iter().chain(alone.into_iter().map(|parcel| vec![parcel])).collect()
+fn in_batches(all_queued: Vec<QueuedMessage<'_>>) -> Vec<Vec<QueuedMessage<'_>>> {
+    let (alone, together): (Vec<_>, Vec<_>) = all_queued.into_iter().partition(|queued| queued.alone);
+    batches(together).into_iter().chain(alone.into_iter().map(|queued| vec![queued])).collect()
 }
 
-fn fail_all(parcels: Vec<Parcel<'_>>, otherwise: &str, report: &mut Report) {
-    for parcel in parcels {
-        let failure = parcel.failure.unwrap_or_else(|| Failure::new(UNAVAILABLE, otherwise));
-        report.failed.insert(parcel.place, failure);
+fn fail_all(all_queued: Vec<QueuedMessage<'_>>, otherwise: &str, report: &mut PublishReport) {
+    for queued in all_queued {
+        let failure = queued.failure.unwrap_or_else(|| Failure::new(UNAVAILABLE, otherwise));
+        report.failed.insert(queued.place, failure);
     }
 }
 
 /// What is to be done with a message that was not published.
 #[derive(Debug, Clone)]
-enum Verdict {
+enum EntryVerdict {
     Again(Failure),
     WithoutSubject(Failure),
     /// SNS refuses the batch for what is in it, without a word on which message it is.
@@ -227,81 +229,98 @@ enum Verdict {
 
 /// Takes a batch's answer apart: SNS may take nine and refuse one.
 fn settle<'m>(
-    batch: Vec<Parcel<'m>>,
+    batch: Vec<QueuedMessage<'m>>,
     output: &PublishBatchOutput,
-    again: &mut Vec<Parcel<'m>>,
-    report: &mut Report,
+    again: &mut Vec<QueuedMessage<'m>>,
+    report: &mut PublishReport,
 ) {
     let now = Utc::now();
-    for (id, parcel) in batch.into_iter().enumerate() {
+    for (id, queued) in batch.into_iter().enumerate() {
         let id = id.to_string();
         if output.successful().iter().any(|entry| entry.id() == Some(id.as_str())) {
-            report.published.insert(parcel.place, now);
+            report.published.insert(queued.place, now);
             continue;
         }
         let verdict = match output.failed().iter().find(|entry| entry.id() == id) {
-            Some(entry) => classify_entry(entry.code(), entry.sender_fault(), entry.message(), &parcel),
-            None => Verdict::Again(Failure::new(UNAVAILABLE, "SNS's answer does not name the message")),
+            Some(entry) => classify_entry(entry.code(), entry.sender_fault(), entry.message(), &queued),
+            None => EntryVerdict::Again(Failure::new(UNAVAILABLE, "SNS's answer does not name the message")),
         };
-        put(parcel, verdict, again, report);
+        put(queued, verdict, again, report);
     }
 }
 
-fn put<'m>(mut parcel: Parcel<'m>, verdict: Verdict, again: &mut Vec<Parcel<'m>>, report: &mut Report) {
+fn put<'m>(
+    mut queued: QueuedMessage<'m>,
+    verdict: EntryVerdict,
+    again: &mut Vec<QueuedMessage<'m>>,
+    report: &mut PublishReport,
+) {
     let failure = match verdict {
-        Verdict::Failed(failure) => {
-            report.failed.insert(parcel.place, failure);
+        EntryVerdict::Failed(failure) => {
+            report.failed.insert(queued.place, failure);
             return;
         }
-        Verdict::WithoutSubject(failure) => {
-            parcel.without_subject = true;
+        EntryVerdict::WithoutSubject(failure) => {
+            queued.without_subject = true;
             failure
         }
-        Verdict::Alone(failure) => {
-            parcel.alone = true;
+        EntryVerdict::Alone(failure) => {
+            queued.alone = true;
             failure
         }
-        Verdict::Again(failure) => failure,
+        EntryVerdict::Again(failure) => failure,
     };
-    if parcel.tries >= TRIES_MAX {
-        report.failed.insert(parcel.place, failure);
+    if queued.tries >= TRIES_MAX {
+        report.failed.insert(queued.place, failure);
         return;
     }
     report.retries += 1;
-    parcel.failure = Some(failure);
-    again.push(parcel);
+    queued.failure = Some(failure);
+    again.push(queued);
 }
 
-fn classify_entry(code: &str, sender_fault: bool, message: Option<&str>, sent: &Parcel<'_>) -> Verdict {
+fn classify_entry(
+    code: &str,
+    sender_fault: bool,
+    message: Option<&str>,
+    sent: &QueuedMessage<'_>,
+) -> EntryVerdict {
     let text = message.unwrap_or_default();
     if topic::is_throttling(code) {
-        return Verdict::Again(Failure::new(THROTTLED, format!("SNS asks for fewer calls ({code})")));
+        return EntryVerdict::Again(Failure::new(THROTTLED, format!("SNS asks for fewer calls ({code})")));
     }
     if !sender_fault {
-        return Verdict::Again(Failure::new(UNAVAILABLE, format!("SNS did not take the message ({code})")));
+        return EntryVerdict::Again(Failure::new(
+            UNAVAILABLE,
+            format!("SNS did not take the message ({code})"),
+        ));
     }
     let failure = Failure::new(REFUSED, format!("SNS refuses the message ({code}): {text}"));
     // A subject is worth less than the alert under it.
     let names_subject = text.to_ascii_lowercase().contains("subject") || code.starts_with("InvalidParameter");
     if names_subject && sent.message.subject.is_some() && !sent.without_subject {
-        return Verdict::WithoutSubject(failure);
+        return EntryVerdict::WithoutSubject(failure);
     }
-    Verdict::Failed(failure)
+    EntryVerdict::Failed(failure)
 }
 
-fn classify_call(error: &SdkError<PublishBatchError>, topic_arn: &str, batch: &[Parcel<'_>]) -> Verdict {
+fn classify_call(
+    error: &SdkError<PublishBatchError>,
+    topic_arn: &str,
+    batch: &[QueuedMessage<'_>],
+) -> EntryVerdict {
     let SdkError::ServiceError(inner) = error else {
         let why = describe_sdk(error);
-        return Verdict::Again(Failure::new(UNAVAILABLE, format!("SNS could not be reached ({why})")));
+        return EntryVerdict::Again(Failure::new(UNAVAILABLE, format!("SNS could not be reached ({why})")));
     };
     let status = inner.raw().status().as_u16();
     match topic::refusal(status, error.code(), error.message(), topic_arn, SNS_TOPIC_ARN) {
-        Refusal::Passing(failure) => Verdict::Again(failure),
+        Refusal::Passing(failure) => EntryVerdict::Again(failure),
         // One bad message takes no other along.
         Refusal::Content(failure) => match batch {
             [only] => classify_entry(error.code().unwrap_or_default(), true, error.message(), only),
-            _ => Verdict::Alone(failure),
+            _ => EntryVerdict::Alone(failure),
         },
-        Refusal::Topic(failure) => Verdict::Failed(failure),
+        Refusal::Topic(failure) => EntryVerdict::Failed(failure),
     }
 }

@@ -9,8 +9,8 @@ use alert_core::evidence::{Subject, Wish};
 use alert_core::known::Question;
 use alert_core::outcome::{Failure, Receipt};
 use alert_core::receipt::{Counted, Schedule};
-use alert_core::relay::{self, Deployment, Plan};
-use alert_core::report::{Arrived, Digest, Report, Settled};
+use alert_core::relay::{self, Deployment, RelayPlan};
+use alert_core::report::{Arrived, DeliveryReport, Digest, Settled};
 use alert_core::target::Target;
 use chrono::{DateTime, Utc};
 use futures_util::future::join;
@@ -27,7 +27,7 @@ use crate::evidence::Evidence;
 use crate::heartbeats;
 use crate::lambda::{self, InvocationError, Invoked};
 use crate::ledger::{Answers, Hold, KnownDigest, Ledger};
-use crate::log::{AlertLine, Fate};
+use crate::log::{AlertLine, Disposition};
 use crate::memory::ProcessMemory;
 use crate::metrics::{Metrics, TABLE_UNAVAILABLE, Tally};
 use crate::notes;
@@ -195,7 +195,7 @@ impl Relay {
 
 impl Relay {
     /// Counts for the receipt what became of the event, where one is wished for. Where that fails the receipt tells less.
-    async fn count(&self, plan: &Plan<'_>, report: &Report<'_>, tally: &Tally, clock: Clock) {
+    async fn count(&self, plan: &RelayPlan<'_>, report: &DeliveryReport<'_>, tally: &Tally, clock: Clock) {
         let Memory::Table(table) = &self.ledger else { return };
         let now = clock.now();
         let Some(schedule) = Schedule::of(&self.deployment.config, now) else { return };
@@ -215,7 +215,7 @@ impl Relay {
 
     /// Writes down which canaries have arrived where they were to. Where that fails people hear that one is missed, and of the
     /// next one that it is not.
-    async fn note_canaries(&self, plan: &Plan<'_>, report: &Report<'_>, clock: Clock) {
+    async fn note_canaries(&self, plan: &RelayPlan<'_>, report: &DeliveryReport<'_>, clock: Clock) {
         let Memory::Table(table) = &self.ledger else { return };
         for (item, sent_at) in &plan.canaries {
             let mut arrived = report.arrived.iter().filter(|arrived| arrived.post.items.contains(item));
@@ -235,7 +235,7 @@ impl Relay {
     }
 
     /// Writes down who has given a sign of life, and says of which items that has failed.
-    async fn hear(&self, plan: &Plan<'_>, clock: Clock) -> Vec<(usize, String, Failure)> {
+    async fn hear(&self, plan: &RelayPlan<'_>, clock: Clock) -> Vec<(usize, String, Failure)> {
         match &self.ledger {
             Memory::Table(table) if !plan.heard.is_empty() => {
                 Box::pin(heartbeats::record(table.store(), &plan.heard, clock.now())).await
@@ -264,7 +264,7 @@ impl Memory {
 }
 
 /// What the invocation counts.
-fn tally(plan: &Plan<'_>, report: &Report<'_>, is_config_invalid: bool) -> Tally {
+fn tally(plan: &RelayPlan<'_>, report: &DeliveryReport<'_>, is_config_invalid: bool) -> Tally {
     let digests = plan.posts.iter().map(|post| post.items.len()).filter(|items| *items > 1);
     let mut tally = Tally {
         received: plan.items.len(),
@@ -296,8 +296,8 @@ fn tally(plan: &Plan<'_>, report: &Report<'_>, is_config_invalid: bool) -> Tally
 
 /// One line for each alert: what it was, what was decided, what became of it.
 fn log(
-    plan: &Plan<'_>,
-    report: &Report<'_>,
+    plan: &RelayPlan<'_>,
+    report: &DeliveryReport<'_>,
     request_id: &str,
     (started_at, ended_at): (DateTime<Utc>, DateTime<Utc>),
 ) {
@@ -311,10 +311,10 @@ fn log(
         };
         let receivers = names.join(", ");
         let posts: Vec<String> = report.told(plan, index).map(Arrived::described).collect();
-        let fate = match (&item.verdict, report.failure_of(plan, index)) {
-            (_, Some(failure)) => Fate::Failed(failure),
-            (Verdict::Drop(dropped), None) => Fate::Dropped(dropped),
-            (Verdict::Deliver { .. }, None) => Fate::Done {
+        let disposition = match (&item.verdict, report.failure_of(plan, index)) {
+            (_, Some(failure)) => Disposition::Failed(failure),
+            (Verdict::Drop(dropped), None) => Disposition::Dropped(dropped),
+            (Verdict::Deliver { .. }, None) => Disposition::Done {
                 outcome: if delivered_at.is_some() {
                     "delivered"
                 } else if plan.is_held(index) {
@@ -333,7 +333,7 @@ fn log(
             key: &item.key,
             posts: &posts.join("; "),
             verdict: "deliver",
-            fate,
+            disposition,
             tries: report.tries.get(&index).copied().unwrap_or(0),
             duration: (delivered_at.unwrap_or(ended_at) - started_at).to_std().unwrap_or_default(),
         }
@@ -372,7 +372,7 @@ mod tests {
         let now = "2026-09-13T03:00:02Z".parse().unwrap();
         let plan = relay::plan(envelope::decode(event.as_bytes()), &deployment, "r-1", now);
         let failure = Failure::new("slack_timeout", "");
-        let mut report = Report { retries: 2, ..Report::default() };
+        let mut report = DeliveryReport { retries: 2, ..DeliveryReport::default() };
         report.delivered = (2..8).map(|item| (item, now)).collect();
         report.failed.insert((0, "default".to_owned()), failure.clone());
         report.failed.insert((0, "oncall".to_owned()), failure);

@@ -59,7 +59,7 @@ pub struct ErrorTypes {
 /// Why a secret cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecryptFailure {
-    /// Only a change of the deployment can mend it.
+    /// Only a change of the deployment can fix it.
     #[error("{detail}")]
     Permanent {
         /// Stable, for `errorType`.

@@ -88,10 +88,11 @@ impl Sends for Sender {
             }
             // Rarely used by most, and larger than all the rest.
             (Self::App(app), Message::Slack(message)) => Box::pin(app.send(post, message, limit)).await,
-            (Self::Topic(topic), Message::Mail(mail)) => {
-                Box::pin(topic.send(&post.name, mail, post.at, limit)).await
+            (Self::Topic(topic), Message::Notification(notification)) => {
+                Box::pin(topic.send(&post.name, notification, post.at, limit)).await
             }
-            (Self::Webhook { .. } | Self::App(_), Message::Mail(_)) | (Self::Topic(_), Message::Slack(_)) => {
+            (Self::Webhook { .. } | Self::App(_), Message::Notification(_))
+            | (Self::Topic(_), Message::Slack(_)) => {
                 let failure =
                     Failure::new(answer::MESSAGE_REFUSED, "the message is written for another target");
                 Attempt { outcome: Outcome::MessageRefused(failure), connection_lost: false }
@@ -101,7 +102,9 @@ impl Sends for Sender {
 
     async fn send_in_turn(&self, post: &Post, limit: Duration) -> Attempt {
         match (self, &post.message) {
-            (Self::Topic(topic), Message::Mail(mail)) => topic.publish(mail, limit).await,
+            (Self::Topic(topic), Message::Notification(notification)) => {
+                topic.publish(notification, limit).await
+            }
             _ => self.send(post, limit).await,
         }
     }

@@ -259,7 +259,7 @@ impl Senders {
         if let Err(failure) = &decrypted {
             tracing::warn!(setting = sealed.setting, "{failure}");
         }
-        // Without the last resort nothing arrives: every invocation asks for it again, so that a mended role or key is all
+        // Without the last resort nothing arrives: every invocation asks for it again, so that a fixed role or key is all
         // it takes.
         if let Err(failure @ DecryptFailure::Permanent { .. }) = &decrypted
             && !self.is_last_resort(target)

@@ -41,7 +41,7 @@ impl SlackApp {
     }
 
     /// Does what the post asks for, once and within `limit`.
-    pub async fn send(&self, post: &Post, message: &slack::Message, limit: Duration) -> Attempt {
+    pub async fn send(&self, post: &Post, message: &slack::SlackMessage, limit: Duration) -> Attempt {
         let end = Instant::now() + limit;
         if post.may_be_repeat
             && let Some(outcome) = self.find_post(post, limit / READ_BACK_SHARE).await

@@ -1,4 +1,4 @@
-//! Publishing to people by a topic of SNS: by mail, by SMS.
+//! Publishing to people by a topic of SNS: by e-mail, by SMS.
 //!
 //! What an answer means is decided in [`alert_core::answer::topic`].
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alert_core::answer::topic::{self, Refusal, UNAVAILABLE};
 use alert_core::outcome::{Failure, Outcome};
-use alert_core::render::sns::Mail;
+use alert_core::render::sns::Notification;
 use aws_sdk_sns::error::{ProvideErrorMetadata as _, SdkError};
 use chrono::{DateTime, Utc};
 use tokio::time::timeout;
@@ -25,7 +25,7 @@ const SETTING: &str = "second_way.sns";
 pub struct Topic {
     sns: aws_sdk_sns::Client,
     arn: String,
-    /// Where mails wait for their turn; without it each goes at once.
+    /// Where notifications wait for their turn; without it each goes at once.
     table: Option<DynamoDbTable>,
 }
 
@@ -36,53 +36,63 @@ impl Topic {
         Self { sns, arn, table }
     }
 
-    /// Sends a mail once and within `limit`, or lets it wait: for its turn, or for SNS. `post` names what it tells; `at` is the
+    /// Sends a notification once and within `limit`, or lets it wait: for its turn, or for SNS. `post` names what it tells; `at` is the
     /// clock.
-    pub async fn send(&self, post: &str, mail: &Mail, at: DateTime<Utc>, limit: Duration) -> Attempt {
-        let Some(table) = &self.table else { return self.publish(mail, limit).await };
-        let turn = match outbox::turn_or_wait(table, &self.arn, post, mail, at).await {
+    pub async fn send(
+        &self,
+        post: &str,
+        notification: &Notification,
+        at: DateTime<Utc>,
+        limit: Duration,
+    ) -> Attempt {
+        let Some(table) = &self.table else { return self.publish(notification, limit).await };
+        let turn = match outbox::turn_or_wait(table, &self.arn, post, notification, at).await {
             Ok(Turned::Send(turn)) => turn,
             Ok(Turned::Waits(until)) => {
-                tracing::info!(topic = self.arn, "a mail waits for its turn until {until}");
+                tracing::info!(topic = self.arn, "a notification waits for its turn until {until}");
                 return attempt(Outcome::Delivered(None));
             }
             // What cannot wait goes at once.
             Err(Trouble(why)) => {
-                tracing::warn!(topic = self.arn, "a mail does not wait for its turn: {why}");
-                return self.publish(mail, limit).await;
+                tracing::warn!(topic = self.arn, "a notification does not wait for its turn: {why}");
+                return self.publish(notification, limit).await;
             }
         };
-        let sent = self.publish(mail, limit).await;
+        let sent = self.publish(notification, limit).await;
         let Some(Failure { error_type, detail }) = sent.outcome.failure().cloned() else { return sent };
         outbox::give_back(table, &self.arn, &turn).await;
-        match outbox::wait(table, &self.arn, post, mail, at).await {
+        match outbox::wait(table, &self.arn, post, notification, at).await {
             Ok(()) => {
-                tracing::error!(topic = self.arn, error_type, "a mail waits until SNS takes it: {detail}");
+                tracing::error!(
+                    topic = self.arn,
+                    error_type,
+                    "a notification waits until SNS takes it: {detail}"
+                );
                 attempt(Outcome::Delivered(None))
             }
             Err(Trouble(why)) => {
-                tracing::warn!(topic = self.arn, "a mail that SNS did not take cannot wait: {why}");
+                tracing::warn!(topic = self.arn, "a notification that SNS did not take cannot wait: {why}");
                 sent
             }
         }
     }
 
-    /// Publishes a mail, once more without its subject where SNS takes that ill.
-    pub async fn publish(&self, mail: &Mail, limit: Duration) -> Attempt {
-        let first = self.call(mail, limit / 2).await;
-        match (first.outcome, mail.without_subject()) {
-            (Outcome::MessageRefused(_), Some(mail)) => self.call(&mail, limit / 2).await,
+    /// Publishes a notification, once more without its subject where SNS takes that ill.
+    pub async fn publish(&self, notification: &Notification, limit: Duration) -> Attempt {
+        let first = self.call(notification, limit / 2).await;
+        match (first.outcome, notification.without_subject()) {
+            (Outcome::MessageRefused(_), Some(notification)) => self.call(&notification, limit / 2).await,
             (outcome, _) => Attempt { outcome, ..first },
         }
     }
 
-    async fn call(&self, mail: &Mail, limit: Duration) -> Attempt {
+    async fn call(&self, notification: &Notification, limit: Duration) -> Attempt {
         let call = self
             .sns
             .publish()
             .topic_arn(&self.arn)
-            .set_subject(mail.subject.clone())
-            .message(mail.to_json())
+            .set_subject(notification.subject.clone())
+            .message(notification.to_json())
             .message_structure("json");
         let Ok(answer) = timeout(limit, call.send()).await else {
             return attempt(Outcome::Unsure(Failure::new(UNAVAILABLE, "SNS did not answer in time")));

@@ -21,7 +21,7 @@ use alert_core::own::Own;
 use alert_core::receipt::{self, OPEN_NAMED_MAX, Open, Schedule};
 use alert_core::relay::{self, Deployment, Post, Recipients, Stored, Telling};
 use alert_core::render::Message;
-use alert_core::render::sns::Mail;
+use alert_core::render::sns::Notification;
 use alert_core::silence::Silences;
 use alert_core::target::{Act, Target};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -56,7 +56,7 @@ const CALLS_AT_ONCE: usize = 32;
 const PAGE_MIN: Duration = Duration::from_secs(10);
 /// Of the time of a page, so much is for recording what was posted.
 const RECORD_RESERVE: Duration = Duration::from_millis(600);
-/// One mail, with its second try.
+/// One notification, with its second try.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
 /// Asking Slack whether somebody has reacted to a message.
 const REACTION_LIMIT: Duration = Duration::from_secs(2);
@@ -107,7 +107,7 @@ impl From<Trouble> for NotDone {
 enum Task {
     /// It is to be told; when that is done, what is written down changes.
     Tell(Box<Telling>, Option<Then>),
-    /// A mail waits for its turn.
+    /// A notification waits for its turn.
     Send(Waiting),
     /// Nothing now; it is due again at another time, or not at all.
     Done(&'static str),
@@ -129,13 +129,13 @@ struct Then {
     half: Option<Note>,
 }
 
-/// A mail that waits, as it is written down.
+/// A notification that waits, as it is written down.
 struct Waiting {
     due: Due,
     note: String,
     topic: String,
     at: DateTime<Utc>,
-    mail: Mail,
+    notification: Notification,
 }
 
 impl Watch {
@@ -274,7 +274,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
         let mut outcomes: Vec<_> = tasks.iter().map(|_| unknown()).collect();
         // What is to be done together, each with its place.
         let (mut all, mut places) = (Vec::new(), Vec::new());
-        let mut mails: BTreeMap<String, Vec<(usize, Waiting)>> = BTreeMap::new();
+        let mut notifications: BTreeMap<String, Vec<(usize, Waiting)>> = BTreeMap::new();
         for (place, task) in tasks.into_iter().enumerate() {
             match task {
                 Ok(Task::Tell(telling, then)) => {
@@ -282,7 +282,7 @@ impl<T: Store, O: Opens> Watch<T, O> {
                     places.push((place, then));
                 }
                 Ok(Task::Send(waiting)) => {
-                    mails.entry(waiting.topic.clone()).or_default().push((place, waiting));
+                    notifications.entry(waiting.topic.clone()).or_default().push((place, waiting));
                 }
                 Ok(Task::Done(what)) => outcomes[place] = Ok(what),
                 Err(not_done) => outcomes[place] = Err(not_done),
@@ -308,9 +308,9 @@ impl<T: Store, O: Opens> Watch<T, O> {
                 };
             }
         }
-        for (topic, mails) in mails {
-            let (places, mails): (Vec<_>, Vec<_>) = mails.into_iter().unzip();
-            let sent = Box::pin(self.send(&topic, mails, deployment, clock, deadline)).await;
+        for (topic, notifications) in notifications {
+            let (places, notifications): (Vec<_>, Vec<_>) = notifications.into_iter().unzip();
+            let sent = Box::pin(self.send(&topic, notifications, deployment, clock, deadline)).await;
             for (place, outcome) in places.into_iter().zip(sent) {
                 outcomes[place] = outcome;
             }
@@ -329,34 +329,35 @@ impl<T: Store, O: Opens> Watch<T, O> {
         Ok(notes::change(store, key, now, beside).await?)
     }
 
-    /// Sends mails that waited as one, if it is their turn.
+    /// Sends notifications that waited as one, if it is their turn.
     async fn send(
         &self,
         topic: &str,
-        mails: Vec<Waiting>,
+        notifications: Vec<Waiting>,
         deployment: &Deployment,
         clock: Clock,
         deadline: Deadline,
     ) -> Vec<Result<&'static str, NotDone>> {
-        let all = |outcome: Result<&'static str, NotDone>, mails: &[Waiting]| {
-            mails.iter().map(|_| outcome.clone()).collect::<Vec<_>>()
+        let all = |outcome: Result<&'static str, NotDone>, notifications: &[Waiting]| {
+            notifications.iter().map(|_| outcome.clone()).collect::<Vec<_>>()
         };
         let store = self.table.store();
         let turn = match outbox::turn(store, topic, clock.now()).await {
             Ok(Turned::Send(turn)) => turn,
             Ok(Turned::Waits(until)) => {
-                let waits = mails.iter().map(async |waiting| {
+                let waits = notifications.iter().map(async |waiting| {
                     store.postpone(&waiting.due, Some(until), None).await?;
-                    Ok("a mail waits for its turn")
+                    Ok("a notification waits for its turn")
                 });
                 return join_all(waits).await;
             }
-            Err(Trouble(why)) => return all(Err(NotDone(TABLE_UNAVAILABLE, why)), &mails),
+            Err(Trouble(why)) => return all(Err(NotDone(TABLE_UNAVAILABLE, why)), &notifications),
         };
-        let mut in_order: Vec<&Waiting> = mails.iter().collect();
+        let mut in_order: Vec<&Waiting> = notifications.iter().collect();
         in_order.sort_by_key(|waiting| waiting.at);
-        let texts: Vec<Mail> = in_order.into_iter().map(|waiting| waiting.mail.clone()).collect();
-        let Some(mail) = Mail::together(&texts, deployment.config.language.words()) else {
+        let texts: Vec<Notification> =
+            in_order.into_iter().map(|waiting| waiting.notification.clone()).collect();
+        let Some(notification) = Notification::together(&texts, deployment.config.language.words()) else {
             return Vec::new();
         };
         let target = Target::topic(topic);
@@ -364,17 +365,24 @@ impl<T: Store, O: Opens> Watch<T, O> {
             Ok(sender) => sender,
             Err((_, Failure { error_type, detail })) => {
                 outbox::give_back(store, topic, &turn).await;
-                return all(Err(NotDone(error_type, detail)), &mails);
+                return all(Err(NotDone(error_type, detail)), &notifications);
             }
         };
         let receiver = Arc::clone(deployment.config.default_receiver());
-        let post = Post::aside(String::new(), receiver, target, Act::Say, Message::Mail(mail), clock.now());
+        let post = Post::aside(
+            String::new(),
+            receiver,
+            target,
+            Act::Say,
+            Message::Notification(notification),
+            clock.now(),
+        );
         let sent = sender.send_in_turn(&post, SEND_LIMIT.min(deadline.left())).await;
         if let Some(Failure { error_type, detail }) = sent.outcome.failure().cloned() {
             outbox::give_back(store, topic, &turn).await;
-            return all(Err(NotDone(error_type, detail)), &mails);
+            return all(Err(NotDone(error_type, detail)), &notifications);
         }
-        let forgets = mails.iter().map(async |waiting| {
+        let forgets = notifications.iter().map(async |waiting| {
             store.drop_note(&waiting.due.key, &waiting.note).await?;
             Ok("sent by the second way")
         });
@@ -475,8 +483,8 @@ impl<T: Store, O: Opens> Watch<T, O> {
     async fn note(&self, due: &Due, was: String, clock: Clock) -> Result<Task, NotDone> {
         let now = clock.now();
         match Note::from_json(&was) {
-            Ok(Note::Mail { topic, at, mail }) => {
-                Ok(Task::Send(Waiting { due: due.clone(), note: was, topic, at, mail }))
+            Ok(Note::Notification { topic, at, notification }) => {
+                Ok(Task::Send(Waiting { due: due.clone(), note: was, topic, at, notification }))
             }
             Ok(Note::Pace { .. }) => Ok(Task::Done("nothing is due any more")),
             // What a broken configuration does not name may well be there.

@@ -128,12 +128,12 @@ impl Connections {
         self.lines().len()
     }
 
-    /// Does `fate` to every connection on which no answer is under way; says to how many.
-    pub(crate) fn end_idle(&self, fate: Fate) -> usize {
+    /// Does `end` to every connection on which no answer is under way; says to how many.
+    pub(crate) fn end_idle(&self, end: ConnectionEnd) -> usize {
         let idle: Vec<_> =
             self.lines().into_iter().filter(|line| line.busy.load(Ordering::SeqCst) == 0).collect();
         for line in &idle {
-            line.set(fate);
+            line.set(end);
         }
         idle.len()
     }
@@ -145,7 +145,7 @@ impl Connections {
 
 /// What is to become of a connection.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum ConnectionEnd {
     /// It lives on.
     #[default]
     Open,
@@ -160,14 +160,14 @@ pub(crate) enum Fate {
 /// The handle of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
-    state: Mutex<(Fate, Option<Waker>)>,
+    state: Mutex<(ConnectionEnd, Option<Waker>)>,
     busy: AtomicUsize,
 }
 
 impl Line {
     /// Replaces the answer under way by a TCP reset.
     pub(crate) fn reset(&self) {
-        self.set(Fate::Reset);
+        self.set(ConnectionEnd::Reset);
     }
 
     /// Marks the connection as busy while the guard lives.
@@ -176,15 +176,15 @@ impl Line {
         Busy(Arc::clone(self))
     }
 
-    fn set(&self, fate: Fate) {
+    fn set(&self, end: ConnectionEnd) {
         let mut state = lock(&self.state);
-        state.0 = fate;
+        state.0 = end;
         if let Some(waker) = state.1.take() {
             waker.wake();
         }
     }
 
-    fn fate(&self, reader: Option<&Context<'_>>) -> Fate {
+    fn end(&self, reader: Option<&Context<'_>>) -> ConnectionEnd {
         let mut state = lock(&self.state);
         if let Some(context) = reader {
             state.1 = Some(context.waker().clone());
@@ -203,7 +203,7 @@ impl Drop for Busy {
     }
 }
 
-/// A TCP stream below TLS and HTTP that meets its fate.
+/// A TCP stream below TLS and HTTP that meets its end.
 struct Wire {
     stream: TcpStream,
     line: Arc<Line>,
@@ -223,11 +223,11 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.line.fate(Some(context)) {
-            Fate::Open => Pin::new(&mut self.stream).poll_read(context, buffer),
-            Fate::Close => Poll::Ready(Ok(())),
-            Fate::Reset => Poll::Ready(Err(self.reset())),
-            Fate::ResetOnRead => {
+        match self.line.end(Some(context)) {
+            ConnectionEnd::Open => Pin::new(&mut self.stream).poll_read(context, buffer),
+            ConnectionEnd::Close => Poll::Ready(Ok(())),
+            ConnectionEnd::Reset => Poll::Ready(Err(self.reset())),
+            ConnectionEnd::ResetOnRead => {
                 let before = buffer.filled().len();
                 std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
                 if buffer.filled().len() == before {
@@ -246,8 +246,8 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.line.fate(None) {
-            Fate::Reset => Poll::Ready(Err(self.reset())),
+        match self.line.end(None) {
+            ConnectionEnd::Reset => Poll::Ready(Err(self.reset())),
             _ => Pin::new(&mut self.stream).poll_write(context, bytes),
         }
     }

@@ -117,7 +117,7 @@ async fn the_app_posts_edits_replies_and_reads_back_by_emulate() {
     assert_ne!(replied.message, first.message);
     assert_eq!(send(&sender, "reply", reply(), true).await, replied);
 
-    // What a person has to mend is told apart.
+    // What a person has to fix is told apart.
     let lost = Receipt { message: "1700000000.000100".to_owned(), ..first.clone() };
     for (token, act, expected) in [
         ("xoxb-unknown", Act::Say, "slack_token_refused"),

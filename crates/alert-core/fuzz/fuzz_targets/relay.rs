@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use alert_core::config::Config;
 use alert_core::decide::Verdict;
 use alert_core::envelope;
-use alert_core::relay::{self, Deployment, Plan, Post};
+use alert_core::relay::{self, Deployment, RelayPlan, Post};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ fuzz_target!(|event: &[u8]| {
 });
 
 /// A post, and every step down to one without blocks.
-fn check_steps(plan: &Plan<'_>, post: &Post) {
+fn check_steps(plan: &RelayPlan<'_>, post: &Post) {
     check(&post.message.content());
     if let Some(simpler) = plan.simpler(post) {
         check_steps(plan, &simpler);

@@ -270,7 +270,7 @@ pub fn usergroup(group: &str, status: u16, body: &str) -> Result<Vec<String>, St
     };
     let remedy = match code.as_str() {
         "missing_scope" => "; give the app the scope usergroups:read",
-        "no_such_subteam" => "; there is no such group: mend actions.allow",
+        "no_such_subteam" => "; there is no such group: fix actions.allow",
         _ => "",
     };
     Err(format!("Slack does not tell who is in the user group {group} ({code}{remedy})"))

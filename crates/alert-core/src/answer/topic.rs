@@ -19,7 +19,7 @@ pub enum Refusal {
     Passing(Failure),
     /// What is in it is refused; another message may pass.
     Content(Failure),
-    /// The topic takes nothing until a person mends it.
+    /// The topic takes nothing until a person fixes it.
     Topic(Failure),
 }
 

@@ -444,7 +444,7 @@ impl Step {
             Told::Checked => (None, true),
             Told::Late => (IN_THREAD, false),
             Told::SilenceOver { .. } if self.incident.is_open() => (SHOWN, true),
-            // It is over: only what its message says of the silence is to be mended.
+            // It is over: only what its message says of the silence is to be fixed.
             Told::SilenceOver { .. } => return self.silent_act().into_iter().collect(),
         };
         let Incident { receipt, is_digest, .. } = &self.incident;

@@ -1,8 +1,8 @@
 //! Reading foreign JSON: every text from outside is parsed here.
 //!
-//! Good JSON is read as it is, and at no other cost; only what serde_json refuses is mended and read again.
+//! Good JSON is read as it is, and at no other cost; only what serde_json refuses is repaired and read again.
 
-mod mend;
+mod repair;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,10 +10,10 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
 
-/// Reads a JSON text, mended where it has to be.
+/// Reads a JSON text, repaired where it has to be.
 pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
-    serde_json::from_str(text).or_else(|error| match mend::mended(text) {
-        Cow::Owned(mended) => serde_json::from_str(&mended),
+    serde_json::from_str(text).or_else(|error| match repair::repaired(text) {
+        Cow::Owned(repaired) => serde_json::from_str(&repaired),
         Cow::Borrowed(_) => Err(error),
     })
 }
@@ -32,14 +32,14 @@ pub(crate) enum Json<'t> {
 }
 
 impl<'t> Json<'t> {
-    /// Reads a JSON text as [`from_str`] does; `None` where it is no JSON. `mended` keeps the text that had to be mended.
-    pub(crate) fn parse(text: &'t str, mended: &'t mut String) -> Option<Self> {
+    /// Reads a JSON text as [`from_str`] does; `None` where it is no JSON. `repaired` keeps the text that had to be repaired.
+    pub(crate) fn parse(text: &'t str, repaired: &'t mut String) -> Option<Self> {
         if let Ok(json) = serde_json::from_str(text) {
             return Some(json);
         }
-        let Cow::Owned(better) = mend::mended(text) else { return None };
-        *mended = better;
-        serde_json::from_str(mended).ok()
+        let Cow::Owned(better) = repair::repaired(text) else { return None };
+        *repaired = better;
+        serde_json::from_str(repaired).ok()
     }
 
     /// An object's member.
@@ -200,9 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn what_had_to_be_mended_is_read_as_well() {
-        let mut mended = String::new();
-        let json = Json::parse(r#"{"a": "\ud83d", "b": [1e999]}"#, &mut mended).unwrap();
+    fn what_had_to_be_repaired_is_read_as_well() {
+        let mut repaired = String::new();
+        let json = Json::parse(r#"{"a": "\ud83d", "b": [1e999]}"#, &mut repaired).unwrap();
         assert_eq!(json.get("a").and_then(Json::as_text), Some("\u{fffd}"));
         assert_eq!(from_str::<Value>(r#"{"a": "\ud83d"}"#).unwrap()["a"], "\u{fffd}");
         assert!(Json::parse(r#"{"a": "\ud83d"#, &mut String::new()).is_none());

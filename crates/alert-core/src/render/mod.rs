@@ -82,18 +82,18 @@ pub struct Entry<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// For Slack.
-    Slack(slack::Message),
+    Slack(slack::SlackMessage),
     /// For people whom SNS reaches.
-    Mail(sns::Mail),
+    Notification(sns::Notification),
 }
 
 impl Message {
-    /// What people get to see: Slack's JSON, a mail's text.
+    /// What people get to see: Slack's JSON, a notification's text.
     #[must_use]
     pub fn content(&self) -> String {
         match self {
             Self::Slack(message) => message.to_json(),
-            Self::Mail(mail) => mail.text.clone(),
+            Self::Notification(notification) => notification.text.clone(),
         }
     }
 
@@ -102,7 +102,7 @@ impl Message {
     pub fn plain(&self) -> Option<Self> {
         match self {
             Self::Slack(message) => Some(Self::Slack(message.plain())),
-            Self::Mail(_) => None,
+            Self::Notification(_) => None,
         }
     }
 }
@@ -122,7 +122,7 @@ impl Medium {
     pub fn page(self, page: &Page<'_>, options: &Options<'_>) -> Message {
         match self {
             Self::Slack => Message::Slack(slack::page(page, options)),
-            Self::Text => Message::Mail(mail(page, options, text::page)),
+            Self::Text => Message::Notification(notification(page, options, text::page)),
         }
     }
 
@@ -131,7 +131,7 @@ impl Medium {
     pub fn reply(self, page: &Page<'_>, options: &Options<'_>) -> Message {
         match self {
             Self::Slack => Message::Slack(slack::reply(page, options)),
-            Self::Text => Message::Mail(mail(page, options, text::reply)),
+            Self::Text => Message::Notification(notification(page, options, text::reply)),
         }
     }
 
@@ -140,7 +140,7 @@ impl Medium {
     pub fn lines(self, lines: &Lines, options: &Options<'_>) -> Message {
         match self {
             Self::Slack => Message::Slack(slack::lines(lines, options)),
-            Self::Text => Message::Mail(said(&text::lines(lines, options.language.words()))),
+            Self::Text => Message::Notification(said(&text::lines(lines, options.language.words()))),
         }
     }
 
@@ -171,7 +171,11 @@ impl Medium {
             Self::Slack => Message::Slack(slack::remark(remark, options)),
             Self::Text => {
                 let words = options.language.words();
-                Message::Mail(said(&text::one(&page::people::remark(remark, words), options.timezone, words)))
+                Message::Notification(said(&text::one(
+                    &page::people::remark(remark, words),
+                    options.timezone,
+                    words,
+                )))
             }
         }
     }
@@ -181,9 +185,10 @@ impl Medium {
     pub fn superseded(self, page: &Page<'_>, options: &Options<'_>) -> Message {
         match self {
             Self::Slack => Message::Slack(slack::superseded(page, options)),
-            Self::Text => {
-                Message::Mail(said(&fill(options.language.words().superseded, &[&page.headline.name])))
-            }
+            Self::Text => Message::Notification(said(&fill(
+                options.language.words().superseded,
+                &[&page.headline.name],
+            ))),
         }
     }
 
@@ -201,34 +206,41 @@ impl Medium {
                 .map(|(message, items)| (Message::Slack(message), items))
                 .collect(),
             Self::Text => {
-                let mails: Vec<_> = alerts
+                let notifications: Vec<_> = alerts
                     .iter()
                     .map(|entry| {
                         let context = Context { overtaken: entry.overtaken, ..*context };
-                        mail(&Page::new(entry.alert, &context), options, text::page)
+                        notification(&Page::new(entry.alert, &context), options, text::page)
                     })
                     .collect();
-                let together = sns::Mail::together(&mails, context.words());
+                let together = sns::Notification::together(&notifications, context.words());
                 let items = alerts.iter().map(|entry| entry.item).collect();
-                together.map(|mail| (Message::Mail(mail), items)).into_iter().collect()
+                together
+                    .map(|notification| (Message::Notification(notification), items))
+                    .into_iter()
+                    .collect()
             }
         }
     }
 }
 
-/// A page as a mail; `write` says how much of it is its text.
-fn mail(
+/// A page as a notification; `write` says how much of it is its text.
+fn notification(
     page: &Page<'_>,
     options: &Options<'_>,
     write: impl Fn(&Page<'_>, Tz, &page::Words) -> String,
-) -> sns::Mail {
+) -> sns::Notification {
     let words = options.language.words();
     let line = |line| text::line(line, options.timezone, words);
     let why = page.warnings.first().map(line);
-    sns::Mail::new(&line(&page.headline.short()), why.as_deref(), &write(page, options.timezone, words))
+    sns::Notification::new(
+        &line(&page.headline.short()),
+        why.as_deref(),
+        &write(page, options.timezone, words),
+    )
 }
 
-/// A mail of nothing but a text.
-fn said(text: &str) -> sns::Mail {
-    sns::Mail::new(text.lines().next().unwrap_or_default(), None, text)
+/// A notification of nothing but a text.
+fn said(text: &str) -> sns::Notification {
+    sns::Notification::new(text.lines().next().unwrap_or_default(), None, text)
 }

@@ -1,4 +1,4 @@
-//! A page as plain text, for a terminal or a mail: the same words, without any markup.
+//! A page as plain text, for a terminal or an e-mail: the same words, without any markup.
 
 use std::fmt::Write as _;
 

@@ -116,7 +116,7 @@ fn from_json(json: &Value, subject: Option<&str>) -> Alert {
     alert
 }
 
-/// What could not be understood, for a reader who could mend the sender.
+/// What could not be understood, for a reader who could fix the sender.
 fn note(json: &Value) -> String {
     if json.get("AlarmName").is_some() || json.get("NewStateValue").is_some() {
         let problems: Vec<String> = ["AlarmName", "NewStateValue"]

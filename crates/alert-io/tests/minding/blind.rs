@@ -48,7 +48,7 @@ async fn from_the_first_error_to_the_end() {
     stage.pass(6).await;
     let channel = stage.channel();
     assert!(channel[0].starts_with("✅ Alert rules resolved after "), "{channel:?}");
-    assert!(stage.mails().is_empty());
+    assert!(stage.notifications().is_empty());
     stage.pass(60).await;
     assert_eq!(stage.channel().len(), channel.len());
     // Another time it is another message.

@@ -38,7 +38,7 @@ async fn one_message_is_edited_each_day() {
     let channel = stage.channel();
     assert!(channel.len() == 1 && channel[0].ends_with("2026-11-26 02:30"), "{channel:?}");
     stage.pass(15).await;
-    assert!(stage.mails().is_empty());
+    assert!(stage.notifications().is_empty());
     assert_eq!(stage.channel().len(), 1);
 }
 
@@ -52,8 +52,11 @@ async fn what_does_not_arrive_rings_by_both_ways_and_what_comes_late_ends_it() {
     assert!(stage.channel().len() == 1 && is_missed(&stage.channel()[0]), "{:?}", stage.channel());
     // It is still under way.
     let published = stage.sandbox.sns.published();
-    let mails: Vec<_> = published.iter().filter(|one| one.topic_arn == stage.topic).collect();
-    assert!(mails.len() == 1 && mails[0].message.subject.as_deref().is_some_and(is_missed), "{mails:?}");
+    let notifications: Vec<_> = published.iter().filter(|one| one.topic_arn == stage.topic).collect();
+    assert!(
+        notifications.len() == 1 && notifications[0].message.subject.as_deref().is_some_and(is_missed),
+        "{notifications:?}"
+    );
     stage.pass(5).await;
     stage.deliver_alarms().await;
     stage.pass(1).await;
@@ -61,7 +64,7 @@ async fn what_does_not_arrive_rings_by_both_ways_and_what_comes_late_ends_it() {
     assert!(channel[0].starts_with("✅ Canary missed resolved after 1"), "{channel:?}");
     assert!(channel[1].starts_with("✅ Canary: whole way in 1"), "{channel:?}");
     stage.pass(1).await;
-    assert_eq!(stage.mails().len(), 1);
+    assert_eq!(stage.notifications().len(), 1);
 }
 
 #[tokio::test]
@@ -88,11 +91,11 @@ async fn what_a_stand_in_gets_has_not_arrived() {
     stage.pass(30).await;
     stage.sandbox.slack.set_token_state(&stage.app, TokenState::Revoked);
     stage.deliver_alarms().await;
-    let mails = stage.mails();
-    assert!(mails[0].0.starts_with("✅ Canary: whole way"), "{mails:?}");
+    let notifications = stage.notifications();
+    assert!(notifications[0].0.starts_with("✅ Canary: whole way"), "{notifications:?}");
     stage.pass(15).await;
-    let mails = stage.mails();
-    assert!(is_missed(&mails[0].0), "{mails:?}");
+    let notifications = stage.notifications();
+    assert!(is_missed(&notifications[0].0), "{notifications:?}");
 }
 
 #[tokio::test]

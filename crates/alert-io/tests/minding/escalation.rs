@@ -29,7 +29,7 @@ async fn from_the_alarm_to_the_mail() {
     stage.pass(1).await;
     let said = format!("  (shown) {FIRES} {LEAD} · 📣 Nobody has acknowledged it for 10 min, worst 10");
     assert_eq!(stage.channel(), [format!("{FIRES} {LEAD}"), said]);
-    assert!(stage.mails().is_empty());
+    assert!(stage.notifications().is_empty());
     stage.pass(9).await;
     assert_eq!(stage.channel().len(), 2);
     stage.pass(1).await;
@@ -37,13 +37,13 @@ async fn from_the_alarm_to_the_mail() {
         "  (shown) {FIRES} {LEAD} · 📣 Nobody has acknowledged it for 20 min: sent by the second way as well, worst 10"
     );
     assert_eq!(stage.channel()[2], said);
-    let [(subject, text)] = &stage.mails()[..] else { panic!() };
+    let [(subject, text)] = &stage.notifications()[..] else { panic!() };
     assert_eq!(subject, FIRES);
     let why = "Sent by the second way as well: nobody has acknowledged it for 20 min";
     assert!(text.contains(why) && text.contains("to second_way"), "{text}");
     // That is all.
     stage.pass(30).await;
-    assert_eq!((stage.channel().len(), stage.mails().len()), (3, 0));
+    assert_eq!((stage.channel().len(), stage.notifications().len()), (3, 0));
 }
 
 #[tokio::test]
@@ -57,10 +57,10 @@ async fn the_mail_goes_when_sns_takes_it() {
         let _ = stage.look().await;
     }
     // In the channel it is told once.
-    assert_eq!((stage.channel().len(), stage.mails().len()), (3, 0));
+    assert_eq!((stage.channel().len(), stage.notifications().len()), (3, 0));
     stage.sandbox.sns.set_fault(SnsFault::None);
     stage.pass(3).await;
-    let [(subject, _)] = &stage.mails()[..] else { panic!() };
+    let [(subject, _)] = &stage.notifications()[..] else { panic!() };
     assert_eq!(subject, FIRES);
 }
 
@@ -105,7 +105,7 @@ async fn what_is_over_or_silenced_is_not_told_louder() {
     assert_eq!(stage.channel().len(), told + 1);
     stage.pass(2).await;
     assert!(stage.channel()[told + 1].contains("Nobody has acknowledged it for 1"));
-    assert!(stage.mails().is_empty());
+    assert!(stage.notifications().is_empty());
 }
 
 #[tokio::test]
@@ -122,9 +122,9 @@ async fn who_could_not_look_for_an_hour_tells_what_is_still_true_once() {
     assert_eq!(stage.channel()[told..], [said]);
     // The second step is due as well, a minute later.
     stage.pass(1).await;
-    assert_eq!((stage.channel().len(), stage.mails().len()), (told + 2, 1));
+    assert_eq!((stage.channel().len(), stage.notifications().len()), (told + 2, 1));
     stage.pass(10).await;
-    assert_eq!((stage.channel().len(), stage.mails().len()), (told + 2, 0));
+    assert_eq!((stage.channel().len(), stage.notifications().len()), (told + 2, 0));
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn two_functions_tell_it_once() {
         stage.look().await.unwrap();
         assert_eq!(stage.channel().len(), 1 + step);
     }
-    assert_eq!(stage.mails().len(), 1);
+    assert_eq!(stage.notifications().len(), 1);
 }
 
 #[tokio::test]
@@ -194,8 +194,8 @@ async fn a_storm_that_nobody_acknowledges_is_one_reply_and_one_mail() {
     let told = stage.channel().len();
     stage.pass(21).await;
     assert_eq!(stage.channel().len() - told, 2, "{:#?}", stage.channel());
-    let mails = stage.mails();
-    let [(subject, text)] = &mails[..] else { panic!("{mails:#?}") };
+    let notifications = stage.notifications();
+    let [(subject, text)] = &notifications[..] else { panic!("{notifications:#?}") };
     assert!(subject.ends_with("and 29 more"), "{subject}");
     assert!((0..30).all(|n| text.contains(&format!("alarm-{n}"))));
 }
@@ -207,7 +207,7 @@ async fn with_slack_away_the_mail_goes_out() {
     stage.sandbox.slack.set_token_state(&stage.app, TokenState::Revoked);
     // The first step goes to who stands in for Slack.
     stage.pass(10).await;
-    assert_eq!(stage.mails().len(), 1);
+    assert_eq!(stage.notifications().len(), 1);
     stage.pass(25).await;
-    assert_eq!(stage.mails().len(), 1);
+    assert_eq!(stage.notifications().len(), 1);
 }

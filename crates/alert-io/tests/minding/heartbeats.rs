@@ -32,7 +32,7 @@ async fn from_the_first_beat_to_the_return() {
         stage.pass(5).await;
     }
     // Nobody is told of what beats.
-    assert!(stage.channel().is_empty() && stage.mails().is_empty());
+    assert!(stage.channel().is_empty() && stage.notifications().is_empty());
     // The last one was five minutes ago. An end is no sign of life.
     beat(&stage, "resolved").await;
     let told = stage.channel().len();
@@ -41,7 +41,7 @@ async fn from_the_first_beat_to_the_return() {
     stage.pass(1).await;
     let line = "🔴 prod Grafana (critical): no sign of life for 15 min (last 02:15)";
     assert_eq!(stage.channel().last().unwrap(), line);
-    let [(subject, text)] = &stage.mails()[..] else { panic!() };
+    let [(subject, text)] = &stage.notifications()[..] else { panic!() };
     assert_eq!(subject, line);
     assert!(text.contains("to second_way"), "{text}");
     // Once.
@@ -57,7 +57,7 @@ async fn from_the_first_beat_to_the_return() {
             "  ✅ prod Grafana resolved after 22 min · Over after 22 min"
         ]
     );
-    let [(subject, _)] = &stage.mails()[..] else { panic!() };
+    let [(subject, _)] = &stage.notifications()[..] else { panic!() };
     assert_eq!(subject, "✅ prod Grafana resolved after 22 min");
     // And it is waited for again.
     stage.pass(13).await;
@@ -84,15 +84,15 @@ async fn what_was_told_by_one_way_alone_is_told_to_be_back() {
         stage.sleep(1);
         let _ = stage.look().await;
     }
-    let mails = stage.mails();
-    let [(subject, _)] = &mails[..] else { panic!("{mails:?}") };
+    let notifications = stage.notifications();
+    let [(subject, _)] = &notifications[..] else { panic!("{notifications:?}") };
     assert!(subject.contains("no sign of life for 15 min"), "{subject}");
     assert!(stage.channel().is_empty());
     beat(&stage, "firing").await;
     slack_is_away(&stage, false);
     stage.pass(8).await;
-    let mails = stage.mails();
-    let [(subject, _)] = &mails[..] else { panic!("{mails:?} {:?}", stage.channel()) };
+    let notifications = stage.notifications();
+    let [(subject, _)] = &notifications[..] else { panic!("{notifications:?} {:?}", stage.channel()) };
     assert!(subject.starts_with("✅ prod Grafana resolved after 2"), "{subject}");
 }
 
@@ -107,11 +107,11 @@ async fn a_slack_that_is_back_before_the_heartbeat_hears_of_it() {
     }
     slack_is_away(&stage, false);
     stage.pass(4).await;
-    assert_eq!(stage.mails().len(), 1);
+    assert_eq!(stage.notifications().len(), 1);
     let channel = stage.channel();
     assert!(channel.len() == 1 && channel[0].contains("no sign of life"), "{channel:?}");
     stage.pass(30).await;
-    assert_eq!((stage.channel().len(), stage.mails().len()), (1, 0));
+    assert_eq!((stage.channel().len(), stage.notifications().len()), (1, 0));
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn who_could_not_look_for_an_hour_says_it_late_and_once() {
         stage.channel(),
         ["🔴 prod Grafana (critical): no sign of life for 1 h 15 min (last 02:00) · ⏰ 1 h late"]
     );
-    assert_eq!(stage.mails().len(), 1);
+    assert_eq!(stage.notifications().len(), 1);
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn who_could_not_look_for_an_hour_says_nothing_of_what_was_alive() {
         stage.sleep(5);
     }
     stage.pass(5).await;
-    assert!(stage.channel().is_empty() && stage.mails().is_empty());
+    assert!(stage.channel().is_empty() && stage.notifications().is_empty());
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn two_functions_tell_it_once() {
     other.unwrap();
     stage.pass(10).await;
     assert_eq!(stage.channel().len(), 1);
-    assert_eq!(stage.mails().len(), 1);
+    assert_eq!(stage.notifications().len(), 1);
 }
 
 #[tokio::test]
@@ -217,10 +217,10 @@ async fn what_neither_way_takes_is_told_when_one_does() {
     stage.sleep(16);
     stage.sandbox.sns.set_fault(SnsFault::Deny);
     stage.look().await.unwrap();
-    assert_eq!((stage.channel().len(), stage.mails().len()), (1, 0));
+    assert_eq!((stage.channel().len(), stage.notifications().len()), (1, 0));
     stage.sleep(3);
     assert!(stage.look().await.is_err());
     stage.sandbox.sns.set_fault(SnsFault::None);
     stage.pass(8).await;
-    assert_eq!((stage.channel().len(), stage.mails().len()), (1, 1));
+    assert_eq!((stage.channel().len(), stage.notifications().len()), (1, 1));
 }

@@ -196,10 +196,10 @@ impl Stage {
     }
 
     /// What people got by the second way since this was last asked: the subjects and the texts.
-    pub(crate) fn mails(&self) -> Vec<(String, String)> {
-        let mails = self.sandbox.sns.take_published().into_iter();
-        let mails = mails.filter(|published| published.topic_arn == self.topic);
-        mails
+    pub(crate) fn notifications(&self) -> Vec<(String, String)> {
+        let notifications = self.sandbox.sns.take_published().into_iter();
+        let notifications = notifications.filter(|published| published.topic_arn == self.topic);
+        notifications
             .map(|Published { message, .. }| {
                 let texts: Value = serde_json::from_str(&message.message).unwrap();
                 (message.subject.unwrap_or_default(), texts["default"].as_str().unwrap().to_owned())

@@ -31,7 +31,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::aws::{self, Ids, is_signed};
 use crate::lock;
-use crate::server::{Fate, Line, Server, endless_body};
+use crate::server::{ConnectionEnd, Line, Server, endless_body};
 use error::DynamoDbError;
 use index::{Index, KeyAttribute, Projection};
 use request::table_name;
@@ -182,7 +182,7 @@ impl DynamoDb {
     /// As [`Slack::expire_idle_connections`](crate::slack::Slack::expire_idle_connections).
     #[allow(clippy::must_use_candidate, reason = "it acts; the number is a courtesy")]
     pub fn expire_idle_connections(&self) -> usize {
-        self.server.connections().end_idle(Fate::ResetOnRead)
+        self.server.connections().end_idle(ConnectionEnd::ResetOnRead)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::runtime_api::{Event, Phase, Report, ReportedError, RuntimeApi};
+use super::runtime_api::{Event, InvocationReport, Phase, ReportedError, RuntimeApi};
 use super::{FunctionSpec, Outcome, Usage, function_arn};
 use crate::aws::{Ids, REGION};
 use crate::{AbortOnDrop, lock};
@@ -161,8 +161,8 @@ impl Instance {
         tokio::select! {
             biased;
             Ok(report) = &mut report => match report {
-                Report::Response(body) => (Outcome::Response(body.to_vec()), true),
-                Report::Error(ReportedError { error_type, message, raw }) => {
+                InvocationReport::Response(body) => (Outcome::Response(body.to_vec()), true),
+                InvocationReport::Error(ReportedError { error_type, message, raw }) => {
                     (Outcome::Error { error_type, message, raw }, true)
                 }
             },

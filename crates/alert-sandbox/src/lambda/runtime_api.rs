@@ -30,7 +30,7 @@ pub(super) struct Event {
 
 /// What the function posted for an invocation.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(super) enum InvocationReport {
     Response(Bytes),
     Error(ReportedError),
 }
@@ -66,7 +66,7 @@ struct Shared {
     arn: String,
     started: Instant,
     events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
-    current: Mutex<Option<(String, oneshot::Sender<Report>)>>,
+    current: Mutex<Option<(String, oneshot::Sender<InvocationReport>)>>,
     phase: watch::Sender<Phase>,
 }
 
@@ -101,7 +101,7 @@ impl RuntimeApi {
     }
 
     /// Hands an event to the next `/next`; the receiver hears what the function posts for it.
-    pub(super) fn send(&self, event: Event) -> oneshot::Receiver<Report> {
+    pub(super) fn send(&self, event: Event) -> oneshot::Receiver<InvocationReport> {
         let (sender, receiver) = oneshot::channel();
         *lock(&self.shared.current) = Some((event.request_id.clone(), sender));
         // The receiving end lives in `shared`, so the channel is open.
@@ -139,14 +139,14 @@ async fn response(State(shared): State<Arc<Shared>>, Path(id): Path<String>, bod
         );
         let error_type = "Function.ResponseSizeTooLarge".to_owned();
         let raw = json!({"errorType": error_type, "errorMessage": message}).to_string().into_bytes();
-        finish(&shared, &id, Report::Error(ReportedError { error_type, message, raw }));
+        finish(&shared, &id, InvocationReport::Error(ReportedError { error_type, message, raw }));
         return refusal(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLarge",
             "Exceeded maximum allowed payload size",
         );
     }
-    finish(&shared, &id, Report::Response(body))
+    finish(&shared, &id, InvocationReport::Response(body))
 }
 
 async fn error(
@@ -155,7 +155,7 @@ async fn error(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    finish(&shared, &id, Report::Error(reported_error(&headers, &body)))
+    finish(&shared, &id, InvocationReport::Error(reported_error(&headers, &body)))
 }
 
 async fn init_error(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -179,7 +179,7 @@ async fn init_error(State(shared): State<Arc<Shared>>, headers: HeaderMap, body:
 }
 
 /// Passes the report on, if it is for the invocation under way.
-fn finish(shared: &Shared, id: &str, report: Report) -> Response {
+fn finish(shared: &Shared, id: &str, report: InvocationReport) -> Response {
     match lock(&shared.current).take_if(|(current, _)| current == id) {
         // The invoker may have given up; the function cannot know.
         Some((_, invoker)) => {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::Method;
 use super::content::{Refusal, check, check_metadata, check_update_text};
-use super::service::{Effect, Service, Unreadable, Verdict};
+use super::service::{Effect, Judgement, Service, Unreadable};
 use super::workspace::{Author, Content, Installed, Message, Room, TokenState, Workspace, flag};
 
 /// Messages in one page of the history when nobody asks for another number, and at most.
@@ -87,12 +87,12 @@ fn structured(fields: &mut Map<String, Value>) {
 }
 
 /// Most errors are a 200.
-pub(super) fn error(code: &str, why: &str) -> Verdict {
+pub(super) fn error(code: &str, why: &str) -> Judgement {
     error_with(&json!({"ok": false, "error": code}), why)
 }
 
-fn error_with(body: &Value, why: &str) -> Verdict {
-    Verdict::new(200, &body.to_string(), why)
+fn error_with(body: &Value, why: &str) -> Judgement {
+    Judgement::new(200, &body.to_string(), why)
 }
 
 fn argument<'a>(given: &'a Value, name: &str) -> &'a str {
@@ -106,7 +106,7 @@ impl Service {
         method: Method,
         token: Option<&str>,
         given: Result<&Value, &Unreadable>,
-    ) -> Result<Effect, Verdict> {
+    ) -> Result<Effect, Judgement> {
         let given = given.map_err(|unreadable| error(unreadable.error, "the body cannot be read"))?;
         let token = token.ok_or_else(|| error("not_authed", "no token"))?;
         let app = self.workspace.apps.get(token).ok_or_else(|| error("invalid_auth", "unknown token"))?;
@@ -160,7 +160,7 @@ fn room_to_post_in<'a>(
     workspace: &'a Workspace,
     app: &Installed,
     given: &Value,
-) -> Result<&'a Room, Verdict> {
+) -> Result<&'a Room, Judgement> {
     need(app, &["chat:write"])?;
     let room = visible(app, workspace.by_id_or_name(argument(given, "channel")))?;
     if !room.members.contains(&app.name) && !app.scopes.contains("chat:write.public") {
@@ -172,7 +172,7 @@ fn room_to_post_in<'a>(
     Ok(room)
 }
 
-fn room_to_read<'a>(workspace: &'a Workspace, app: &Installed, given: &Value) -> Result<&'a Room, Verdict> {
+fn room_to_read<'a>(workspace: &'a Workspace, app: &Installed, given: &Value) -> Result<&'a Room, Judgement> {
     need(app, &["channels:history", "groups:history"])?;
     let room = visible(app, workspace.by_id(argument(given, "channel")))?;
     need(app, if room.private { &["groups:history"] } else { &["channels:history"] })?;
@@ -183,13 +183,13 @@ fn room_to_read<'a>(workspace: &'a Workspace, app: &Installed, given: &Value) ->
 }
 
 /// A private channel does not exist for an app that is not in it.
-fn visible<'a>(app: &Installed, room: Option<&'a Room>) -> Result<&'a Room, Verdict> {
+fn visible<'a>(app: &Installed, room: Option<&'a Room>) -> Result<&'a Room, Judgement> {
     room.filter(|room| !room.private || room.members.contains(&app.name))
         .ok_or_else(|| error("channel_not_found", "no channel of this id or name that the app can see"))
 }
 
 /// One of these scopes.
-fn need(app: &Installed, scopes: &[&str]) -> Result<(), Verdict> {
+fn need(app: &Installed, scopes: &[&str]) -> Result<(), Judgement> {
     if scopes.iter().any(|&scope| app.scopes.contains(scope)) {
         return Ok(());
     }
@@ -204,11 +204,11 @@ fn need(app: &Installed, scopes: &[&str]) -> Result<(), Verdict> {
 }
 
 /// What a message says, by the rules of webhooks; and its metadata.
-fn check_message(message: &Value) -> Result<(), Verdict> {
+fn check_message(message: &Value) -> Result<(), Judgement> {
     check(message).and_then(|()| check_metadata(message.get("metadata"))).map_err(refused_content)
 }
 
-fn refused_content(Refusal { answer, why, .. }: Refusal) -> Verdict {
+fn refused_content(Refusal { answer, why, .. }: Refusal) -> Judgement {
     match answer {
         "invalid_blocks" | "invalid_blocks_format" => {
             let messages = [format!("[ERROR] {why}")];
@@ -223,7 +223,7 @@ fn refused_content(Refusal { answer, why, .. }: Refusal) -> Verdict {
     }
 }
 
-fn judge_update(workspace: &Workspace, app: &Installed, given: &Value) -> Result<Effect, Verdict> {
+fn judge_update(workspace: &Workspace, app: &Installed, given: &Value) -> Result<Effect, Judgement> {
     need(app, &["chat:write"])?;
     let room = visible(app, workspace.by_id(argument(given, "channel")))?;
     if room.archived {
@@ -261,7 +261,7 @@ fn judge_update(workspace: &Workspace, app: &Installed, given: &Value) -> Result
 }
 
 /// Who is in a user group.
-fn usergroup_users(workspace: &Workspace, app: &Installed, given: &Value) -> Result<Value, Verdict> {
+fn usergroup_users(workspace: &Workspace, app: &Installed, given: &Value) -> Result<Value, Judgement> {
     need(app, &["usergroups:read"])?;
     let id = argument(given, "usergroup");
     if id.is_empty() {
@@ -277,7 +277,7 @@ fn usergroup_users(workspace: &Workspace, app: &Installed, given: &Value) -> Res
 }
 
 /// How people have reacted to a message.
-fn reactions(workspace: &Workspace, app: &Installed, given: &Value) -> Result<Value, Verdict> {
+fn reactions(workspace: &Workspace, app: &Installed, given: &Value) -> Result<Value, Judgement> {
     need(app, &["reactions:read"])?;
     if argument(given, "channel").is_empty() || argument(given, "timestamp").is_empty() {
         return Err(error("no_item_specified", "neither a file nor a channel with a timestamp"));
@@ -302,7 +302,7 @@ fn read(
     mut messages: Vec<&Message>,
     given: &Value,
     (usual, most): (usize, usize),
-) -> Result<Value, Verdict> {
+) -> Result<Value, Judgement> {
     let inclusive = flag(given, "inclusive");
     let oldest = moment(given, "oldest", "invalid_ts_oldest")?;
     let latest = moment(given, "latest", "invalid_ts_latest")?;
@@ -344,7 +344,7 @@ fn number(given: &Value, name: &str) -> Option<usize> {
 }
 
 /// A time in microseconds, as the names of messages are.
-fn moment(given: &Value, name: &str, code: &'static str) -> Result<Option<u128>, Verdict> {
+fn moment(given: &Value, name: &str, code: &'static str) -> Result<Option<u128>, Judgement> {
     let text = match given.get(name) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) if text.is_empty() => return Ok(None),

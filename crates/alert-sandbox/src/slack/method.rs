@@ -1,7 +1,7 @@
 //! The ways in, and the form that each has for an error.
 
 use super::app;
-use super::service::Verdict;
+use super::service::Judgement;
 
 /// A way in: webhooks, the address that comes with a click, or a method of the Web API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,20 +47,20 @@ impl Method {
     }
 
     /// This error in the form that this way has for it.
-    pub(super) fn error(self, code: &str, why: &str) -> Verdict {
+    pub(super) fn error(self, code: &str, why: &str) -> Judgement {
         match self {
-            Self::Webhook => Verdict::new(webhook_status(code), code, why),
-            Self::ResponseUrl => Verdict { status: webhook_status(code), ..app::error(code, why) },
+            Self::Webhook => Judgement::new(webhook_status(code), code, why),
+            Self::ResponseUrl => Judgement { status: webhook_status(code), ..app::error(code, why) },
             _ => app::error(code, why),
         }
     }
 
-    pub(super) fn rate_limited(self, retry_after: u64, why: &str) -> Verdict {
+    pub(super) fn rate_limited(self, retry_after: u64, why: &str) -> Judgement {
         let verdict = match self {
-            Self::Webhook => Verdict::new(429, "rate_limited", why),
-            _ => Verdict { status: 429, ..app::error("ratelimited", why) },
+            Self::Webhook => Judgement::new(429, "rate_limited", why),
+            _ => Judgement { status: 429, ..app::error("ratelimited", why) },
         };
-        Verdict { retry_after: Some(retry_after), ..verdict }
+        Judgement { retry_after: Some(retry_after), ..verdict }
     }
 }
 

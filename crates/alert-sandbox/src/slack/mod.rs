@@ -33,7 +33,7 @@ pub use workspace::{App, Author, Channel, Content, Message, TokenState};
 
 use crate::aws::{Ids, hex};
 use crate::lock;
-use crate::server::{Fate, Server};
+use crate::server::{ConnectionEnd, Server};
 use service::{Registered, Service, Shared, answer_method, answer_response, answer_webhook};
 
 /// One incoming webhook.
@@ -148,7 +148,7 @@ pub struct CallInfo<'a> {
 }
 
 /// Decides about each call; `None` is the usual.
-pub type Plan = Box<dyn FnMut(&CallInfo<'_>) -> Option<Answer> + Send>;
+pub type AnswerPlan = Box<dyn FnMut(&CallInfo<'_>) -> Option<Answer> + Send>;
 
 /// The running service.
 #[derive(Debug)]
@@ -271,7 +271,7 @@ impl Slack {
     }
 
     /// Asks the plan about each call for which nothing is scripted, whichever way it comes.
-    pub fn set_plan(&self, plan: Plan) {
+    pub fn set_plan(&self, plan: AnswerPlan) {
         self.service(|service| service.plan = Some(plan));
     }
 
@@ -431,13 +431,13 @@ impl Slack {
     /// Closes all connections on which no answer is under way; says how many.
     #[allow(clippy::must_use_candidate, reason = "it acts; the number is a courtesy")]
     pub fn close_idle_connections(&self) -> usize {
-        self.server.connections().end_idle(Fate::Close)
+        self.server.connections().end_idle(ConnectionEnd::Close)
     }
 
     /// Lets all idle connections die without telling: the next request on each is met with a TCP reset,
     /// which is what a process finds that was frozen while Slack closed them. Says how many.
     #[allow(clippy::must_use_candidate, reason = "it acts; the number is a courtesy")]
     pub fn expire_idle_connections(&self) -> usize {
-        self.server.connections().end_idle(Fate::ResetOnRead)
+        self.server.connections().end_idle(ConnectionEnd::ResetOnRead)
     }
 }

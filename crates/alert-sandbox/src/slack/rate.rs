@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Method;
-use super::service::Verdict;
+use super::service::Judgement;
 
 /// How many calls are taken: a burst, and then so many per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,14 +46,14 @@ impl Limits {
     }
 
     /// Takes one post to a place: a webhook, or a channel by an app.
-    pub(super) fn take_post(&mut self, method: Method, place: &str) -> Result<(), Verdict> {
+    pub(super) fn take_post(&mut self, method: Method, place: &str) -> Result<(), Judgement> {
         let Some(limit) = self.posts else { return Ok(()) };
         let bucket = self.post_buckets.entry(place.to_owned()).or_insert_with(|| Bucket::full(limit));
         bucket.take(limit).map_err(|seconds| method.rate_limited(seconds, "rate limit"))
     }
 
     /// Takes one call of a method by an app.
-    pub(super) fn take_call(&mut self, method: Method, app: &str) -> Result<(), Verdict> {
+    pub(super) fn take_call(&mut self, method: Method, app: &str) -> Result<(), Judgement> {
         let Some(&limit) = self.methods.get(&method) else { return Ok(()) };
         let bucket =
             self.method_buckets.entry((method, app.to_owned())).or_insert_with(|| Bucket::full(limit));

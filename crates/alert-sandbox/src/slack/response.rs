@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Method;
 use super::content::{Refusal, check};
-use super::service::{Effect, Service, Unreadable, Verdict};
+use super::service::{Effect, Judgement, Service, Unreadable};
 use super::workspace::{Author, Content, flag};
 
 /// For how long an address may be used.
@@ -51,7 +51,7 @@ impl Service {
         &self,
         path: &str,
         payload: Result<&Value, &Unreadable>,
-    ) -> Result<Effect, Verdict> {
+    ) -> Result<Effect, Judgement> {
         let refuse = |code, why: &str| Err(Method::ResponseUrl.error(code, why));
         let Some(response) = self.responses.get(path) else {
             return refuse("no_service", "no interaction has this address");

@@ -16,7 +16,7 @@ use super::content::{Refusal, check, has_blocks, has_modern_blocks, is_truncated
 use super::rate::Limits;
 use super::response::{Ephemeral, ResponseUrl};
 use super::workspace::{Author, Content, Workspace};
-use super::{Answer, Call, CallInfo, Method, Plan, WebhookState};
+use super::{Answer, AnswerPlan, Call, CallInfo, Method, WebhookState};
 use crate::aws::Ids;
 use crate::lock;
 use crate::server::{Line, endless_body};
@@ -41,7 +41,7 @@ pub(super) struct Service {
     number: usize,
     pub(super) scripted_posts: VecDeque<Answer>,
     pub(super) scripted_calls: BTreeMap<Method, VecDeque<Answer>>,
-    pub(super) plan: Option<Plan>,
+    pub(super) plan: Option<AnswerPlan>,
 }
 
 impl std::fmt::Debug for Service {
@@ -60,7 +60,7 @@ const JSON: &str = "application/json; charset=utf-8";
 
 /// What the sender is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct Judgement {
     pub(super) status: u16,
     pub(super) answer: String,
     /// Why it is no success.
@@ -68,7 +68,7 @@ pub(super) struct Verdict {
     pub(super) retry_after: Option<u64>,
 }
 
-impl Verdict {
+impl Judgement {
     pub(super) fn new(status: u16, answer: &str, why: &str) -> Self {
         Self { status, answer: answer.to_owned(), why: Some(why.to_owned()), retry_after: None }
     }
@@ -211,7 +211,7 @@ fn decide(
     method: Method,
     caller: &Caller,
     payload: Result<Value, Unreadable>,
-) -> (usize, Verdict, Option<Answer>) {
+) -> (usize, Judgement, Option<Answer>) {
     let mut service = lock(&shared.service);
     let usual = match caller {
         Caller::Webhook(path) => service.judge_webhook(path, payload.as_ref()),
@@ -228,11 +228,11 @@ fn decide(
         Some(Answer::Error(code)) => Some(method.error(code, "scripted")),
         Some(Answer::RateLimited(seconds)) => Some(method.rate_limited(*seconds, "scripted")),
         Some(Answer::Status { code, body, retry_after }) => {
-            Some(Verdict { retry_after: *retry_after, ..Verdict::new(*code, body, "scripted") })
+            Some(Judgement { retry_after: *retry_after, ..Judgement::new(*code, body, "scripted") })
         }
-        Some(Answer::Reset { .. }) => Some(Verdict::new(0, "", "scripted: reset")),
-        Some(Answer::Endless { code }) => Some(Verdict::new(*code, "", "scripted: no end")),
-        Some(Answer::Hang(_)) => Some(Verdict::new(0, "", "scripted: hang")),
+        Some(Answer::Reset { .. }) => Some(Judgement::new(0, "", "scripted: reset")),
+        Some(Answer::Endless { code }) => Some(Judgement::new(*code, "", "scripted: no end")),
+        Some(Answer::Hang(_)) => Some(Judgement::new(0, "", "scripted: hang")),
         Some(Answer::RefuseBlocks) => refused_blocks(has_blocks(&payload), "scripted: no blocks"),
         Some(Answer::RefuseModernBlocks) => {
             refused_blocks(has_modern_blocks(&payload), "scripted: no block of 2026")
@@ -247,10 +247,10 @@ fn decide(
                 service.use_response(path);
             }
             let (answer, ts) = service.apply(method, effect, &payload);
-            (staged.unwrap_or(Verdict::ok(answer)), ts)
+            (staged.unwrap_or(Judgement::ok(answer)), ts)
         }
         (_, Some(staged)) => (staged, None),
-        (usual, None) => (usual.err().unwrap_or(Verdict::ok(String::new())), None),
+        (usual, None) => (usual.err().unwrap_or(Judgement::ok(String::new())), None),
     };
     let call = Call {
         at: SystemTime::now(),
@@ -298,7 +298,11 @@ impl Service {
     }
 
     /// What Slack makes of a webhook's post when nothing is staged.
-    fn judge_webhook(&mut self, path: &str, payload: Result<&Value, &Unreadable>) -> Result<Effect, Verdict> {
+    fn judge_webhook(
+        &mut self,
+        path: &str,
+        payload: Result<&Value, &Unreadable>,
+    ) -> Result<Effect, Judgement> {
         let refuse = |code, why| Err(Method::Webhook.error(code, why));
         let Some(webhook) = self.webhooks.get(path) else {
             return refuse("no_service", "no webhook has this address");
@@ -322,7 +326,7 @@ impl Service {
             Ok(()) => {
                 Ok(Effect::Say { room: room.id.clone(), author: Author::Webhook(webhook.name.clone()) })
             }
-            Err(Refusal { status, answer, why }) => Err(Verdict::new(status, answer, &why)),
+            Err(Refusal { status, answer, why }) => Err(Judgement::new(status, answer, &why)),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::aws::{ACCOUNT, Ids, REGION, hex, is_signed, timestamp};
 use crate::background::Background;
 use crate::lambda::Function;
 use crate::lock;
-use crate::server::{Fate, Line, Server};
+use crate::server::{ConnectionEnd, Line, Server};
 use crate::sqs::Queue;
 use query::Request;
 use read::Outsider;
@@ -316,7 +316,7 @@ impl Sns {
     /// next request on each is met with a TCP reset. Says how many.
     #[allow(clippy::must_use_candidate, reason = "it acts; the number is a courtesy")]
     pub fn expire_idle_connections(&self) -> usize {
-        self.server.connections().end_idle(Fate::ResetOnRead)
+        self.server.connections().end_idle(ConnectionEnd::ResetOnRead)
     }
 
     /// Waits until no delivery to a function is under way; says whether that came in time.

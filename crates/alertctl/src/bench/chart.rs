@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::report::Report;
+use super::report::BenchReport;
 use super::scene::{Contestant, Figures};
 
 const SIZE: (u32, u32) = (900, 560);
@@ -38,13 +38,13 @@ const PANELS: [Panel; 3] = [
 ];
 
 /// The picture as SVG.
-pub(super) fn svg(report: &Report) -> Result<String, String> {
+pub(super) fn svg(report: &BenchReport) -> Result<String, String> {
     let mut svg = String::new();
     draw(report, &mut svg).map_err(|error| format!("the chart cannot be drawn: {error}"))?;
     Ok(svg)
 }
 
-fn draw(report: &Report, svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(report: &BenchReport, svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
     let Some(table) = report.tables.first() else { return Ok(()) };
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;

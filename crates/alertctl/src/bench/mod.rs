@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use machine::Machine;
-use report::Report;
+use report::BenchReport;
 use rounds::Rounds;
 
 /// Where the figures go, as JSON.
@@ -35,8 +35,13 @@ pub(crate) async fn run(quick: bool, python: &Path) -> Result<bool, String> {
         tables.push(scene.measure(rounds, &progress).await?);
     }
     progress.finish_and_clear();
-    let report =
-        Report { machine: Machine::here(), rounds, tables, core: core::figures(), growth: core::growth() };
+    let report = BenchReport {
+        machine: Machine::here(),
+        rounds,
+        tables,
+        core: core::figures(),
+        growth: core::growth(),
+    };
     anstream::println!("{}", report.text());
     write(RESULTS, &report.json())?;
     // A quick run's figures are for whoever is at work, not for the page.

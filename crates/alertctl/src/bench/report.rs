@@ -13,7 +13,7 @@ use super::scene::{Contestant, Figures, Table};
 const MEGABYTE: f64 = 1_000_000.0;
 
 /// All figures of one run.
-pub(super) struct Report {
+pub(super) struct BenchReport {
     pub(super) machine: Machine,
     pub(super) rounds: Rounds,
     pub(super) tables: Vec<Table>,
@@ -55,7 +55,7 @@ impl Requirement {
     }
 }
 
-impl Report {
+impl BenchReport {
     pub(super) fn text(&self) -> String {
         let Rounds { cold, cold_slow, warm, warm_slow, .. } = self.rounds;
         let mut text = format!(

@@ -1,7 +1,7 @@
 //! What people read, as a terminal shows it: pages by their words, messages by their blocks.
 
 use alert_core::config::Config;
-use alert_core::relay::{Plan, Post};
+use alert_core::relay::{Post, RelayPlan};
 use alert_core::render::{slack as drawn, text};
 use anstyle::{AnsiColor, Color, RgbColor, Style};
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub(crate) const RED: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::
 pub(crate) const GREEN: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green)));
 
 /// Lines that show what a post says; styled, for a stream that strips styles where they are not wanted.
-pub(crate) fn post(plan: &Plan<'_>, post: &Post, config: &Config) -> Vec<String> {
+pub(crate) fn post(plan: &RelayPlan<'_>, post: &Post, config: &Config) -> Vec<String> {
     // A digest has no page.
     let Some(page) = plan.page(post) else { return written(post) };
     let words = text::page(&page, config.timezone, config.language.words());

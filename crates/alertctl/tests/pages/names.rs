@@ -8,8 +8,10 @@ use std::sync::LazyLock;
 use crate::markdown::{Page, codes, root, source};
 
 /// Upper-case names that are no settings.
-const FOREIGN_WORDS: [(&str, &str); 2] =
-    [("INSUFFICIENT_DATA", "a state of CloudWatch's alarms"), ("MAILS_EVERY", "a constant of the core")];
+const FOREIGN_WORDS: [(&str, &str); 2] = [
+    ("INSUFFICIENT_DATA", "a state of CloudWatch's alarms"),
+    ("NOTIFICATIONS_EVERY", "a constant of the core"),
+];
 
 /// `NAME=value` of others.
 const FOREIGN_PARAMETERS: [(&str, &str); 3] = [

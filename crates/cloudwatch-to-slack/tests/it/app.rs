@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::events::{alarm, alarms, sns, sqs, walkthrough};
 use crate::stage::{By, Setup, Stage, answer, context, error, says};
 
-/// What can be wrong with a token or a channel, and what mends it.
+/// What can be wrong with a token or a channel, and what fixes it.
 type Wrong = (&'static str, &'static str, fn(&Stage), fn(&Stage));
 
 const WRONG: [Wrong; 6] = [
@@ -60,9 +60,9 @@ const WRONG: [Wrong; 6] = [
 ];
 
 #[tokio::test]
-async fn what_slack_refuses_for_good_is_said_once_and_mended_without_a_deployment() {
+async fn what_slack_refuses_for_good_is_said_once_and_fixed_without_a_deployment() {
     let stage = Setup::by(By::App).await.start().await;
-    for (number, (code, expected, break_it, mend)) in WRONG.into_iter().enumerate() {
+    for (number, (code, expected, break_it, fix)) in WRONG.into_iter().enumerate() {
         break_it(&stage);
         let event = sns(&format!("event-{number}"), &alarms(3));
         let before = stage.sandbox.slack.posts().len();
@@ -71,7 +71,7 @@ async fn what_slack_refuses_for_good_is_said_once_and_mended_without_a_deploymen
         assert_eq!(error_type, expected, "{code}: {message}");
         assert!(message.starts_with("3 of 3 alerts") && message.contains(code), "{message}");
         assert_eq!(stage.sandbox.slack.posts().len(), before + 1, "{code}: the others need no try");
-        mend(&stage);
+        fix(&stage);
         assert!(stage.invoke(&event).await.outcome.is_success(), "{code}");
     }
     assert_eq!(stage.sandbox.slack.accepted().len(), 3 * WRONG.len());
@@ -82,7 +82,7 @@ async fn the_webhook_is_the_second_way_and_says_why() {
     let stage = Setup::new().await.token().start().await;
     // An archived channel takes a webhook's messages no better.
     let wrong = WRONG.into_iter().filter(|(code, ..)| *code != "is_archived");
-    for (number, (code, _, break_it, mend)) in wrong.enumerate() {
+    for (number, (code, _, break_it, fix)) in wrong.enumerate() {
         let name = format!("while-{code}");
         break_it(&stage);
         assert!(stage.invoke(&sns(&format!("a-{number}"), &[alarm(&name)])).await.outcome.is_success());
@@ -96,7 +96,7 @@ async fn the_webhook_is_the_second_way_and_says_why() {
             "{said}"
         );
         assert!(said.contains(code), "{said}");
-        mend(&stage);
+        fix(&stage);
         let name = format!("after-{code}");
         assert!(stage.invoke(&sns(&format!("b-{number}"), &[alarm(&name)])).await.outcome.is_success());
         let post = stage.sandbox.slack.accepted().pop().unwrap();

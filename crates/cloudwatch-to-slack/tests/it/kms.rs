@@ -87,7 +87,7 @@ async fn what_turns_out_to_be_refused_for_good_is_said_by_every_invocation() {
         assert_eq!(error_type, "kms_refused");
         assert!(message.contains("AccessDeniedException") && message.contains("role"), "{message}");
     }
-    // Somebody mends the role; no deployment is needed for that to help.
+    // Somebody fixes the role; no deployment is needed for that to help.
     stage.sandbox.kms.set_fault(KmsFault::None);
     assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
 }

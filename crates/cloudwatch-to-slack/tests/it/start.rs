@@ -176,7 +176,7 @@ async fn what_kms_refuses_for_good() {
     setup.sandbox.kms.set_fault(KmsFault::Deny);
     let expected = [HOOK, "AccessDeniedException", "kms:Decrypt", "LambdaFunctionName=relay"];
     let stage = assert_refuses("denied", setup, "kms_refused", &expected).await;
-    // Somebody mends the role: the next invocation starts the function anew.
+    // Somebody fixes the role: the next invocation starts the function anew.
     stage.sandbox.kms.set_fault(KmsFault::None);
     assert!(stage.invoke(&walkthrough()).await.outcome.is_success());
     assert_eq!(stage.sandbox.slack.accepted().len(), 1);

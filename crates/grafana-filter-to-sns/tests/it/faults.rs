@@ -119,7 +119,7 @@ async fn a_role_that_may_not_publish() {
             assert!(message.contains(part), "{message}");
         }
     }
-    // No second try within an invocation: only a person can mend it.
+    // No second try within an invocation: only a person can fix it.
     assert_eq!(stage.calls().len(), 6);
     assert_eq!(stage.function.dead_letters().len(), 1);
     assert_nothing_is_called_done(&stage, 36).await;

@@ -231,7 +231,7 @@ async fn who_may_act() {
     let asked =
         stage.sandbox.slack.calls().iter().filter(|call| call.method == Method::UsergroupUsers).count();
     assert_eq!(asked, 1);
-    // Where Slack does not tell, nobody of a group may, and the words say what is to be mended.
+    // Where Slack does not tell, nobody of a group may, and the words say what is to be fixed.
     let allow = json!({"actions": {"allow": ["<@U0KIM>", "<!subteam^S0OPS>"]}});
     let stage = Setup::config(allow).start().await;
     let ts = stage.alarm().await;

@@ -10,7 +10,7 @@ use crate::alert::Alert;
 use crate::decide::{self, Dropped, Verdict};
 use crate::envelope::{Decoded, Record};
 use crate::filter;
-use crate::relay::{self, Deployment, Plan};
+use crate::relay::{self, Deployment, RelayPlan};
 use crate::render::text;
 
 impl Test {
@@ -138,7 +138,7 @@ impl Judge<'_> {
     }
 
     /// The first line of the message that tells of an item.
-    fn title(&self, plan: &Plan<'_>, item: usize) -> Option<String> {
+    fn title(&self, plan: &RelayPlan<'_>, item: usize) -> Option<String> {
         let post = plan.posts.iter().find(|post| post.items.contains(&item))?;
         let whole = if let Some(page) = plan.page(post) {
             text::page(&page, self.config.timezone, self.config.language.words())

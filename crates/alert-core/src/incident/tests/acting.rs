@@ -185,7 +185,7 @@ fn a_silence_that_outlives_its_alert_can_be_undone() {
     assert_eq!(life.press("U1", HOUR, 1), Ok(()));
     check(&mut life, &[(Resolved, 5, over(5), "edit 1")]);
     assert_eq!(life.controls(), ["undo_silence"]);
-    // Nothing rings when it ends: its message is mended.
+    // Nothing rings when it ends: its message is fixed.
     let mut other = Life { known: life.known.clone(), ..Life::new() };
     assert_eq!(other.wait(61), Some((Told::SilenceOver { changes: 1 }, vec![Act::Edit(receipt("1"))])));
     assert!(other.controls().is_empty());

@@ -1,7 +1,7 @@
 //! A message as the arguments of Slack's Web API, which can do more with it than a webhook.
 
 use super::mrkdwn::Mrkdwn;
-use super::{Message, block};
+use super::{SlackMessage, block};
 use crate::target::Act;
 
 /// The kind of the metadata by which a message is found again. Source: docs.slack.dev, "Message metadata".
@@ -43,7 +43,7 @@ impl Method {
     }
 }
 
-impl Message {
+impl SlackMessage {
     /// The method for an act, and its arguments as JSON.
     ///
     /// `channel` is an id or a name; `delivery` is what [`find`](crate::answer::app::find) finds the message by, and so are the
@@ -119,11 +119,11 @@ mod tests {
     use super::*;
     use crate::outcome::Receipt;
 
-    fn message(text: &str) -> Message {
-        Message { channel: None, text: text.to_owned(), blocks: Vec::new(), attachments: Vec::new() }
+    fn message(text: &str) -> SlackMessage {
+        SlackMessage { channel: None, text: text.to_owned(), blocks: Vec::new(), attachments: Vec::new() }
     }
 
-    fn arguments(message: &Message, act: &Act) -> (Method, Value) {
+    fn arguments(message: &SlackMessage, act: &Act) -> (Method, Value) {
         let (method, arguments) = message.arguments("#ops", act, "name", &[]);
         (method, serde_json::from_str(&arguments).unwrap())
     }

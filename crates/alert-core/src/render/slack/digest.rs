@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::block::{BLOCKS_JSON_MAX_CHARS, BLOCKS_MAX, Block, SECTION_TEXT_MAX_CHARS, escaped_width};
 use super::mrkdwn::Mrkdwn;
 use super::single::color;
-use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
+use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, SlackMessage};
 use crate::alert::{LinkKind, State};
 use crate::key::AlertKey;
 use crate::render::page::words::fill;
@@ -35,7 +35,7 @@ pub fn digest(
     alerts: &[Entry<'_>],
     context: &Context<'_>,
     options: &Options<'_>,
-) -> Vec<(Message, Vec<usize>)> {
+) -> Vec<(SlackMessage, Vec<usize>)> {
     let lines = lines(alerts);
     let worst = lines.first().map_or(State::Informational, |line| line.last.alert.state);
     let texts: Vec<Mrkdwn> = lines.iter().map(|line| text_of(line, context, options)).collect();
@@ -82,8 +82,8 @@ pub fn digest(
 ///
 /// What it told stays as it was, so that whoever has read it finds it again.
 #[must_use]
-pub fn counted(posted: &str, over: usize, of: usize, words: &Words) -> Option<Message> {
-    let mut message = Message::read(posted)?;
+pub fn counted(posted: &str, over: usize, of: usize, words: &Words) -> Option<SlackMessage> {
+    let mut message = SlackMessage::read(posted)?;
     let emblem = if over >= of { emblem(State::Resolved, None) } else { "" };
     let count = fill(words.of_them_over, &[&over.to_string(), &of.to_string()]);
     let count = [emblem, &count].join(" ");
@@ -292,7 +292,7 @@ mod tests {
         alert
     }
 
-    fn rendered(alerts: &[Alert], warning: Option<&str>) -> Vec<(Message, Vec<usize>)> {
+    fn rendered(alerts: &[Alert], warning: Option<&str>) -> Vec<(SlackMessage, Vec<usize>)> {
         let accounts = BTreeMap::new();
         let warnings: Vec<Warning> =
             warning.map(|line| Warning { line: line.to_owned(), causes: Vec::new() }).into_iter().collect();
@@ -331,7 +331,7 @@ mod tests {
         digests
     }
 
-    fn blocks_width(message: &Message) -> usize {
+    fn blocks_width(message: &SlackMessage) -> usize {
         let lists = message.attachments.iter().map(|attachment| &attachment.blocks).chain([&message.blocks]);
         // Two brackets, and a comma less than blocks.
         lists.flatten().map(|block| block.json_width() + 1).sum::<usize>() + 2

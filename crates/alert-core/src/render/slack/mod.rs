@@ -36,7 +36,7 @@ const BUTTONS_KEPT_CHARS: usize = 1_000;
 
 /// A message as Slack takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct SlackMessage {
     channel: Option<String>,
     text: String,
     blocks: Vec<Block>,
@@ -63,7 +63,7 @@ impl Attachment {
     }
 }
 
-impl Message {
+impl SlackMessage {
     /// A message as it was posted, each of its blocks as a whole; `None` where it is none.
     pub(super) fn read(posted: &str) -> Option<Self> {
         #[derive(Deserialize)]
@@ -207,7 +207,7 @@ struct Layout<'l> {
 
 impl Layout<'_> {
     /// The message, within [`BLOCKS_MAX`] and [`BLOCKS_JSON_MAX_CHARS`].
-    fn message(self) -> Message {
+    fn message(self) -> SlackMessage {
         let width = |blocks: &[Block]| blocks.iter().map(|block| block.json_width() + 1).sum::<usize>();
         // The brackets of two lists, and what is around the container's.
         let around = 4 + block::container_json_width(self.words.details);
@@ -252,7 +252,7 @@ impl Layout<'_> {
                 }
             }
         };
-        Message {
+        SlackMessage {
             channel: self.channel.map(str::to_owned),
             text: self.text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
             blocks,

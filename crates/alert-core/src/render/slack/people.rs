@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::block::{Block, FIELD_TEXT_MAX_CHARS};
 use super::mrkdwn::Mrkdwn;
-use super::{Message, short};
+use super::{SlackMessage, short};
 use crate::incident::Incident;
 use crate::render::Options;
 use crate::render::page::people::{self, Control, Remark};
@@ -82,8 +82,8 @@ pub(super) fn blocks(lines: &[Line<'_>], controls: &[Control], options: &Options
 
 /// A message that was posted as this JSON, with what people have done since, and may do; `None` where it has no blocks.
 #[must_use]
-pub fn with_people(posted: &str, incident: &Incident, options: &Options<'_>) -> Option<Message> {
-    let mut message = Message::read(posted)?;
+pub fn with_people(posted: &str, incident: &Incident, options: &Options<'_>) -> Option<SlackMessage> {
+    let mut message = SlackMessage::read(posted)?;
     if message.blocks.is_empty() {
         return None;
     }
@@ -105,12 +105,12 @@ fn is_of_people(json: &str) -> bool {
 
 /// What is said in the thread of a message when somebody has acted.
 #[must_use]
-pub fn remark(remark: Remark<'_>, options: &Options<'_>) -> Message {
+pub fn remark(remark: Remark<'_>, options: &Options<'_>) -> SlackMessage {
     let words = options.language.words();
     said(Mrkdwn::new().spans(&people::remark(remark, words), options.timezone, words), options)
 }
 
-fn said(text: Mrkdwn, options: &Options<'_>) -> Message {
+fn said(text: Mrkdwn, options: &Options<'_>) -> SlackMessage {
     let blocks = Block::section(text.clone()).into_iter().collect();
     short(text, blocks, options)
 }

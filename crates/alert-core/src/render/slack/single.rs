@@ -9,7 +9,7 @@ use super::block::{
 };
 use super::mrkdwn::{Mrkdwn, width};
 use super::people;
-use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, Message};
+use super::{FALLBACK_TEXT_MAX_CHARS, Folding, Layout, SlackMessage};
 use crate::alert::{State, Threshold};
 use crate::evidence::Lines;
 use crate::number;
@@ -34,7 +34,7 @@ impl Options<'_> {
 
 /// Writes a page; within Slack's limits whatever is on it.
 #[must_use]
-pub fn page(page: &Page<'_>, options: &Options<'_>) -> Message {
+pub fn page(page: &Page<'_>, options: &Options<'_>) -> SlackMessage {
     let words = options.language.words();
     let mut head = options.mrkdwn(&page.headline.whole());
     if let Some(mention) = page.mention {
@@ -88,7 +88,7 @@ pub fn page(page: &Page<'_>, options: &Options<'_>) -> Message {
 
 /// Writes what of a page is new to those who know the alert: no chart, no buttons, nothing to be folded.
 #[must_use]
-pub fn reply(page: &Page<'_>, options: &Options<'_>) -> Message {
+pub fn reply(page: &Page<'_>, options: &Options<'_>) -> SlackMessage {
     let words = options.language.words();
     let mut head = options.mrkdwn(&page.headline.whole());
     if let Some(mention) = page.mention {
@@ -106,7 +106,7 @@ pub fn reply(page: &Page<'_>, options: &Options<'_>) -> Message {
 
 /// Writes log lines, for the thread of the message that they belong to: as many of the newest as a message takes.
 #[must_use]
-pub fn lines(lines: &Lines, options: &Options<'_>) -> Message {
+pub fn lines(lines: &Lines, options: &Options<'_>) -> SlackMessage {
     /// What is around the lines takes the rest of [`BLOCKS_JSON_MAX_CHARS`].
     const ROOM_CHARS: usize = BLOCKS_JSON_MAX_CHARS - 3_000;
     /// The fences take the rest of a section.
@@ -151,7 +151,7 @@ fn image(url: &str, name: &str) -> Option<Block> {
 
 /// Writes that a newer message tells on.
 #[must_use]
-pub fn superseded(page: &Page<'_>, options: &Options<'_>) -> Message {
+pub fn superseded(page: &Page<'_>, options: &Options<'_>) -> SlackMessage {
     let name = cut(&page.headline.name, NAME_MAX_CHARS);
     let line = fill(options.language.words().superseded, &[&name]);
     let text = Mrkdwn::line().text(&line);
@@ -159,8 +159,8 @@ pub fn superseded(page: &Page<'_>, options: &Options<'_>) -> Message {
 }
 
 /// A message of a few blocks, with nothing to be folded.
-pub(super) fn short(text: Mrkdwn, blocks: Vec<Block>, options: &Options<'_>) -> Message {
-    let message = Message {
+pub(super) fn short(text: Mrkdwn, blocks: Vec<Block>, options: &Options<'_>) -> SlackMessage {
+    let message = SlackMessage {
         channel: options.channel.map(str::to_owned),
         text: text.cut(FALLBACK_TEXT_MAX_CHARS).into_string(),
         blocks,

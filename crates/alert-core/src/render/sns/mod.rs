@@ -1,11 +1,11 @@
 //! What is published to SNS: by the filter text for people, attributes for subscription policies, and the alert in
-//! Grafana's own format for the relay; by the relay a [`Mail`].
+//! Grafana's own format for the relay; by the relay a [`Notification`].
 //!
 //! Every message keeps SNS's rules whatever the alert is, because one refused message is one alert that nobody sees.
 //! Source of the rules: Amazon SNS API Reference, `Publish` and `PublishBatch`, and the SNS Developer Guide, "Message
 //! attributes".
 
-mod mail;
+mod notification;
 mod payload;
 mod safe;
 mod shrink;
@@ -24,7 +24,7 @@ use crate::alert::{Alert, Source, State};
 use crate::envelope::{Body, PAYLOAD_ATTRIBUTE, Record};
 use crate::json;
 use crate::key::{AlertKey, hash};
-pub use mail::Mail;
+pub use notification::Notification;
 use payload::Copies;
 
 /// A message with its attributes, and all messages of a batch together. Source: `Publish`, `PublishBatch`.

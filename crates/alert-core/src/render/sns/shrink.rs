@@ -35,7 +35,7 @@ pub(super) fn shrink(alert: &Alert, size: impl Fn(&Alert) -> usize) -> Alert {
         || shrunk.annotations(0)
         || shrunk.labels())
     {
-        shrunk.bones();
+        shrunk.essentials();
     }
     shrunk.noted()
 }
@@ -188,7 +188,7 @@ impl<F: Fn(&Alert) -> usize> Shrunk<F> {
     }
 
     /// The name, the state and the times stay, and the beginnings of the rest.
-    fn bones(&mut self) {
+    fn essentials(&mut self) {
         let alert = &mut self.alert;
         let short = |text: &mut String| *text = cut(text, FIELD_KEPT_CHARS);
         alert.name = cut(&alert.name, NAME_KEPT_CHARS);
@@ -222,17 +222,17 @@ impl<F: Fn(&Alert) -> usize> Shrunk<F> {
 fn bones_of_payload(payload: Payload) -> Option<Payload> {
     let Value::Object(alert) = payload.alert else { return None };
     let name = alert.get("labels").and_then(|labels| labels.get("alertname")).and_then(Value::as_str);
-    let mut bones = short_fields(&alert);
+    let mut essentials = short_fields(&alert);
     if let Some(name) = name {
-        bones.insert("labels".to_owned(), json!({ "alertname": cut(name, NAME_KEPT_CHARS) }));
+        essentials.insert("labels".to_owned(), json!({ "alertname": cut(name, NAME_KEPT_CHARS) }));
     }
     // A legacy webhook has its name here.
     if let Some(rule) = alert.get("ruleName").and_then(Value::as_str) {
-        bones.insert("ruleName".to_owned(), json!(cut(rule, NAME_KEPT_CHARS)));
+        essentials.insert("ruleName".to_owned(), json!(cut(rule, NAME_KEPT_CHARS)));
     }
     Some(Payload {
         group: Arc::new(short_fields(&payload.group)),
-        alert: Value::Object(bones),
+        alert: Value::Object(essentials),
         of: payload.of,
     })
 }

@@ -15,7 +15,7 @@ use chrono::Utc;
 
 use crate::commands::alarms::{self, Alarm, Change};
 use crate::commands::{aws, input};
-use report::Report;
+use report::AuditReport;
 
 const HELP: &str = "\
 Examples:
@@ -64,7 +64,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
     }
     let topics = look_at_topics(&config, &facts, &mut refused).await;
     let reached = audit::judge(&facts, &topics);
-    let report = Report {
+    let report = AuditReport {
         region: config.region().map(ToString::to_string).unwrap_or_default(),
         judged: alarms
             .iter()

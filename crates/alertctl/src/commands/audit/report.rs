@@ -14,7 +14,7 @@ use crate::plain::{self, Plain};
 /// Beyond this, a topic's endpoints are a number.
 const ENDPOINTS_MAX: usize = 3;
 
-pub(super) struct Report<'r> {
+pub(super) struct AuditReport<'r> {
     pub(super) region: String,
     pub(super) judged: Vec<(&'r Alarm, &'r audit::Alarm, &'r Reach)>,
     pub(super) topics: &'r BTreeMap<String, Topic>,
@@ -33,7 +33,7 @@ struct Counts {
     unknown: usize,
 }
 
-impl Report<'_> {
+impl AuditReport<'_> {
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.

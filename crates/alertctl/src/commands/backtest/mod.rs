@@ -15,7 +15,7 @@ use chrono::{TimeDelta, Utc};
 
 use crate::commands::{aws, input};
 use replay::Replay;
-use report::Report;
+use report::BacktestReport;
 
 const HELP: &str = "\
 Examples:
@@ -86,7 +86,7 @@ pub(crate) async fn run(options: Options) -> Result<bool, String> {
         history::read(&client, Utc::now() - options.since, options.all).await?
     };
     let now = Utc::now();
-    let report = Report {
+    let report = BacktestReport {
         name: input::name(&options.config),
         against_name: options.against.as_deref().map_or_else(|| "the default".to_owned(), input::name),
         replay: Replay::of(&past.events, config, now),

@@ -41,12 +41,12 @@ pub(super) struct Replayed {
     pub(super) state: State,
     pub(super) state_value: String,
     pub(super) severity: Option<Severity>,
-    pub(super) fate: Fate,
+    pub(super) decision: Decision,
 }
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Decision {
     /// By a rule, and why.
     Dropped { rule: String, why: String },
     /// To these receivers.
@@ -88,10 +88,10 @@ impl Replay {
             let plan = relay::plan(decoded, &deployment, &format!("backtest-{number}"), at);
             for item in &plan.items {
                 let alert = &item.alert;
-                let fate = match &item.verdict {
+                let decision = match &item.verdict {
                     Verdict::Drop(dropped) => {
                         *replay.dropped.entry(dropped.rule.clone()).or_default() += 1;
-                        Fate::Dropped { rule: dropped.rule.clone(), why: dropped.why.clone() }
+                        Decision::Dropped { rule: dropped.rule.clone(), why: dropped.why.clone() }
                     }
                     Verdict::Deliver { receivers } => {
                         let names = receivers.iter().map(|routed| routed.receiver.name.clone());
@@ -99,7 +99,7 @@ impl Replay {
                         for name in &names {
                             *replay.routed.entry(name.clone()).or_default() += 1;
                         }
-                        Fate::Routed(names)
+                        Decision::Routed(names)
                     }
                 };
                 replay.alerts.push(Replayed {
@@ -109,7 +109,7 @@ impl Replay {
                     state: alert.state,
                     state_value: alert.state_value.clone(),
                     severity: Severity::of(alert.labels.get("severity")),
-                    fate,
+                    decision,
                 });
             }
             replay.messages += plan.posts.len();
@@ -122,17 +122,17 @@ impl Replay {
     }
 
     pub(super) fn posted(&self) -> usize {
-        self.alerts.iter().filter(|alert| matches!(alert.fate, Fate::Routed(_))).count()
+        self.alerts.iter().filter(|alert| matches!(alert.decision, Decision::Routed(_))).count()
     }
 
     /// Against what another configuration made of the same events.
     pub(super) fn against(&self, other: &Self) -> Difference {
         let mut difference = Difference::default();
         for (own, other) in self.alerts.iter().zip(&other.alerts) {
-            match (&own.fate, &other.fate) {
-                (Fate::Dropped { .. }, Fate::Routed(_)) => difference.newly_dropped += 1,
-                (Fate::Routed(_), Fate::Dropped { .. }) => difference.newly_routed += 1,
-                (Fate::Routed(own), Fate::Routed(other)) if own != other => difference.to_others += 1,
+            match (&own.decision, &other.decision) {
+                (Decision::Dropped { .. }, Decision::Routed(_)) => difference.newly_dropped += 1,
+                (Decision::Routed(_), Decision::Dropped { .. }) => difference.newly_routed += 1,
+                (Decision::Routed(own), Decision::Routed(other)) if own != other => difference.to_others += 1,
                 _ => {}
             }
         }
@@ -166,7 +166,7 @@ impl Replay {
     fn dropped_though_severe(&self) -> Vec<Matter> {
         let mut groups: HashMap<(&str, &str), (usize, usize)> = HashMap::new();
         for (index, alert) in self.alerts.iter().enumerate() {
-            if let Fate::Dropped { rule, .. } = &alert.fate
+            if let Decision::Dropped { rule, .. } = &alert.decision
                 && matches!(alert.state, State::Firing | State::NoData)
             {
                 let (newest, count) = groups.entry((&alert.key, rule)).or_default();

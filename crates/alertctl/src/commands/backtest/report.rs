@@ -8,14 +8,14 @@ use alert_core::render::page::Language;
 use serde_json::{Value, json};
 
 use super::Past;
-use super::replay::{Fate, Matter, Replay, Replayed};
+use super::replay::{Decision, Matter, Replay, Replayed};
 use crate::commands::terminal::{BOLD, GREY, RED};
 use crate::plain::{self, Plain};
 
 const TIME: &str = "%Y-%m-%d %H:%M";
 const NAME_MAX_CHARS: usize = 40;
 
-pub(super) struct Report<'r> {
+pub(super) struct BacktestReport<'r> {
     pub(super) name: String,
     pub(super) against_name: String,
     pub(super) replay: Replay,
@@ -23,7 +23,7 @@ pub(super) struct Report<'r> {
     pub(super) past: &'r Past,
 }
 
-impl Report<'_> {
+impl BacktestReport<'_> {
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -97,7 +97,7 @@ impl Report<'_> {
                 "severity": alert.severity.map(Severity::as_str),
                 "count": matter.count,
                 "lasted_seconds": matter.lasted.map(|lasted| lasted.num_seconds()),
-                "fate": fate(alert),
+                "decision": decision(alert),
             })
         });
         let report = json!({
@@ -163,14 +163,14 @@ impl Report<'_> {
             matter.what,
             Plain(&alert.state_value),
             alert.at.format(TIME),
-            Plain(fate(alert))
+            Plain(decision(alert))
         )
     }
 }
 
-fn fate(alert: &Replayed) -> String {
-    match &alert.fate {
-        Fate::Dropped { rule, why } => format!("dropped by {rule}: {why}"),
-        Fate::Routed(receivers) => format!("to {}", receivers.join(", ")),
+fn decision(alert: &Replayed) -> String {
+    match &alert.decision {
+        Decision::Dropped { rule, why } => format!("dropped by {rule}: {why}"),
+        Decision::Routed(receivers) => format!("to {}", receivers.join(", ")),
     }
 }

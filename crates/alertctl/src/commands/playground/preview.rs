@@ -56,7 +56,7 @@ pub(crate) struct Preview {
     /// The records of all of them.
     pub(crate) records: Vec<Record>,
     /// What the filter would do with each, where they are for it.
-    pub(crate) filters: Vec<filter::Plan>,
+    pub(crate) filters: Vec<filter::FilterPlan>,
     /// What the relay would do: with the event itself, or with each message that the filter publishes.
     pub(crate) relayed: Vec<Relayed>,
     /// How many of the filter's alerts were not followed to Slack.
@@ -69,7 +69,7 @@ pub(crate) struct Relayed {
     /// The event as Lambda would get it from SNS, where the filter published it.
     pub(crate) sns: Option<Value>,
     pub(crate) records: Vec<Record>,
-    pub(crate) items: Vec<relay::Item>,
+    pub(crate) items: Vec<relay::RelayItem>,
     pub(crate) posts: Vec<relay::Post>,
 }
 
@@ -140,7 +140,7 @@ pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
 
 impl Preview {
     /// Follows what the filter publishes to Slack, as far as a page can wait for it.
-    fn follow(&mut self, plan: &filter::Plan, deployment: &Deployment) {
+    fn follow(&mut self, plan: &filter::FilterPlan, deployment: &Deployment) {
         let free = FOLLOWED_MAX.saturating_sub(self.relayed.len());
         for publication in plan.publications.iter().take(free) {
             let event = sns_event(&publication.message, self.relayed.len(), self.now);
@@ -153,7 +153,7 @@ impl Preview {
 }
 
 fn relayed(decoded: Decoded, deployment: &Deployment, now: DateTime<Utc>, sns: Option<Value>) -> Relayed {
-    let relay::Plan { records, items, posts, .. } = relay::plan(decoded, deployment, "playground", now);
+    let relay::RelayPlan { records, items, posts, .. } = relay::plan(decoded, deployment, "playground", now);
     Relayed { sns, records, items, posts }
 }
 

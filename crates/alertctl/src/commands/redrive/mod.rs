@@ -40,7 +40,7 @@ FilterFailureQueueUrl, GrafanaRuleDeadLetterQueueUrl. Look with --dry-run first:
 
 /// What the command line asks for.
 ///
-/// Mend the cause first. A message is deleted only after its function took it without an error; the others stay, and
+/// Fix the cause first. A message is deleted only after its function took it without an error; the others stay, and
 /// the reason is printed. Ends when every message had its turn. Only functions of the stack that made the queue are called,
 /// or the one that `--function` names, and none of another account or region, whatever a message says.
 #[derive(Debug, clap::Args)]

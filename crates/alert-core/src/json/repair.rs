@@ -1,7 +1,7 @@
 //! Foreign JSON that no parser takes, put right value by value.
 //!
 //! A half of a surrogate pair, a number beyond all numbers or very deep nesting anywhere would cost a whole batch its
-//! alerts. Only values are mended: structure is never guessed at, so what breaks off or misses a comma stays no JSON.
+//! alerts. Only values are repaired: structure is never guessed at, so what breaks off or misses a comma stays no JSON.
 
 use std::borrow::Cow;
 
@@ -15,27 +15,27 @@ const NO_NUMBERS: [&str; 4] = ["NaN", "Infinity", "-NaN", "-Infinity"];
 /// character by what was meant, a number out of range by the largest, a NaN by its name, and what is nested too deeply
 /// by its own text.
 ///
-/// Borrowed where there is nothing to mend. Takes linear time and no stack, whatever the text is.
-pub(super) fn mended(text: &str) -> Cow<'_, str> {
+/// Borrowed where there is nothing to repair. Takes linear time and no stack, whatever the text is.
+pub(super) fn repaired(text: &str) -> Cow<'_, str> {
     // A text of people's is none of ours.
     if !text.trim_ascii_start().starts_with(['{', '[', '"']) {
         return Cow::Borrowed(text);
     }
-    let mut mender = Mender { text, at: 0, copied: 0, mended: String::new() };
-    mender.run();
-    mender.finish()
+    let mut repairer = Repairer { text, at: 0, copied: 0, repaired: String::new() };
+    repairer.run();
+    repairer.finish()
 }
 
-struct Mender<'t> {
+struct Repairer<'t> {
     text: &'t str,
     /// All before it has been looked at; never within a character.
     at: usize,
-    /// All before it is in `mended`.
+    /// All before it is in `repaired`.
     copied: usize,
-    mended: String,
+    repaired: String,
 }
 
-impl<'t> Mender<'t> {
+impl<'t> Repairer<'t> {
     fn run(&mut self) {
         let mut depth = 0_usize;
         while let Some(byte) = self.byte(0) {
@@ -60,8 +60,8 @@ impl<'t> Mender<'t> {
         if self.copied == 0 {
             return Cow::Borrowed(self.text);
         }
-        self.mended.push_str(&self.text[self.copied..]);
-        Cow::Owned(self.mended)
+        self.repaired.push_str(&self.text[self.copied..]);
+        Cow::Owned(self.repaired)
     }
 
     fn byte(&self, ahead: usize) -> Option<u8> {
@@ -70,8 +70,8 @@ impl<'t> Mender<'t> {
 
     /// Writes `with` for the next `length` bytes, which are whole characters.
     fn replace(&mut self, length: usize, with: &str) {
-        self.mended.push_str(&self.text[self.copied..self.at]);
-        self.mended.push_str(with);
+        self.repaired.push_str(&self.text[self.copied..self.at]);
+        self.repaired.push_str(with);
         self.at += length;
         self.copied = self.at;
     }
@@ -183,10 +183,10 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        assert_eq!(mended(text), expected);
+        assert_eq!(repaired(text), expected);
         let value: Value = serde_json::from_str(expected).unwrap();
         // What is right stays as it is.
-        assert!(matches!(mended(&value.to_string()), Cow::Borrowed(_)));
+        assert!(matches!(repaired(&value.to_string()), Cow::Borrowed(_)));
     }
 
     #[test]
@@ -211,12 +211,12 @@ mod tests {
     fn nesting_becomes_text_where_it_would_be_refused() {
         assert!(serde_json::from_str::<Value>(&nested(DEPTH_MAX)).is_ok());
         assert!(serde_json::from_str::<Value>(&nested(DEPTH_MAX + 1)).is_err());
-        assert!(matches!(mended(&nested(DEPTH_MAX)), Cow::Borrowed(_)));
+        assert!(matches!(repaired(&nested(DEPTH_MAX)), Cow::Borrowed(_)));
         // Brackets and quotation marks within its texts are none of its structure.
         let inner = r#"{"a]}\"\\":["\ud83d\\",1e999]}"#;
         let open = "[".repeat(DEPTH_MAX);
         let close = "]".repeat(DEPTH_MAX);
-        let mut value: Value = serde_json::from_str(&mended(&format!("{open}{inner},1{close}"))).unwrap();
+        let mut value: Value = serde_json::from_str(&repaired(&format!("{open}{inner},1{close}"))).unwrap();
         while let Value::Array(mut items) = value {
             value = items.remove(0);
         }
@@ -226,9 +226,9 @@ mod tests {
     #[test]
     fn a_million_levels_take_no_stack() {
         let deep = nested(1_000_000);
-        assert!(serde_json::from_str::<Value>(&mended(&deep)).is_ok());
+        assert!(serde_json::from_str::<Value>(&repaired(&deep)).is_ok());
         for broken in ["[".repeat(1_000_000), format!("{deep}]"), format!("[{deep}")] {
-            assert!(serde_json::from_str::<Value>(&mended(&broken)).is_err());
+            assert!(serde_json::from_str::<Value>(&repaired(&broken)).is_err());
         }
     }
 
@@ -236,21 +236,21 @@ mod tests {
     fn structure_is_never_guessed_at() {
         for text in ["{", "[1,]", r#"{"a":"\ud83d"#, "{a:1}", "[01]", "[1e999x]", "[NaN", "[\"a\nb\"", "\"\\"]
         {
-            assert!(serde_json::from_str::<Value>(&mended(text)).is_err(), "{text}");
+            assert!(serde_json::from_str::<Value>(&repaired(text)).is_err(), "{text}");
         }
         for text in ["NaN", "1e999", "C:\\Users", "", "ü\u{1}"] {
-            assert!(matches!(mended(text), Cow::Borrowed(_)), "{text}");
+            assert!(matches!(repaired(text), Cow::Borrowed(_)), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_can_be_looked_at(text in r#"[\[{"][\]\[{}"\\:,a'udcDC0-9eEN.+\-\u{1}é]{0,60}"#) {
-            let once = mended(&text);
-            // What is right stays as it is, and mended is right.
+            let once = repaired(&text);
+            // What is right stays as it is, and repaired is right.
             let is_json = serde_json::from_str::<Value>(&text).is_ok();
             prop_assert!(!is_json || matches!(&once, Cow::Borrowed(_)), "{once}");
-            prop_assert!(matches!(mended(&once), Cow::Borrowed(_)), "{once}");
+            prop_assert!(matches!(repaired(&once), Cow::Borrowed(_)), "{once}");
         }
     }
 }

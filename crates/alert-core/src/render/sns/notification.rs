@@ -1,4 +1,4 @@
-//! A page for people who get it by a topic of SNS: as a mail, and its first line as an SMS.
+//! A page for people who get it by a topic of SNS: as an e-mail, and its first line as an SMS.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,7 +17,7 @@ const SMS_MAX_CHARS: usize = 300;
 
 /// A message that SNS brings to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mail {
+pub struct Notification {
     /// One line; `None` where nothing of it is left, or SNS has refused it.
     pub subject: Option<String>,
     /// The whole; never empty.
@@ -26,8 +26,8 @@ pub struct Mail {
     pub sms: String,
 }
 
-impl Mail {
-    /// A mail of this first line, what is wrong in a line, and the whole text.
+impl Notification {
+    /// A notification of this first line, what is wrong in a line, and the whole text.
     #[must_use]
     pub fn new(headline: &str, why: Option<&str>, text: &str) -> Self {
         let mut whole = safe::text(text);
@@ -48,8 +48,8 @@ impl Mail {
     /// Several as one, in their order; the subject is that of the first, and says how many more there are. Where not all texts
     /// have room, the later ones are their first lines alone.
     #[must_use]
-    pub fn together(mails: &[Self], words: &Words) -> Option<Self> {
-        let (first, more) = mails.split_first()?;
+    pub fn together(notifications: &[Self], words: &Words) -> Option<Self> {
+        let (first, more) = notifications.split_first()?;
         if more.is_empty() {
             return Some(first.clone());
         }
@@ -59,10 +59,10 @@ impl Mail {
         let room = super::SUBJECT_MAX_CHARS
             .saturating_sub(fill(words.and_more, &["", &count]).chars().count() + EMBLEMS_UNITS);
         let subject = fill(words.and_more, &[&cut(headline, room), &count]);
-        let heads = mails.iter().map(Self::head);
+        let heads = notifications.iter().map(Self::head);
         let mut room = TEXT_MAX_BYTES.saturating_sub(heads.map(|head| head.len() + 2).sum());
-        let texts = mails.iter().map(|mail| {
-            let (text, head) = (mail.text.trim_end(), mail.head());
+        let texts = notifications.iter().map(|notification| {
+            let (text, head) = (notification.text.trim_end(), notification.head());
             let more = text.len().saturating_sub(head.len());
             let fits = more <= room;
             room -= if fits { more } else { room };
@@ -107,10 +107,14 @@ mod tests {
     #[test]
     fn a_mail_is_what_sns_takes() {
         let words = Language::English.words();
-        let mail = Mail::new("🔴 cpu: 97 %\n", Some("Slack refuses"), "🔴 cpu: 97 %\nwhere: here\n");
-        assert_eq!(mail.subject.as_deref(), Some("🔴 cpu: 97 %"));
-        assert_eq!(mail.sms, "🔴 cpu: 97 % · Slack refuses");
-        assert_eq!(mail.without_subject().and_then(|mail| mail.without_subject()), None);
+        let notification =
+            Notification::new("🔴 cpu: 97 %\n", Some("Slack refuses"), "🔴 cpu: 97 %\nwhere: here\n");
+        assert_eq!(notification.subject.as_deref(), Some("🔴 cpu: 97 %"));
+        assert_eq!(notification.sms, "🔴 cpu: 97 % · Slack refuses");
+        assert_eq!(
+            notification.without_subject().and_then(|notification| notification.without_subject()),
+            None
+        );
         for text in [
             "x".repeat(400_000),
             "\u{1}".repeat(400_000),
@@ -118,14 +122,14 @@ mod tests {
             "가".repeat(200_000),
             String::new(),
         ] {
-            let mail = Mail::new(&text, None, &text);
-            let both = Mail::together(&[mail.clone(), mail.clone()], words).unwrap();
-            for mail in [mail, both] {
-                let json = mail.to_json();
+            let notification = Notification::new(&text, None, &text);
+            let both = Notification::together(&[notification.clone(), notification.clone()], words).unwrap();
+            for notification in [notification, both] {
+                let json = notification.to_json();
                 assert!(json.len() <= MESSAGE_MAX_BYTES, "{}", json.len());
                 let read: Value = serde_json::from_str(&json).unwrap();
                 assert!(!read["default"].as_str().unwrap().is_empty());
-                assert!(mail.subject.is_none_or(|subject| subject.encode_utf16().count() <= 99));
+                assert!(notification.subject.is_none_or(|subject| subject.encode_utf16().count() <= 99));
             }
         }
     }
@@ -134,19 +138,20 @@ mod tests {
     fn many_are_one() {
         let words = Language::English.words();
         let one = |n: usize| {
-            Mail::new(&format!("🔴 alarm {n} {}", "long ".repeat(40)), None, &format!("alarm {n}\n"))
+            Notification::new(&format!("🔴 alarm {n} {}", "long ".repeat(40)), None, &format!("alarm {n}\n"))
         };
         let all: Vec<_> = (0..3).map(one).collect();
-        let mail = Mail::together(&all, words).unwrap();
-        assert_eq!(mail.text, "alarm 0\n\nalarm 1\n\nalarm 2");
-        assert!(mail.subject.unwrap().ends_with("… and 2 more"));
-        assert_eq!(Mail::together(&all[..1], words).as_ref(), Some(&all[0]));
+        let notification = Notification::together(&all, words).unwrap();
+        assert_eq!(notification.text, "alarm 0\n\nalarm 1\n\nalarm 2");
+        assert!(notification.subject.unwrap().ends_with("… and 2 more"));
+        assert_eq!(Notification::together(&all[..1], words).as_ref(), Some(&all[0]));
         // A hundred long ones: each is named.
-        let long = |n: usize| Mail::new("🔴", None, &format!("alarm number {n}\n{}", "word ".repeat(1_000)));
+        let long =
+            |n: usize| Notification::new("🔴", None, &format!("alarm number {n}\n{}", "word ".repeat(1_000)));
         let all: Vec<_> = (0..100).map(long).collect();
-        let text = Mail::together(&all, words).unwrap().text;
-        assert!(all.iter().all(|mail| text.contains(mail.head())), "{}", text.len());
+        let text = Notification::together(&all, words).unwrap().text;
+        assert!(all.iter().all(|notification| text.contains(notification.head())), "{}", text.len());
         assert!(text.matches(&"word ".repeat(900)).count() > 10);
-        assert_eq!(Mail::together(&[], words), None);
+        assert_eq!(Notification::together(&[], words), None);
     }
 }
