@@ -34,7 +34,7 @@ const HISTORY_DAYS: i64 = 30;
 
 /// What the command line asks for.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(arg_required_else_help = true, after_help = HELP)]
 pub(crate) struct Options {
     /// The configuration; `-` is standard input.
     config: PathBuf,

@@ -33,7 +33,7 @@ Exit codes: 0 it was found; 1 it was not, or something could not be read; 2 the 
 
 /// What the command line asks for.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(arg_required_else_help = true, after_help = HELP)]
 #[command(group = clap::ArgGroup::new("source").required(true).multiple(true)
     .args(["log", "function_names", "stack", "table"]))]
 pub(crate) struct Options {
