@@ -1,4 +1,4 @@
-//! ARCHITECTURE.md names what is there: every crate, and every module of the two that have a table.
+//! ARCHITECTURE.md names what is there: every crate, and every module of those that have a table.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "the purity is the core's, not its tests'")]
 
@@ -12,7 +12,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
     entries
         .filter(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-        .filter(|name| name != "lib")
+        .filter(|name| !["lib", "main", "mod", "commands"].contains(&name.as_str()))
         .collect()
 }
 
@@ -27,11 +27,14 @@ fn every_crate_and_module_is_named() {
     for (folder, title, end) in [
         ("crates", "## The map", "In `alert-core/src`"),
         ("crates/alert-core/src", "In `alert-core/src`", "In `alert-io/src`"),
-        ("crates/alert-io/src", "In `alert-io/src`", "## Invariants"),
+        ("crates/alert-io/src", "In `alert-io/src`", "In `alert-sandbox/src`"),
+        ("crates/alert-sandbox/src", "In `alert-sandbox/src`", "In `alertctl/src/commands`"),
+        ("crates/alertctl/src/commands", "In `alertctl/src/commands`", "Beside them"),
+        ("crates/alertctl/src", "In `alertctl/src/commands`", "## Invariants"),
     ] {
         let section = section(title, end);
         let names = names(&top.join(folder));
-        assert!(names.len() > 5, "{folder} has {names:?}");
+        assert!(names.len() > 3, "{folder} has {names:?}");
         let missing: Vec<_> = names
             .iter()
             .filter(|name| {
