@@ -2,38 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::process::Command;
+mod account;
 
 use alert_sandbox::aws::Fault;
 use alert_sandbox::sns::SnsFault;
 use alert_sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
-struct Told {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
+use account::{Told, alertctl};
 
 async fn sandbox() -> Sandbox {
     Sandbox::start(SandboxOptions::default()).await.unwrap()
 }
 
 fn audit(sandbox: &Sandbox, arguments: &[&str]) -> Told {
-    let output = Command::new(env!("CARGO_BIN_EXE_alertctl"))
-        .arg("audit")
-        .args(arguments)
-        .env_clear()
-        .envs(sandbox.environment())
-        .envs([
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "key"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ])
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Told { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    alertctl(sandbox, "audit", arguments, "")
 }
 
 fn put(sandbox: &Sandbox, name: &str, more: &Value) {

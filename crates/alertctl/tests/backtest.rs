@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::io::Write as _;
+mod account;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use alert_sandbox::aws::Fault;
 use alert_sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
+
+use account::{Told, alertctl};
 
 const CONFIG: &str = "
 notify_on: [ALARM, OK]
@@ -19,33 +21,12 @@ route: {receiver: ops, routes: [{receiver: orders, matchers: [team=orders]}]}
 ";
 const ARN: &str = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:";
 
-struct Told {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Told {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
-    }
+fn parsed(told: &Told) -> Value {
+    serde_json::from_str(&told.out).unwrap_or_else(|error| panic!("{error}: {}{}", told.out, told.err))
 }
 
 fn backtest(sandbox: &Sandbox, arguments: &[&str], input: &str) -> Told {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
-    command.arg("backtest").args(arguments).env_clear().envs(sandbox.environment());
-    command.envs([
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "key"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-    ]);
-    let mut process =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Whoever does not read it, need not.
-    let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = process.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Told { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    alertctl(sandbox, "backtest", arguments, input)
 }
 
 fn put(sandbox: &Sandbox, name: &str, more: &Value) {
@@ -102,7 +83,7 @@ async fn the_history_of_an_account_is_replayed_over_pages() {
     let config = config.to_str().unwrap();
     let told = backtest(&sandbox, &[config, "--json"], "");
     assert_eq!(told.code, Some(0), "{}", told.err);
-    let report = told.json();
+    let report = parsed(&told);
     // Without what is older than 14 days, the end of `alone`, and `off`.
     assert_eq!((&report["alerts"], &report["not_sent"]), (&json!(246), &json!(2)));
     assert_eq!(report["config"]["dropped"], json!({"notify_on": 1, "tests": 1}));
@@ -126,7 +107,7 @@ async fn the_history_of_an_account_is_replayed_over_pages() {
     );
 
     let report =
-        backtest(&sandbox, &[config, "--since", "30d", "--all", "--against", config, "--json"], "").json();
+        parsed(&backtest(&sandbox, &[config, "--since", "30d", "--all", "--against", config, "--json"], ""));
     assert_eq!((&report["alerts"], &report["not_sent"]), (&json!(249), &json!(0)));
     assert_eq!(report["difference"], json!({"newly_dropped": 0, "no_longer_dropped": 0, "to_others": 0}));
 
@@ -141,14 +122,14 @@ async fn the_history_of_an_account_is_replayed_over_pages() {
         assert!(told.out.contains(line), "{line}\n{}", told.out);
     }
     sandbox.cloudwatch.set_fault_for("ListTagsForResource", Fault::Deny);
-    let report = backtest(&sandbox, &[config, "--json"], "").json();
+    let report = parsed(&backtest(&sandbox, &[config, "--json"], ""));
     assert_eq!(report["config"]["routed"], json!({"ops": 244}));
     assert!(
         report["missing"][0].as_str().unwrap().contains("rules and routes see no tags of alarms"),
         "{report}"
     );
     sandbox.cloudwatch.set_fault_for("DescribeAlarms", Fault::Deny);
-    let report = backtest(&sandbox, &[config, "--json"], "").json();
+    let report = parsed(&backtest(&sandbox, &[config, "--json"], ""));
     assert_eq!((&report["alerts"], &report["not_sent"]), (&json!(248), &json!(0)));
     sandbox.cloudwatch.set_fault_for("DescribeAlarmHistory", Fault::Deny);
     let told = backtest(&sandbox, &[config], "");
@@ -176,8 +157,8 @@ async fn events_of_a_file_need_no_account() {
     let by_lines = backtest(&sandbox, &[config, "--events", "-", "--json"], &lines);
     assert_eq!(by_lines.code, Some(0), "{}", by_lines.err);
     let by_array = backtest(&sandbox, &[config, "--events", "-", "--json"], &json!(events).to_string());
-    assert_eq!(by_lines.json(), by_array.json());
-    let report = by_lines.json();
+    assert_eq!(parsed(&by_lines), parsed(&by_array));
+    let report = parsed(&by_lines);
     assert_eq!(report["events"], 3);
     assert!(report["config"]["folded"].as_u64().unwrap() > 5, "{report}");
     assert!(sandbox.cloudwatch.calls().is_empty());

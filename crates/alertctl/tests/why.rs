@@ -3,11 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod account;
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod stage;
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use alert_sandbox::aws::Fault;
@@ -16,6 +15,8 @@ use alert_sandbox::slack::Click;
 use alert_sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
+use account::{Told, alertctl};
+
 use stage::{alarm, binary};
 
 const TABLE: &str = "alerts";
@@ -23,27 +24,8 @@ const CHANNEL: &str = "ops";
 const RELAY: &str = "shop-cloudwatch-to-slack";
 const CONFIG: &str = "drop: [{name: tests, matchers: ['alertname=~\"test-.*\"']}]\n";
 
-struct Told {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
 fn why(sandbox: &Sandbox, arguments: &[&str], input: &str) -> Told {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
-    command.arg("why").args(arguments).env_clear().envs(sandbox.environment());
-    command.envs([
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "key"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-    ]);
-    let mut process =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Whoever does not read it, need not.
-    let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = process.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Told { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    alertctl(sandbox, "why", arguments, input)
 }
 
 /// What happened, a word for each step, of each story.
