@@ -40,7 +40,7 @@ pub(crate) fn run(
 
 /// The whole explanation, styled.
 pub(crate) fn explain(event: &[u8], config: &Config, at: Option<DateTime<Utc>>) -> String {
-    let Asked { decoded, now, said } = shift::ask(event, at);
+    let Asked { decoded, now, said, .. } = shift::ask(event, at);
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{BOLD}Envelope{BOLD:#}  {}", reply(decoded.reply, decoded.records.len()));

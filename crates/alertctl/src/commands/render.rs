@@ -72,7 +72,7 @@ pub(crate) fn show(
     config: &Config,
     at: Option<DateTime<Utc>>,
 ) {
-    let Asked { decoded, now, said } = shift::ask(event, at);
+    let Asked { decoded, now, said, .. } = shift::ask(event, at);
     if let Some(said) = said {
         anstream::eprintln!("{said}");
     }

@@ -25,7 +25,10 @@ pub(crate) struct Shifted {
 /// An event that somebody asks about, and the time at which it arrives.
 #[derive(Debug)]
 pub(crate) struct Asked {
+    /// As it is asked about: moved, where a time is given.
+    pub(crate) event: Vec<u8>,
     pub(crate) decoded: Decoded,
+    pub(crate) has_time: bool,
     pub(crate) now: DateTime<Utc>,
     /// What people are told of the time, where it is not the event's own.
     pub(crate) said: Option<String>,
@@ -48,13 +51,13 @@ pub(crate) fn ask(event: &[u8], at: Option<DateTime<Utc>>) -> Asked {
         let decoded = envelope::decode(&event);
         // In the same second, it may be sent a moment later.
         let now = happened_at(&decoded).map_or(at, |sent| sent.max(at));
-        return Asked { decoded, now, said: Some(said) };
+        return Asked { event, decoded, has_time: from.is_some(), now, said: Some(said) };
     }
     let decoded = envelope::decode(event);
-    match happened_at(&decoded) {
-        Some(time) => Asked { decoded, now: time + TimeDelta::seconds(1), said: None },
-        None => Asked { decoded, now: Utc::now(), said: Some(NO_TIME.to_owned()) },
-    }
+    let arrival = arrival(&decoded);
+    let said = arrival.is_none().then(|| NO_TIME.to_owned());
+    let now = arrival.unwrap_or_else(Utc::now);
+    Asked { event: event.to_vec(), decoded, has_time: arrival.is_some(), now, said }
 }
 
 /// Moves all times of an event by the same whole seconds, so that it happened in the second of `at`.
@@ -69,8 +72,13 @@ pub(crate) fn to(event: &[u8], at: DateTime<Utc>) -> Shifted {
     Shifted { event: moved.unwrap_or_else(|| event.to_vec()), from }
 }
 
+/// When a function gets an event that is not late: a second after it happened.
+pub(crate) fn arrival(decoded: &Decoded) -> Option<DateTime<Utc>> {
+    happened_at(decoded).map(|time| time + TimeDelta::seconds(1))
+}
+
 /// When an event happened: when its envelope was sent, else the newest time of its alerts.
-pub(crate) fn happened_at(decoded: &Decoded) -> Option<DateTime<Utc>> {
+fn happened_at(decoded: &Decoded) -> Option<DateTime<Utc>> {
     let sent = decoded.records.iter().filter_map(|record| record.sent_at).max();
     sent.or_else(|| {
         let alerts = decoded.records.iter().flat_map(source::interpret);

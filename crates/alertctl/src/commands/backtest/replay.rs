@@ -9,6 +9,8 @@ use alert_core::envelope;
 use alert_core::relay::{self, Deployment};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::commands::shift;
+
 /// So many are shown.
 pub(super) const SHOWN_MAX: usize = 10;
 /// Of what is dropped, and of what is frequent; the rest is for what was long.
@@ -28,7 +30,7 @@ pub(super) struct Replay {
     pub(super) dropped: BTreeMap<String, usize>,
     /// Alerts, by the receiver who gets them.
     pub(super) routed: BTreeMap<String, usize>,
-    /// Events whose envelope tells no time.
+    /// Events without a time.
     pub(super) timeless: usize,
 }
 
@@ -81,10 +83,9 @@ impl Replay {
         let mut replay = Self::default();
         for (number, event) in events.iter().enumerate() {
             let decoded = envelope::decode(event);
-            let sent_at = decoded.records.iter().filter_map(|record| record.sent_at).max();
-            replay.timeless += usize::from(sent_at.is_none());
-            // As with `explain`: a second after it was sent.
-            let at = sent_at.map_or(now, |sent_at| sent_at + TimeDelta::seconds(1));
+            let arrival = shift::arrival(&decoded);
+            replay.timeless += usize::from(arrival.is_none());
+            let at = arrival.unwrap_or(now);
             let plan = relay::plan(decoded, &deployment, &format!("backtest-{number}"), at);
             for item in &plan.items {
                 let alert = &item.alert;
@@ -310,5 +311,15 @@ digest_after: 2
         assert_eq!((matters[0].count, replay.alerts[matters[0].alert].name.as_str()), (20, "alarm-19"));
         let timeless = [br#"{"AlarmName": "a", "NewStateValue": "ALARM"}"#.to_vec()];
         assert_eq!(Replay::of(&timeless, Config::default(), Utc::now()).timeless, 1);
+    }
+
+    #[test]
+    fn an_event_without_an_envelope_happens_when_its_alert_says() {
+        let webhook = json!({"status": "firing", "alerts": [{
+            "status": "firing", "startsAt": "2026-09-13T01:00:00Z", "labels": {"alertname": "cpu"},
+        }]});
+        let replay =
+            Replay::of(&[webhook.to_string().into_bytes()], Config::parse(RULES).unwrap(), Utc::now());
+        assert_eq!((replay.timeless, replay.dropped), (0, [("night".to_owned(), 1)].into()));
     }
 }

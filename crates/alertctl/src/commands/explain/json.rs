@@ -35,7 +35,7 @@ use crate::commands::shift::Asked;
 
 /// The whole explanation.
 pub(super) fn explained(asked: Asked, config: &Config) -> Value {
-    let Asked { decoded, now, said } = asked;
+    let Asked { decoded, now, said, .. } = asked;
     let records: Vec<Value> = decoded.records.iter().map(record).collect();
     let filter = by_filter(decoded.clone(), config, now);
     let relay = by_relay(decoded, config, now);

@@ -1,7 +1,5 @@
 //! What would become of an event: the plan of both functions, by their own code, without posting anything.
 
-use std::borrow::Cow;
-
 use alert_core::alert::{Cause, Source};
 use alert_core::config::{Config, ConfigErrors};
 use alert_core::envelope::{self, Decoded, Hop, Record, Reply};
@@ -90,23 +88,13 @@ pub(crate) fn configuration(text: &str) -> (configuration::Loaded, Option<Config
     (loaded, Config::parse(text).err())
 }
 
-/// An event as if it had happened at a time; as it is without one.
-pub(crate) fn moved(event: &str, at: Option<DateTime<Utc>>) -> Cow<'_, str> {
-    let moved = at.map(|at| shift::to(event.as_bytes(), at).event);
-    match moved.map(String::from_utf8) {
-        Some(Ok(moved)) => moved.into(),
-        // What was text is text.
-        _ => event.into(),
-    }
-}
-
 /// Answers a question. The error says what is wrong with the event.
 pub(crate) fn preview(question: &Question) -> Result<Preview, String> {
     input::check_json(question.event.as_bytes())?;
     let (configuration::Loaded { config, broken }, errors) = configuration(&question.config);
-    let Asked { decoded, now, .. } = shift::ask(question.event.as_bytes(), question.at);
-    let has_time = shift::happened_at(&decoded).is_some();
-    let event = moved(&question.event, question.at);
+    let Asked { event, has_time, now, .. } = shift::ask(question.event.as_bytes(), question.at);
+    // What was text is text.
+    let event = String::from_utf8_lossy(&event);
     let written = render::in_blocks(config.clone(), question.rendering);
     let deployment = Deployment { broken: broken.clone(), ..Deployment::new(written) };
     let warning = broken.map(|broken| broken.to_string());

@@ -21,6 +21,7 @@ use super::pace::{self, Pace};
 use super::page::{self, Form};
 use super::{Playground, ask, delivery, file, library, preview};
 use crate::commands::input;
+use crate::commands::shift::{self, Shifted};
 
 pub(super) type Shared = State<Arc<Playground>>;
 
@@ -186,7 +187,8 @@ async fn send(playground: &Playground, form: &Form) -> Markup {
         Ok((at, _)) => at.unwrap_or_else(Utc::now),
         Err(problem) => return page::problem_markup("The time", &problem),
     };
-    let event = delivery::anew(&preview::moved(&form.event, Some(at)));
+    let Shifted { event, .. } = shift::to(form.event.as_bytes(), at);
+    let event = delivery::anew(&String::from_utf8_lossy(&event));
     let to_filter = preview::is_for_filter(&envelope::decode(event.as_bytes()));
     let events = pace::parts(&event, Pace::parse(&form.pace));
     match playground.live.send(events, to_filter, &form.config).await {
