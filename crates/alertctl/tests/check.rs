@@ -2,48 +2,35 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+mod folder;
+
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
+
+use folder::{Folder, text};
 
 const SOUND: &str = "timezone: Asia/Seoul\n";
 const UNUSED: &str = "receivers:\n  - name: default\n  - name: unheard\n";
 const BROKEN: &str = "timezone: Mars\ndrop: 3\n";
 
 /// A folder of its own with the three of them.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("alertctl-check-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        for (name, text) in [("sound.yaml", SOUND), ("unused.yaml", UNUSED), ("broken.yaml", BROKEN)] {
-            std::fs::write(folder.join(name), text).unwrap();
-        }
-        Self(folder)
-    }
-
-    fn check(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
-        command.current_dir(&self.0).arg("check").args(arguments).stdin(Stdio::null()).output().unwrap()
-    }
+fn three(name: &str) -> Folder {
+    let folder = Folder::new(&format!("check-{name}"));
+    folder.write("sound.yaml", SOUND).write("unused.yaml", UNUSED).write("broken.yaml", BROKEN);
+    folder
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+fn check(folder: &Folder, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
+    command.current_dir(folder.path()).arg("check").args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 #[test]
 fn each_file_has_its_answer() {
-    let folder = Folder::new("each");
-    let output = folder.check(&["sound.yaml", "unused.yaml", "broken.yaml", "missing.yaml"]);
+    let folder = three("each");
+    let output = check(&folder, &["sound.yaml", "unused.yaml", "broken.yaml", "missing.yaml"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         text(&output.stdout),
@@ -63,7 +50,7 @@ fn each_file_has_its_answer() {
 
 #[test]
 fn warnings_alone_are_no_failure_unless_it_is_strict() {
-    let folder = Folder::new("strict");
+    let folder = three("strict");
     for (arguments, expected) in [
         (&["sound.yaml"][..], 0),
         (&["sound.yaml", "--strict"], 0),
@@ -74,14 +61,14 @@ fn warnings_alone_are_no_failure_unless_it_is_strict() {
         (&["broken.yaml", "sound.yaml", "--json"], 1),
         (&["missing.yaml", "--json"], 1),
     ] {
-        assert_eq!(folder.check(arguments).status.code(), Some(expected), "{arguments:?}");
+        assert_eq!(check(&folder, arguments).status.code(), Some(expected), "{arguments:?}");
     }
 }
 
 #[test]
 fn json_says_the_same() {
-    let folder = Folder::new("json");
-    let output = folder.check(&["--json", "sound.yaml", "unused.yaml", "broken.yaml", "missing.yaml"]);
+    let folder = three("json");
+    let output = check(&folder, &["--json", "sound.yaml", "unused.yaml", "broken.yaml", "missing.yaml"]);
     assert!(output.stderr.is_empty(), "{output:?}");
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let files = told["files"].as_array().unwrap();
@@ -105,6 +92,6 @@ fn json_says_the_same() {
 #[test]
 fn our_own_example_has_no_warning() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/alerts.example.yaml");
-    let output = Folder::new("own").check(&["--strict", example.to_str().unwrap()]);
+    let output = check(&three("own"), &["--strict", example.to_str().unwrap()]);
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }

@@ -2,43 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+mod folder;
+
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use folder::{Folder, text};
 
 const CONFIG: &str = include_str!("../../../infra/alerts.example.yaml");
 const TESTS: &str = include_str!("../../../infra/alerts.test.yaml");
 
-/// A folder of its own.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("alertctl-suite-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn write(&self, name: &str, text: &str) -> &Self {
-        std::fs::write(self.0.join(name), text).unwrap();
-        self
-    }
-
-    /// From another folder, so that names count from where the tests' file is.
-    fn test(&self, files: &[&str]) -> Output {
-        let paths = files.iter().map(|file| self.0.join(file));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
-        command.arg("test").args(paths).stdin(Stdio::null()).output().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+/// From another folder, so that names count from where the tests' file is.
+fn test(folder: &Folder, files: &[&str]) -> Output {
+    let paths = files.iter().map(|file| folder.path().join(file));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_alertctl"));
+    command.arg("test").args(paths).stdin(Stdio::null()).output().unwrap()
 }
 
 #[test]
@@ -53,7 +31,7 @@ fn our_own_example_passes() {
 
 #[test]
 fn another_configuration_fails_them() {
-    let folder = Folder::new("another");
+    let folder = Folder::new("suite-another");
     folder.write("alerts.test.yaml", TESTS);
     for (from, to, fails) in [
         ("      continue: true\n", "", &["a critical alarm of a database"][..]),
@@ -76,7 +54,7 @@ fn another_configuration_fails_them() {
     ] {
         let config = CONFIG.replacen(from, to, 1);
         assert_ne!(config, CONFIG, "{from}");
-        let output = folder.write("alerts.example.yaml", &config).test(&["alerts.test.yaml"]);
+        let output = test(folder.write("alerts.example.yaml", &config), &["alerts.test.yaml"]);
         let told = text(&output.stdout);
         assert_eq!(output.status.code(), Some(i32::from(!fails.is_empty())), "{from}: {output:?}");
         let failed: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("  FAIL  ")).collect();
@@ -89,11 +67,11 @@ fn another_configuration_fails_them() {
 
 #[test]
 fn a_failure_says_what_was_expected_what_came_and_why() {
-    let folder = Folder::new("failure");
-    let output = folder
+    let folder = Folder::new("suite-failure");
+    folder
         .write("alerts.example.yaml", &CONFIG.replace("younger_than: 30m", "younger_than: 2h"))
-        .write("alerts.test.yaml", TESTS)
-        .test(&["alerts.test.yaml"]);
+        .write("alerts.test.yaml", TESTS);
+    let output = test(&folder, &["alerts.test.yaml"]);
     let told = text(&output.stdout);
     let failure = "
   FAIL  a datasource error that lasts is told (line 72)
@@ -111,7 +89,7 @@ fn a_failure_says_what_was_expected_what_came_and_why() {
 
 #[test]
 fn events_come_from_files_beside_the_tests_and_move_with_the_clock() {
-    let folder = Folder::new("files");
+    let folder = Folder::new("suite-files");
     let alarm = include_str!("../../../fixtures/cloudwatch/cpu-above-50.sns.json");
     let config = "
 drop: [{name: nights, matchers: ['namespace=\"AWS/EC2\"'], active_time_intervals: [night]}]
@@ -123,11 +101,8 @@ tests:
   - {name: day, at: 2031-01-02T09:00:00+09:00, event: alarm.json, cloudwatch-to-slack: {delivered: [default], title: cpu-above-50}}
   - {name: missing, event: nowhere.json, cloudwatch-to-slack: {delivered: [default]}}
   - {name: no JSON, event: tests.yaml, cloudwatch-to-slack: {delivered: [default]}}";
-    let output = folder
-        .write("alarm.json", alarm)
-        .write("config.yaml", config)
-        .write("tests.yaml", tests)
-        .test(&["tests.yaml"]);
+    folder.write("alarm.json", alarm).write("config.yaml", config).write("tests.yaml", tests);
+    let output = test(&folder, &["tests.yaml"]);
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(
@@ -143,7 +118,7 @@ tests:
 
 #[test]
 fn what_is_no_file_of_tests_is_told_at_its_place() {
-    let folder = Folder::new("broken");
+    let folder = Folder::new("suite-broken");
     folder
         .write("alerts.example.yaml", "timezone: KST\n")
         .write("config-broken.yaml", TESTS)
@@ -161,7 +136,7 @@ fn what_is_no_file_of_tests_is_told_at_its_place() {
         ("config-missing.yaml", "config-missing.yaml: config: "),
         ("nothing.yaml", "nothing.yaml: "),
     ] {
-        let output = folder.test(&[file]);
+        let output = test(&folder, &[file]);
         assert_eq!(output.status.code(), Some(1), "{file}: {output:?}");
         assert!(text(&output.stderr).contains(expected), "{file}: {output:?}");
         assert_eq!(text(&output.stdout), "0 tests: 0 passed, 0 failed; 1 file is broken\n", "{file}");
