@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::incident::Incident;
+use crate::incident::{Incident, Showing};
 use crate::key::{AlertKey, DeliveryKey};
 use crate::outcome::Receipt;
 
@@ -35,14 +35,14 @@ pub struct Known {
 pub struct Kept {
     /// Its life so far; nothing of a new one.
     pub incident: Option<Incident>,
-    /// The name of a delivery whose process did not live to say that it was posted, and its message, where the target was
-    /// asked and has it.
-    pub found: Option<Found>,
+    /// Messages of deliveries whose processes did not live to say that they were posted, or could not, where the target was
+    /// asked and has them.
+    pub found: Vec<Found>,
     /// The names of other deliveries that were tried before, and may have arrived.
     pub tried: Vec<String>,
 }
 
-/// The message of a delivery whose process did not live to say that it was posted.
+/// The message of a delivery; nobody recorded all that was made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The delivery's name.
@@ -51,6 +51,8 @@ pub struct Found {
     pub receipt: Receipt,
     /// Whether it tells of other alerts as well.
     pub is_digest: bool,
+    /// The change that it shows, where it says so.
+    pub shows: Option<Showing>,
 }
 
 /// The newest state of an alert that a receiver was shown.

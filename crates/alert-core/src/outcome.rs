@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::incident::Showing;
+
 /// What is to be done after one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -65,6 +67,8 @@ pub struct Sighting {
     pub receipt: Receipt,
     /// Whether it tells of other deliveries as well.
     pub is_digest: bool,
+    /// The change that it shows, where it says so.
+    pub shows: Option<Showing>,
 }
 
 /// Why a message was not delivered, in a form that people and alarms can rely on.

@@ -18,7 +18,9 @@ use crate::decide::{self, Dropped, Routed, Verdict};
 use crate::envelope::{Body, Decoded, Record};
 use crate::evidence::{Findings, Subject};
 use crate::heartbeat::{self, Heard};
-use crate::incident::{self, Change, Escalation, Incident, Look, Patience, Policy, Silenced, Step, Told};
+use crate::incident::{
+    self, Change, Escalation, Incident, Look, Patience, Policy, Repeat, Showing, Silenced, Step, Told,
+};
 use crate::key::{self, AlertKey, DeliveryKey};
 use crate::known::{Found, Kept, Known, Past, Question, Shown};
 use crate::order;
@@ -26,6 +28,7 @@ use crate::outcome::Receipt;
 use crate::own::Own;
 use crate::render::page::words::fill;
 use crate::render::page::{Context, Page, Warning, Words};
+use crate::render::slack::arguments::Label;
 use crate::render::{Entry, Message, Options, Rendering};
 use crate::report::{Digest, KEPT_MAX_BYTES};
 use crate::silence::Silences;
@@ -139,6 +142,10 @@ pub struct Post {
     pub may_be_repeat: bool,
     /// When it was planned.
     pub at: DateTime<Utc>,
+    /// The change that its message shows, for the message to say; `None` of a digest.
+    pub shows: Option<Showing>,
+    /// The name of the delivery whose message it changes; `None` where nobody looks for that any more.
+    posted_as: Option<String>,
     /// For a digest, what its alerts have in common.
     destination: Box<Destination>,
 }
@@ -156,8 +163,10 @@ pub(crate) struct Life {
     pub(crate) steps: Vec<Stepped>,
     /// The incident after them, as far as it is known before anything is posted.
     incident: Option<Incident>,
-    /// Messages of deliveries whose processes did not live to say so.
+    /// Messages of which nobody recorded that they were posted.
     found: Vec<Found>,
+    /// Of those the one that shows the alert from now on.
+    taken: Option<Found>,
     /// The names of the deliveries of this event.
     own: HashSet<String>,
 }
@@ -175,6 +184,8 @@ pub(crate) struct Stepped {
     pub(crate) is_quiet: bool,
     /// It rings nowhere and is told when the silence ends, if the table knows of it.
     pub(crate) is_owed: bool,
+    /// The newer change that a message was found to show.
+    pub(crate) by: Option<Showing>,
 }
 
 impl Stepped {
@@ -183,11 +194,27 @@ impl Stepped {
         self.is_quiet && self.is_owed
     }
 
+    fn new(item: usize, Planned { step, acts, by, .. }: &Planned) -> Self {
+        let is_in_digest = step.incident.is_digest;
+        let (is_quiet, is_owed) = (acts.is_empty(), step.is_owed());
+        Self { item, told: step.told, is_in_digest, is_quiet, is_owed, by: by.clone() }
+    }
+
     /// What was told before, and is only to be recorded.
     fn told(item: usize) -> Self {
         let told = Told::SilenceOver { changes: 0 };
-        Self { item, told, is_in_digest: false, is_quiet: true, is_owed: false }
+        Self { item, told, is_in_digest: false, is_quiet: true, is_owed: false, by: None }
     }
+}
+
+/// What one item does to an alert's life, before anything is posted.
+struct Planned {
+    step: Step,
+    acts: Vec<Act>,
+    /// The name of the delivery whose message was found, and is changed.
+    posted_as: Option<String>,
+    /// The newer change that a message was found to show.
+    by: Option<Showing>,
 }
 
 /// A receiver's name, and an alert by the first of its items.
@@ -196,7 +223,16 @@ type Place = (String, usize);
 impl Life {
     fn new(kept: Kept, receiver: String, first: usize) -> Self {
         let incident = kept.incident.clone();
-        Self { kept, receiver, first, steps: Vec::new(), incident, found: Vec::new(), own: HashSet::new() }
+        Self {
+            kept,
+            receiver,
+            first,
+            steps: Vec::new(),
+            incident,
+            found: Vec::new(),
+            taken: None,
+            own: HashSet::new(),
+        }
     }
 
     /// A change, with what is known of the delivery that tells it: who looks at the time does so after it was silenced, and
@@ -226,6 +262,28 @@ impl Life {
         !has_message && self.found.is_empty() && !self.kept.tried.is_empty()
     }
 
+    /// The message that shows a newer change than this one, where nothing else is known of that: it must not go back to what
+    /// it showed before. Whoever told it may come again, and only then is known what it said.
+    fn passed_by(&self, change: &Change<'_>) -> Option<&Found> {
+        let has_message = self.incident.as_ref().is_some_and(|incident| incident.receipt.is_some());
+        // Who looks at the time tells what was recorded.
+        if has_message || change.look.is_some() {
+            return None;
+        }
+        // Its own message stays its own: who has changed that comes again.
+        let others = self.found.iter().filter(|found| found.delivery != change.delivery);
+        let newer = others.filter(|found| {
+            found.shows.as_ref().is_some_and(|shows| {
+                let is_unknown = self
+                    .incident
+                    .as_ref()
+                    .is_none_or(|known| known.state == State::Informational || known.at < shows.changed_at);
+                shows.is_newer_than(change) && is_unknown && !self.own.contains(&shows.told_by)
+            })
+        });
+        newer.max_by_key(|found| found.shows.as_ref().map(Showing::order))
+    }
+
     /// What one of its items does, and the acts for it at this target.
     fn step(
         &mut self,
@@ -235,7 +293,7 @@ impl Life {
         target: &Target,
         policy: &Policy,
         now: DateTime<Utc>,
-    ) -> (Step, Vec<Act>) {
+    ) -> Planned {
         let change = self.told_by(change, alert);
         let name = change.delivery;
         // A message elsewhere is none: there nobody looks any more.
@@ -243,6 +301,15 @@ impl Life {
             && incident.target.as_ref().is_some_and(|other| *other != target.stored())
         {
             (incident.receipt, incident.target, incident.is_digest) = (None, None, false);
+        }
+        if let Some(found) = self.passed_by(&change) {
+            let (incident, is_news) = Incident::passed_by(self.incident.as_ref(), &change, now);
+            let told = if is_news { Told::Late } else { Told::Nothing(Repeat::Copy) };
+            let reply = Act::Reply { to: found.receipt.clone(), is_shown: false };
+            let acts = if is_news { vec![reply] } else { Vec::new() };
+            let by = found.shows.clone();
+            self.incident = Some(incident.clone());
+            return Planned { step: Step { incident, told, is_silent: false }, acts, posted_as: None, by };
         }
         let before = self.incident.as_ref().filter(|incident| !incident.is_digest);
         let before = before.and_then(|incident| incident.receipt.clone());
@@ -257,7 +324,8 @@ impl Life {
             && step.told.is_of_incident()
             && let Some(found) = found
         {
-            let Found { delivery, receipt, is_digest } = self.found.swap_remove(found);
+            let found = self.found.swap_remove(found);
+            let Found { delivery, receipt, is_digest, .. } = found.clone();
             // What has rung by itself needs no further one.
             let rings = step.incident.is_open() && delivery != name && !step.is_silent;
             // A digest is the message of others, too: it is answered and never changed.
@@ -270,6 +338,7 @@ impl Life {
             acts.extend(others.cloned().map(Act::Supersede));
             (step.incident.receipt, step.incident.target) = (Some(receipt), Some(target.stored()));
             step.incident.is_digest = is_digest;
+            self.taken = Some(found);
         } else if let Some(own) = own {
             // Another message tells of the alert by now.
             let Found { receipt, is_digest, .. } = self.found.swap_remove(own);
@@ -292,7 +361,10 @@ impl Life {
             acts.push(Act::Supersede(before));
         }
         self.incident = Some(step.incident.clone());
-        (step, acts)
+        let taken =
+            self.taken.as_ref().filter(|taken| step.incident.receipt.as_ref() == Some(&taken.receipt));
+        let posted_as = taken.map(|taken| taken.delivery.clone());
+        Planned { step, acts, posted_as, by: None }
     }
 }
 
@@ -637,6 +709,8 @@ struct Destination {
     may_be_repeat: bool,
     /// What the alert's life so far adds.
     story: Option<Box<Step>>,
+    /// The name of the delivery whose message was found, and shows the alert.
+    posted_as: Option<String>,
     /// What was asked for beside the alert.
     evidence: Option<Arc<Findings>>,
     /// How it is told louder where nobody acknowledges it.
@@ -690,6 +764,7 @@ impl Post {
             overtaken: None,
             may_be_repeat: false,
             story: None,
+            posted_as: None,
             evidence: None,
             escalate: None,
             is_once_more: false,
@@ -706,6 +781,8 @@ impl Post {
             message,
             may_be_repeat: false,
             at,
+            shows: None,
+            posted_as: None,
             destination: Box::new(destination),
         }
     }
@@ -722,6 +799,21 @@ impl Post {
         self.destination.story.as_ref().is_some_and(|step| {
             step.is_silent || matches!(step.told, Told::SilenceOver { .. }) && !step.incident.is_open()
         })
+    }
+
+    /// What its message carries along; `None` where an edit leaves the message what it has.
+    #[must_use]
+    pub fn label(&self) -> Option<Label<'_>> {
+        let name = match &self.act {
+            Act::Say | Act::Reply { .. } => Cow::Borrowed(self.name.as_str()),
+            Act::Edit(_) => {
+                let delivery = std::slice::from_ref(self.posted_as.as_ref()?);
+                Cow::Owned(key::post(&self.destination.meant_for.name, "", delivery))
+            }
+            Act::Supersede(_) => return None,
+        };
+        let shows = self.shows.as_ref().filter(|_| !matches!(self.act, Act::Reply { .. }));
+        Some(Label { name, members: &self.members, shows })
     }
 
     /// The name of the receiver that it was planned for, whoever stands in for it now.
@@ -1070,7 +1162,9 @@ impl RelayPlan<'_> {
     /// The same post with another act: a message of its own, say, where the one that it was about is not there any more.
     #[must_use]
     pub fn doing(post: &Post, act: Act) -> Post {
-        Post { act, ..post.clone() }
+        // Another message has a label of its own.
+        let posted_as = post.posted_as.clone().filter(|_| act.about() == post.act.about());
+        Post { act, posted_as, ..post.clone() }
     }
 
     fn make_posts(&mut self, known: Vec<Known>) {
@@ -1087,7 +1181,7 @@ impl RelayPlan<'_> {
                 if let Some(mut kept) = kept {
                     let place = (destination.meant_for.name.clone(), self.first_of_alert[index]);
                     let receiver = destination.meant_for.name.clone();
-                    let found = kept.found.take();
+                    let found = std::mem::take(&mut kept.found);
                     let life = lives.entry(place).or_insert_with(|| Life::new(kept, receiver, index));
                     life.found.extend(found);
                 }
@@ -1203,18 +1297,19 @@ impl RelayPlan<'_> {
             let name = item.delivery.name();
             let change = self.change(item, &name, destination.patience(self.deployment));
             let has_rules = self.silences.rules().next().is_some();
-            let (step, acts) = life.step(&item.key, change, has_rules, target, self.policy(), self.now);
+            let planned = life.step(&item.key, change, has_rules, target, self.policy(), self.now);
+            life.steps.push(Stepped::new(index, &planned));
+            let Planned { step, acts, posted_as, by } = planned;
             let (told, is_digest) = (step.told, step.incident.is_digest);
-            let is_quiet = acts.is_empty();
-            let is_owed = step.is_owed();
-            life.steps.push(Stepped { item: index, told, is_in_digest: is_digest, is_quiet, is_owed });
+            destination.posted_as = posted_as;
             let receiver = destination.receiver.name.clone();
             if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {
                 destination.may_be_repeat |= has_lost;
             }
             if told == Told::Late {
                 let Incident { word, at, .. } = &step.incident;
-                destination.overtaken = Some(Shown { state: word.clone(), at: *at, receipt: None });
+                let (state, at) = by.map_or_else(|| (word.clone(), *at), |by| (by.word, by.changed_at));
+                destination.overtaken = Some(Shown { state, at, receipt: None });
             }
             destination.story = Some(Box::new(step));
             // What shows the newest state, whether it is to come or there already, tells of all that was before.
@@ -1331,11 +1426,13 @@ impl RelayPlan<'_> {
                     instead_of: destination.instead_of.clone(),
                     target: destination.target.clone(),
                     act: act.clone(),
-                    items: told,
                     rendering: rendering.min(Rendering::Classic),
                     message,
                     may_be_repeat: destination.may_be_repeat,
                     at: self.now,
+                    shows: self.shows(&told, &destination.target),
+                    posted_as: None,
+                    items: told,
                     destination: Box::new(destination.clone()),
                 };
                 if rendering == Rendering::Plain { Self::plain(&post).unwrap_or(post) } else { post }
@@ -1424,6 +1521,7 @@ impl RelayPlan<'_> {
                 overtaken: None,
                 may_be_repeat: false,
                 story: None,
+                posted_as: None,
                 evidence: None,
                 escalate: escalate.clone(),
                 is_once_more: *is_once_more,
@@ -1485,8 +1583,17 @@ impl RelayPlan<'_> {
             },
             may_be_repeat: destination.may_be_repeat,
             at: self.now,
+            shows: self.shows(&[item], &destination.target),
+            posted_as: destination.posted_as.clone().filter(|_| matches!(act, Act::Edit(_))),
             destination: Box::new(destination.clone()),
         }
+    }
+
+    /// What a message of these items says of the change that it shows, at a target where messages are found again.
+    fn shows(&self, items: &[usize], target: &Target) -> Option<Showing> {
+        let [item] = items else { return None };
+        let RelayItem { alert, key, delivery, .. } = self.items.get(*item).filter(|_| target.way.can_edit)?;
+        Showing::of(&Change::of(alert, key, &delivery.name()))
     }
 
     /// What people read of one alert in a post; `None` for a digest.

@@ -353,7 +353,7 @@ fn keep(
     let Kept { incident, tried, .. } = &life.kept;
     let (mut incident, mut tried) = (incident.clone(), tried.clone());
     let (mut shown, mut alert) = (None, None);
-    for Stepped { item: index, told, is_in_digest, is_quiet, .. } in &life.steps {
+    for Stepped { item: index, told, is_in_digest, is_quiet, by, .. } in &life.steps {
         let Some(item) = plan.items.get(*index) else { continue };
         let Some(planned_for) = plan.planned_for(&life.receiver, *index) else { continue };
         let (name, speaker) = (item.delivery.name(), plan.spokesman_for(*index, planned_for));
@@ -379,6 +379,10 @@ fn keep(
             continue;
         }
         let change = life.told_by(plan.change(item, &name, plan.patience(*index, &life.receiver)), &item.key);
+        if by.is_some() {
+            incident = Some(Incident::passed_by(incident.as_ref(), &change, plan.now).0);
+            continue;
+        }
         let step = incident::next(incident.as_ref(), &change, plan.now, plan.policy());
         // A copy of what was not told tells of nothing: what it is a copy of comes again.
         if matches!(told, Told::Nothing(_)) && !matches!(step.told, Told::Nothing(_)) {

@@ -227,7 +227,7 @@ async fn find_lost<S: Sends>(
             true => continue,
             false => &kept.tried[..],
         };
-        // Its own first: one is enough.
+        // Its own first: it is the one to be changed.
         let (first, others): (Vec<_>, Vec<_>) = looked_for.iter().partition(|delivery| **delivery == own[0]);
         let names = first.into_iter().chain(others).map(|delivery| {
             let name = key::post(question.receiver, "", std::slice::from_ref(delivery));
@@ -247,13 +247,14 @@ async fn find_lost<S: Sends>(
         let sightings = sender.find(&target, &names, left).await;
         for (name, number, delivery) in wanted {
             let kept = answers.known.get_mut(number).and_then(|known| known.kept.as_mut());
-            let Some(kept) = kept.filter(|kept| kept.found.is_none()) else { continue };
+            let Some(kept) = kept else { continue };
             let sighting = sightings.iter().find(|sighting| sighting.name == name);
-            kept.found = sighting.map(|Sighting { receipt, is_digest, .. }| Found {
+            kept.found.extend(sighting.map(|Sighting { receipt, is_digest, shows, .. }| Found {
                 delivery,
                 receipt: receipt.clone(),
                 is_digest: *is_digest,
-            });
+                shows: shows.clone(),
+            }));
         }
     }
 }

@@ -49,7 +49,7 @@ impl SlackApp {
             return Attempt { outcome, connection_lost: false };
         }
         let channel = &post.target.address;
-        let (method, arguments) = message.arguments(channel, &post.act, &post.name, &post.members);
+        let (method, arguments) = message.arguments(channel, &post.act, post.label().as_ref());
         let request =
             self.http.post(self.url(method.name())).bearer_auth(self.token.expose()).body(arguments);
         let left = end.saturating_duration_since(Instant::now());

@@ -512,7 +512,8 @@ fn add(known: &mut Known, delivery: &str, is_ours: bool, there: &There) {
     } else if known.past == Past::None && tried.iter().any(|other| other == delivery) {
         known.past = Past::Unsure { is_too_soon: false };
     }
-    known.kept = is_ours.then(|| Kept { incident: incident.clone(), found: None, tried: tried.clone() });
+    known.kept =
+        is_ours.then(|| Kept { incident: incident.clone(), found: Vec::new(), tried: tried.clone() });
     // What all processes know counts, and not what this one saw.
     known.shown = None;
 }

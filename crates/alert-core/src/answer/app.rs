@@ -214,9 +214,9 @@ fn is_code(text: &str) -> bool {
 /// The messages of these names in a page of `conversations.history` or `conversations.replies`; the error is Slack's code, or
 /// the status, where it does not tell.
 ///
-/// See [`metadata`](crate::render::slack::arguments::EVENT_TYPE) for where the names stand.
+/// See [`Label`](crate::render::slack::arguments::Label) for what a message carries along.
 pub fn find(names: &[String], channel: &str, status: u16, body: &str) -> Result<Vec<Sighting>, String> {
-    use crate::render::slack::arguments::{DELIVERY, EVENT_TYPE, MEMBERS, member};
+    use crate::render::slack::arguments::{EVENT_TYPE, member};
     #[derive(Deserialize)]
     struct History {
         ok: bool,
@@ -241,11 +241,13 @@ pub fn find(names: &[String], channel: &str, status: u16, body: &str) -> Result<
     let sighting = |name: &String| {
         messages.iter().filter(|message| message.metadata["event_type"] == EVENT_TYPE).find_map(|message| {
             let payload = &message.metadata["event_payload"];
-            let mut members = payload[MEMBERS].as_str().unwrap_or_default().split_whitespace();
+            let mut members = payload["members"].as_str().unwrap_or_default().split_whitespace();
             let is_digest = members.any(|known| known == member(name));
             let receipt = Receipt { place: channel.to_owned(), message: message.ts.clone() };
-            let is_it = is_digest || payload[DELIVERY] == *name;
-            is_it.then(|| Sighting { name: name.clone(), receipt, is_digest })
+            let is_it = is_digest || payload["delivery"] == *name;
+            // An earlier program did not say it.
+            let shows = serde_json::from_value(payload.clone()).ok();
+            is_it.then(|| Sighting { name: name.clone(), receipt, is_digest, shows })
         })
     };
     Ok(names.iter().filter_map(sighting).collect())
@@ -430,15 +432,15 @@ mod tests {
 
     #[test]
     fn a_message_is_found_by_its_name_alone() {
-        use crate::render::slack::arguments::{DELIVERY, EVENT_TYPE, MEMBERS};
+        use crate::render::slack::arguments::EVENT_TYPE;
         let metadata =
-            |kind: &str, name: &str| json!({"event_type": kind, "event_payload": {DELIVERY: name}});
+            |kind: &str, name: &str| json!({"event_type": kind, "event_payload": {"delivery": name}});
         let body = json!({"ok": true, "messages": [
             {"ts": "1.1", "text": "somebody's"},
             {"ts": "1.2", "metadata": metadata("another_app", "wanted")},
             {"ts": "1.3", "metadata": metadata(EVENT_TYPE, "other")},
             {"ts": "1.4", "metadata": metadata(EVENT_TYPE, "wanted")},
-            {"ts": "1.5", "metadata": {"event_type": EVENT_TYPE, "event_payload": {DELIVERY: "all", MEMBERS: "one two"}}},
+            {"ts": "1.5", "metadata": {"event_type": EVENT_TYPE, "event_payload": {"delivery": "all", "members": "one two"}}},
         ]})
         .to_string();
         let names = ["wanted", "missing", "two", "", "all"].map(str::to_owned);

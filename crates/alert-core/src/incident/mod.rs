@@ -6,6 +6,7 @@
 mod escalation;
 mod next;
 mod people;
+mod showing;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ use crate::{blind, canary};
 pub use escalation::{Escalation, Patience};
 pub use next::next;
 pub use people::{Acknowledged, Button, Person, Press, Refusal, Silenced, press};
+pub use showing::Showing;
 
 /// Changes that are remembered one by one; more in an hour than [`Policy::flapping_after`] must be among them.
 pub const RECENT_MAX: usize = 20;

@@ -108,7 +108,7 @@ impl Change<'_> {
         self.at.filter(|at| at.signed_duration_since(now) <= AHEAD_MAX)
     }
 
-    fn time(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+    pub(super) fn time(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         self.told_time(now).unwrap_or(now)
     }
 
@@ -124,7 +124,7 @@ impl Change<'_> {
 
 impl Incident {
     /// Nothing but that something was said.
-    fn new(change: &Change<'_>, at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(change: &Change<'_>, at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         Self {
             version: Self::VERSION,
             state: State::Informational,
@@ -357,7 +357,7 @@ impl Incident {
     }
 
     /// Counts a change; `false` where it was counted before.
-    fn note(&mut self, at: DateTime<Utc>, state: State) -> bool {
+    pub(super) fn note(&mut self, at: DateTime<Utc>, state: State) -> bool {
         let moment = Moment(at, state);
         if self.recent.contains(&moment) {
             return false;

@@ -567,6 +567,58 @@ async fn a_message_whose_process_died_is_found_and_lives_on() {
 }
 
 #[tokio::test]
+async fn older_news_does_not_paint_over_what_nobody_recorded() {
+    let setup = Setup::by(By::App).await.table();
+    let channel = setup.sandbox.slack.channel("ops");
+    let mut stage = setup.set("slackChannel", &channel.id).start().await;
+    let over = change("cpu", "OK", "ALARM", ago(3));
+    // The end was said by a message of its own, or has changed the one that was there.
+    for has_begun in [false, true] {
+        let alarm = format!("cpu-{has_begun}");
+        let of = |change: &Value| {
+            let mut change = change.clone();
+            change["AlarmName"] = alarm.as_str().into();
+            change
+        };
+        let (over_by, late_by) = (format!("{alarm}-over"), format!("{alarm}-late"));
+        if has_begun {
+            invoke(&stage, &alarm, of(&change("cpu", "ALARM", "OK", ago(9)))).await;
+            die_before_record(&stage, &alarm);
+            let (mut item, _) = kept(&stage, &alarm);
+            invoke_at(&stage.another().await, &over_by, of(&over)).await;
+            let (_, incident) = kept(&stage, &alarm);
+            item["tried"]["SS"].as_array_mut().unwrap().push(incident["by"].clone());
+            stage.sandbox.dynamodb.put_item(TABLE, &item).unwrap();
+        } else {
+            invoke(&stage, &over_by, of(&over)).await;
+            die_before_record(&stage, &alarm);
+        }
+        let rung = ringing(&stage, "ops").len();
+        let other = stage.another().await;
+        let shows_the_end = |what: &str| {
+            let message = last_root(&stage, "ops");
+            assert!(message.shown.text.starts_with(&format!("✅ {alarm}")), "{what}: {message:?}");
+            assert_eq!(ringing(&stage, "ops").len(), rung, "{what}: {:?}", texts(&stage, "ops"));
+        };
+        // Both come: a change of before, and the end once more.
+        invoke_at(&other, &late_by, of(&change("cpu", "ALARM", "OK", ago(5)))).await;
+        shows_the_end("late");
+        let said =
+            stage.sandbox.slack.replies("ops", &last_root(&stage, "ops").ts).pop().map(|reply| shows(&reply));
+        assert!(said.as_ref().is_some_and(|said| said.contains("older news: OK since")), "{said:?}");
+        invoke_at(&other, &over_by, of(&over)).await;
+        shows_the_end("again");
+        let (_, incident) = kept(&stage, &alarm);
+        assert_eq!(incident["word"], "OK");
+        // From now on it is known as any other: it fires again in its message.
+        invoke_at(&other, "anew", of(&change("cpu", "ALARM", "OK", ago(1)))).await;
+        let message = last_root(&stage, "ops");
+        assert!(message.shown.text.starts_with(&format!("🔴 {alarm}")), "{message:?}");
+    }
+    stage.check_output();
+}
+
+#[tokio::test]
 async fn where_slack_does_not_tell_what_arrived_a_message_says_that_it_may_be_a_repeat() {
     // Without the scope, or without the channel's id.
     for has_scope in [false, true] {

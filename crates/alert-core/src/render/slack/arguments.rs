@@ -1,20 +1,43 @@
 //! A message as the arguments of Slack's Web API, which can do more with it than a webhook.
 
+use std::borrow::Cow;
+
+use serde::Serialize;
+
 use super::mrkdwn::Mrkdwn;
 use super::{SlackMessage, block};
+use crate::incident::Showing;
 use crate::target::Act;
 
 /// The kind of the metadata by which a message is found again. Source: docs.slack.dev, "Message metadata".
 pub const EVENT_TYPE: &str = "alert_relay_delivery";
-/// The field of the metadata that holds the name of the delivery.
-pub const DELIVERY: &str = "delivery";
-/// The field that holds the names of a digest's deliveries, each [cut](member) and with a space between: values are no lists.
-/// Source: docs.slack.dev, Node SDK, `MessageMetadataEventPayloadObject`.
-pub const MEMBERS: &str = "members";
+
+/// What a message carries along, so that it is found again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label<'l> {
+    /// The name by which [`find`](crate::answer::app::find) finds it.
+    pub name: Cow<'l, str>,
+    /// The names of a digest's deliveries, by which it is found, too.
+    pub members: &'l [String],
+    /// The change that it shows.
+    pub shows: Option<&'l Showing>,
+}
+
+/// A label as Slack keeps it. Values are no lists. Source: docs.slack.dev, Node SDK, `MessageMetadataEventPayloadObject`.
+#[derive(Debug, Serialize)]
+struct Payload<'p> {
+    delivery: &'p str,
+    /// Each [cut](member) and with a space between.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    members: String,
+    #[serde(flatten)]
+    shows: Option<&'p Showing>,
+}
+
 /// Slack limits metadata and does not say how.
 const MEMBER_CHARS: usize = 16;
 
-/// What stands of a name in [`MEMBERS`].
+/// What stands of a name among a digest's members.
 #[must_use]
 pub fn member(name: &str) -> &str {
     name.get(..MEMBER_CHARS).unwrap_or(name)
@@ -46,17 +69,10 @@ impl Method {
 impl SlackMessage {
     /// The method for an act, and its arguments as JSON.
     ///
-    /// `channel` is an id or a name; `delivery` is what [`find`](crate::answer::app::find) finds the message by, and so are the
-    /// `members` of a digest. A message without blocks has none, because metadata, too, may be what was refused; and an
-    /// edit leaves the message its first one.
+    /// `channel` is an id or a name. A message without blocks has no label, because metadata, too, may be what was refused; and an
+    /// edit without one leaves the message the one that it has (docs.slack.dev, `chat.update`).
     #[must_use]
-    pub fn arguments(
-        &self,
-        channel: &str,
-        act: &Act,
-        delivery: &str,
-        members: &[String],
-    ) -> (Method, String) {
+    pub fn arguments(&self, channel: &str, act: &Act, label: Option<&Label<'_>>) -> (Method, String) {
         let mut head = String::from("{");
         let mut member = |name: &str, value: &str| {
             block::write_text(name, &mut head);
@@ -83,21 +99,17 @@ impl SlackMessage {
                 Method::Update
             }
         };
-        if method == Method::Post && (!self.blocks.is_empty() || !self.attachments.is_empty()) {
+        if let Some(Label { name, members, shows }) = label
+            && (!self.blocks.is_empty() || !self.attachments.is_empty())
+        {
+            let members: Vec<&str> = members.iter().map(|name| self::member(name)).collect();
+            let payload = Payload { delivery: name, members: members.join(" "), shows: *shows };
             head.push_str(r#""metadata":{"event_type":"#);
             block::write_text(EVENT_TYPE, &mut head);
-            head.push_str(r#","event_payload":{"#);
-            block::write_text(DELIVERY, &mut head);
-            head.push(':');
-            block::write_text(delivery, &mut head);
-            if !members.is_empty() {
-                head.push(',');
-                block::write_text(MEMBERS, &mut head);
-                head.push(':');
-                let members: Vec<&str> = members.iter().map(|name| self::member(name)).collect();
-                block::write_text(&members.join(" "), &mut head);
-            }
-            head.push_str("}},");
+            head.push_str(r#","event_payload":"#);
+            // Texts are always JSON.
+            head.push_str(&serde_json::to_string(&payload).unwrap_or_else(|_| "{}".to_owned()));
+            head.push_str("},");
         }
         match method {
             Method::Post => self.write_content(&mut head, false),
@@ -124,7 +136,7 @@ mod tests {
     }
 
     fn arguments(message: &SlackMessage, act: &Act) -> (Method, Value) {
-        let (method, arguments) = message.arguments("#ops", act, "name", &[]);
+        let (method, arguments) = message.arguments("#ops", act, None);
         (method, serde_json::from_str(&arguments).unwrap())
     }
 
@@ -147,6 +159,38 @@ mod tests {
         assert_eq!(method, Method::Update);
         assert_eq!([&edit["channel"], &edit["ts"]], ["C1", "1.2"]);
         assert_eq!([&edit["blocks"], &edit["attachments"]], [&json!([]), &json!([])]);
+    }
+
+    #[test]
+    fn a_label_is_read_back_as_it_was_written() {
+        use chrono::DateTime;
+
+        use crate::alert::State;
+        use crate::answer::app::find;
+        use crate::render::slack::block::Block;
+
+        let shows = Showing {
+            state: State::NoData,
+            word: "INSUFFICIENT \"DATA\"".to_owned(),
+            changed_at: DateTime::from_timestamp_millis(1_789_268_400_123).unwrap(),
+            told_by: "delivery".to_owned(),
+        };
+        let members = ["one", "two"].map(str::to_owned);
+        for (members, shows) in [(&[][..], Some(&shows)), (&[], None), (&members, None)] {
+            let label = Label { name: "name".into(), members, shows };
+            let message = SlackMessage { blocks: vec![Block::Raw("{}".to_owned())], ..message("text") };
+            let (_, arguments) = message.arguments("#ops", &Act::Say, Some(&label));
+            let mut posted: Value = serde_json::from_str(&arguments).unwrap();
+            posted["ts"] = "1.2".into();
+            let history = json!({"ok": true, "messages": [posted]}).to_string();
+            let wanted = [members.first().map_or("name", String::as_str).to_owned()];
+            let [found] = &find(&wanted, "C1", 200, &history).unwrap()[..] else { panic!("{history}") };
+            assert_eq!((found.is_digest, found.shows.as_ref()), (!members.is_empty(), shows));
+        }
+        // Without blocks there is none, and an edit without one says nothing of it.
+        let label = Label { name: "name".into(), members: &[], shows: None };
+        let (_, plain) = message("text").arguments("#ops", &Act::Say, Some(&label));
+        assert!(!plain.contains("metadata"), "{plain}");
     }
 
     #[test]
