@@ -142,10 +142,8 @@ pub struct Post {
     pub may_be_repeat: bool,
     /// When it was planned.
     pub at: DateTime<Utc>,
-    /// The change that its message shows, for the message to say; `None` of a digest.
+    /// The change that its message shows, for the message to say; `None` of a digest or a reply.
     pub shows: Option<Showing>,
-    /// The name of the delivery whose message it changes; `None` where nobody looks for that any more.
-    posted_as: Option<String>,
     /// For a digest, what its alerts have in common.
     destination: Box<Destination>,
 }
@@ -211,8 +209,8 @@ impl Stepped {
 struct Planned {
     step: Step,
     acts: Vec<Act>,
-    /// The name of the delivery whose message was found, and is changed.
-    posted_as: Option<String>,
+    /// The message that was found, and shows the alert from now on.
+    found: Option<Found>,
     /// The newer change that a message was found to show.
     by: Option<Showing>,
 }
@@ -309,7 +307,7 @@ impl Life {
             let acts = if is_news { vec![reply] } else { Vec::new() };
             let by = found.shows.clone();
             self.incident = Some(incident.clone());
-            return Planned { step: Step { incident, told, is_silent: false }, acts, posted_as: None, by };
+            return Planned { step: Step { incident, told, is_silent: false }, acts, found: None, by };
         }
         let before = self.incident.as_ref().filter(|incident| !incident.is_digest);
         let before = before.and_then(|incident| incident.receipt.clone());
@@ -361,10 +359,7 @@ impl Life {
             acts.push(Act::Supersede(before));
         }
         self.incident = Some(step.incident.clone());
-        let taken =
-            self.taken.as_ref().filter(|taken| step.incident.receipt.as_ref() == Some(&taken.receipt));
-        let posted_as = taken.map(|taken| taken.delivery.clone());
-        Planned { step, acts, posted_as, by: None }
+        Planned { step, acts, found: self.taken.clone(), by: None }
     }
 }
 
@@ -709,8 +704,8 @@ struct Destination {
     may_be_repeat: bool,
     /// What the alert's life so far adds.
     story: Option<Box<Step>>,
-    /// The name of the delivery whose message was found, and shows the alert.
-    posted_as: Option<String>,
+    /// The message that was found, and shows the alert from now on.
+    found: Option<Found>,
     /// What was asked for beside the alert.
     evidence: Option<Arc<Findings>>,
     /// How it is told louder where nobody acknowledges it.
@@ -764,7 +759,7 @@ impl Post {
             overtaken: None,
             may_be_repeat: false,
             story: None,
-            posted_as: None,
+            found: None,
             evidence: None,
             escalate: None,
             is_once_more: false,
@@ -782,7 +777,6 @@ impl Post {
             may_be_repeat: false,
             at,
             shows: None,
-            posted_as: None,
             destination: Box::new(destination),
         }
     }
@@ -806,14 +800,15 @@ impl Post {
     pub fn label(&self) -> Option<Label<'_>> {
         let name = match &self.act {
             Act::Say | Act::Reply { .. } => Cow::Borrowed(self.name.as_str()),
-            Act::Edit(_) => {
-                let delivery = std::slice::from_ref(self.posted_as.as_ref()?);
+            Act::Edit(to) => {
+                // Another message has a label of its own.
+                let found = self.destination.found.as_ref().filter(|found| found.receipt == *to)?;
+                let delivery = std::slice::from_ref(&found.delivery);
                 Cow::Owned(key::post(&self.destination.meant_for.name, "", delivery))
             }
             Act::Supersede(_) => return None,
         };
-        let shows = self.shows.as_ref().filter(|_| !matches!(self.act, Act::Reply { .. }));
-        Some(Label { name, members: &self.members, shows })
+        Some(Label { name, members: &self.members, shows: self.shows.as_ref() })
     }
 
     /// The name of the receiver that it was planned for, whoever stands in for it now.
@@ -1162,9 +1157,7 @@ impl RelayPlan<'_> {
     /// The same post with another act: a message of its own, say, where the one that it was about is not there any more.
     #[must_use]
     pub fn doing(post: &Post, act: Act) -> Post {
-        // Another message has a label of its own.
-        let posted_as = post.posted_as.clone().filter(|_| act.about() == post.act.about());
-        Post { act, posted_as, ..post.clone() }
+        Post { act, ..post.clone() }
     }
 
     fn make_posts(&mut self, known: Vec<Known>) {
@@ -1299,9 +1292,9 @@ impl RelayPlan<'_> {
             let has_rules = self.silences.rules().next().is_some();
             let planned = life.step(&item.key, change, has_rules, target, self.policy(), self.now);
             life.steps.push(Stepped::new(index, &planned));
-            let Planned { step, acts, posted_as, by } = planned;
+            let Planned { step, acts, found, by } = planned;
             let (told, is_digest) = (step.told, step.incident.is_digest);
-            destination.posted_as = posted_as;
+            destination.found = found;
             let receiver = destination.receiver.name.clone();
             if target.way.can_edit && told.is_of_incident() && acts == [Act::Say] {
                 destination.may_be_repeat |= has_lost;
@@ -1430,8 +1423,7 @@ impl RelayPlan<'_> {
                     message,
                     may_be_repeat: destination.may_be_repeat,
                     at: self.now,
-                    shows: self.shows(&told, &destination.target),
-                    posted_as: None,
+                    shows: self.shows(act, &told, &destination.target),
                     items: told,
                     destination: Box::new(destination.clone()),
                 };
@@ -1521,7 +1513,7 @@ impl RelayPlan<'_> {
                 overtaken: None,
                 may_be_repeat: false,
                 story: None,
-                posted_as: None,
+                found: None,
                 evidence: None,
                 escalate: escalate.clone(),
                 is_once_more: *is_once_more,
@@ -1583,15 +1575,14 @@ impl RelayPlan<'_> {
             },
             may_be_repeat: destination.may_be_repeat,
             at: self.now,
-            shows: self.shows(&[item], &destination.target),
-            posted_as: destination.posted_as.clone().filter(|_| matches!(act, Act::Edit(_))),
+            shows: self.shows(act, &[item], &destination.target),
             destination: Box::new(destination.clone()),
         }
     }
 
     /// What a message of these items says of the change that it shows, at a target where messages are found again.
-    fn shows(&self, items: &[usize], target: &Target) -> Option<Showing> {
-        let [item] = items else { return None };
+    fn shows(&self, act: &Act, items: &[usize], target: &Target) -> Option<Showing> {
+        let ([item], Act::Say | Act::Edit(_)) = (items, act) else { return None };
         let RelayItem { alert, key, delivery, .. } = self.items.get(*item).filter(|_| target.way.can_edit)?;
         Showing::of(&Change::of(alert, key, &delivery.name()))
     }

@@ -216,7 +216,7 @@ fn is_code(text: &str) -> bool {
 ///
 /// See [`Label`](crate::render::slack::arguments::Label) for what a message carries along.
 pub fn find(names: &[String], channel: &str, status: u16, body: &str) -> Result<Vec<Sighting>, String> {
-    use crate::render::slack::arguments::{EVENT_TYPE, member};
+    use crate::render::slack::arguments::{EVENT_TYPE, Payload, member};
     #[derive(Deserialize)]
     struct History {
         ok: bool,
@@ -238,16 +238,20 @@ pub fn find(names: &[String], channel: &str, status: u16, body: &str) -> Result<
         Some(History { error, .. }) if is_code(&error) => return Err(error),
         _ => return Err(format!("HTTP {status}")),
     };
+    let ours = messages.iter().filter(|message| message.metadata["event_type"] == EVENT_TYPE);
+    let ours = ours.filter_map(|Message { ts, metadata }| {
+        Some((ts, Payload::deserialize(&metadata["event_payload"]).ok()?))
+    });
+    let ours: Vec<_> = ours.collect();
     let sighting = |name: &String| {
-        messages.iter().filter(|message| message.metadata["event_type"] == EVENT_TYPE).find_map(|message| {
-            let payload = &message.metadata["event_payload"];
-            let mut members = payload["members"].as_str().unwrap_or_default().split_whitespace();
-            let is_digest = members.any(|known| known == member(name));
-            let receipt = Receipt { place: channel.to_owned(), message: message.ts.clone() };
-            let is_it = is_digest || payload["delivery"] == *name;
-            // An earlier program did not say it.
-            let shows = serde_json::from_value(payload.clone()).ok();
-            is_it.then(|| Sighting { name: name.clone(), receipt, is_digest, shows })
+        ours.iter().find_map(|(ts, Payload { delivery, members, shows })| {
+            let is_digest = members.split_whitespace().any(|known| known == member(name));
+            (is_digest || delivery == name).then(|| Sighting {
+                name: name.clone(),
+                receipt: Receipt { place: channel.to_owned(), message: (*ts).clone() },
+                is_digest,
+                shows: shows.as_deref().cloned(),
+            })
         })
     };
     Ok(names.iter().filter_map(sighting).collect())

@@ -4,6 +4,7 @@ use super::*;
 
 mod acting;
 mod escalating;
+mod showing;
 
 /// A minute of a day.
 fn minute(minute: i64) -> DateTime<Utc> {

@@ -21,6 +21,12 @@ impl Setup {
         let table = self.sandbox.dynamodb.create_table(TABLE);
         self.set("ALERT_TABLE", &table)
     }
+
+    /// Names the channel by its id, without which the app cannot look for messages in it.
+    fn channel_by_id(self) -> Self {
+        let channel = self.sandbox.slack.channel("ops");
+        self.set("slackChannel", &channel.id)
+    }
 }
 
 /// An alarm's change at a time.
@@ -405,9 +411,7 @@ async fn the_first_post_waits_for_one_call_of_the_table() {
 #[tokio::test]
 async fn a_record_that_fails_makes_no_second_message() {
     at_once(TROUBLE.into_iter().map(|(fault, _)| async move {
-        let setup = Setup::by(By::App).await.table().timeout(3);
-        let channel = setup.sandbox.slack.channel("ops");
-        let mut stage = setup.set("slackChannel", &channel.id).start().await;
+        let mut stage = Setup::by(By::App).await.table().timeout(3).channel_by_id().start().await;
         let other = stage.another().await;
         // The claim, and beside it what is silenced; then the table is in trouble.
         stage.sandbox.dynamodb.set_fault_after(2, fault.clone());
@@ -427,9 +431,7 @@ async fn a_record_that_fails_makes_no_second_message() {
 
 /// A digest of so many alarms of which nothing is recorded, as when its process dies; and another process.
 async fn lost_digest(alarms: &[Value]) -> (Stage, Function) {
-    let setup = Setup::by(By::App).await.table();
-    let channel = setup.sandbox.slack.channel("ops");
-    let mut stage = setup.set("slackChannel", &channel.id).start().await;
+    let mut stage = Setup::by(By::App).await.table().channel_by_id().start().await;
     assert!(stage.invoke(&sqs(alarms)).await.outcome.is_success());
     for item in stage.sandbox.dynamodb.items(TABLE) {
         if item.get("incident").is_some() {
@@ -493,9 +495,7 @@ fn over_by_queue(changes: &[Value]) -> Value {
 
 #[tokio::test]
 async fn a_message_that_was_found_is_found_again_after_another_death() {
-    let setup = Setup::by(By::App).await.table();
-    let channel = setup.sandbox.slack.channel("ops");
-    let mut stage = setup.set("slackChannel", &channel.id).start().await;
+    let mut stage = Setup::by(By::App).await.table().channel_by_id().start().await;
     let red = change("cpu", "ALARM", "OK", ago(9));
     invoke(&stage, "a", red.clone()).await;
     for _ in 0..2 {
@@ -540,9 +540,7 @@ fn die_before_record(stage: &Stage, alert: &str) {
 
 #[tokio::test]
 async fn a_message_whose_process_died_is_found_and_lives_on() {
-    let setup = Setup::by(By::App).await.table();
-    let channel = setup.sandbox.slack.channel("ops");
-    let mut stage = setup.set("slackChannel", &channel.id).start().await;
+    let mut stage = Setup::by(By::App).await.table().channel_by_id().start().await;
     // The next change comes to another process, or the delivery itself comes again.
     let red = change("disk", "ALARM", "OK", ago(5));
     let lives = [
@@ -568,9 +566,7 @@ async fn a_message_whose_process_died_is_found_and_lives_on() {
 
 #[tokio::test]
 async fn older_news_does_not_paint_over_what_nobody_recorded() {
-    let setup = Setup::by(By::App).await.table();
-    let channel = setup.sandbox.slack.channel("ops");
-    let mut stage = setup.set("slackChannel", &channel.id).start().await;
+    let mut stage = Setup::by(By::App).await.table().channel_by_id().start().await;
     let over = change("cpu", "OK", "ALARM", ago(3));
     // The end was said by a message of its own, or has changed the one that was there.
     for has_begun in [false, true] {
@@ -846,9 +842,7 @@ async fn what_one_receiver_is_told_at_once_another_one_is_not() {
 #[tokio::test]
 async fn news_whose_process_died_stands_as_it_was_posted() {
     for news in ["../backup/completed.sns.json", "../s3/removed.sns.json", "../guardduty/finding.sns.json"] {
-        let setup = Setup::by(By::App).await.table();
-        let channel = setup.sandbox.slack.channel("ops");
-        let mut stage = setup.set("slackChannel", &channel.id).start().await;
+        let mut stage = Setup::by(By::App).await.table().channel_by_id().start().await;
         let event = fixture(news);
         assert!(stage.invoke(&event).await.outcome.is_success());
         let items = stage.sandbox.dynamodb.items(TABLE);

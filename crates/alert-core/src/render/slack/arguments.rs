@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::mrkdwn::Mrkdwn;
 use super::{SlackMessage, block};
@@ -24,14 +24,16 @@ pub struct Label<'l> {
 }
 
 /// A label as Slack keeps it. Values are no lists. Source: docs.slack.dev, Node SDK, `MessageMetadataEventPayloadObject`.
-#[derive(Debug, Serialize)]
-struct Payload<'p> {
-    delivery: &'p str,
-    /// Each [cut](member) and with a space between.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    members: String,
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Payload<'p> {
+    /// [`Label::name`]
+    pub delivery: Cow<'p, str>,
+    /// [`Label::members`], each [cut](member) and with a space between.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub members: String,
+    /// [`Label::shows`]; an earlier program did not say it.
     #[serde(flatten)]
-    shows: Option<&'p Showing>,
+    pub shows: Option<Cow<'p, Showing>>,
 }
 
 /// Slack limits metadata and does not say how.
@@ -103,7 +105,8 @@ impl SlackMessage {
             && (!self.blocks.is_empty() || !self.attachments.is_empty())
         {
             let members: Vec<&str> = members.iter().map(|name| self::member(name)).collect();
-            let payload = Payload { delivery: name, members: members.join(" "), shows: *shows };
+            let (delivery, shows) = (Cow::Borrowed(name.as_ref()), shows.map(Cow::Borrowed));
+            let payload = Payload { delivery, members: members.join(" "), shows };
             head.push_str(r#""metadata":{"event_type":"#);
             block::write_text(EVENT_TYPE, &mut head);
             head.push_str(r#","event_payload":"#);
