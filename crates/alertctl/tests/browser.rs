@@ -399,7 +399,8 @@ async fn axe_finds_nothing() {
             browser
                 .script("document.querySelectorAll('details').forEach((one) => one.open = true)", vec![])
                 .await;
-            // Nothing moves while it is looked at.
+            // Nothing is on its way or moves while it is looked at: an older answer is pale for a moment.
+            browser.rest().await;
             browser.script("document.getAnimations().forEach((one) => one.finish())", vec![]).await;
             let found = browser.findings().await;
             assert_eq!(found["violations"], json!([]), "{what} at {width}, {scheme}");

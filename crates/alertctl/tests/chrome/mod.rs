@@ -85,6 +85,15 @@ impl Browser {
         }
     }
 
+    /// Waits until the page waits for no answer.
+    pub(crate) async fn rest(&self) {
+        let begin = Instant::now();
+        while self.driver.find(By::Css("[aria-busy]")).await.is_ok() {
+            assert!(begin.elapsed() < SOON, "an answer never comes");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Presses what is there, or comes soon: an element may be replaced while it is looked for.
     pub(crate) async fn click(&self, css: &str) {
         let begin = Instant::now();

@@ -89,6 +89,9 @@ let tries = 0;
 function preview() {
   keep({ ...fields(), served });
   tries = TRIES;
+  // What was to be asked a moment later is asked now.
+  previewLater.cancel();
+  answerLater.cancel();
   return answer();
 }
 
@@ -131,10 +134,12 @@ async function check() {
 
 function later(wait, what) {
   let timer;
-  return () => {
-    clearTimeout(timer);
+  const cancel = () => clearTimeout(timer);
+  const start = () => {
+    cancel();
     timer = setTimeout(what, wait);
   };
+  return Object.assign(start, { cancel });
 }
 
 // ── The library ──
